@@ -1,0 +1,68 @@
+"""The errors of the package: each one says what failed, where, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LatentomeError(Exception):
+    """A refusal that the user can act on.
+
+    Parameters
+    ----------
+    what
+        What failed, one sentence.
+    where
+        On which input: a file, a row, a column, an option, a shape or a range.
+    expected
+        What would have been right.
+    todo
+        What to do next.
+    """
+
+    def __init__(self, what: str, *, where: str, expected: str, todo: str) -> None:
+        self.what, self.where, self.expected, self.todo = what, where, expected, todo
+        super().__init__(f"{what}\n  where:    {where}\n  expected: {expected}\n  to do:    {todo}")
+
+    def __reduce__(self):
+        return _rebuild, (type(self), self.what, self.where, self.expected, self.todo)
+
+
+def _rebuild(kind: type[LatentomeError], what: str, where: str, expected: str, todo: str) -> LatentomeError:
+    """Let an error cross a process boundary (keyword-only arguments do not survive the default pickling)."""
+    return kind(what, where=where, expected=expected, todo=todo)
+
+
+class InputError(LatentomeError, ValueError):
+    """A file, a matrix, an option or an argument is wrong."""
+
+
+class RunFolderError(LatentomeError, ValueError):
+    """A run folder cannot be used as asked: it holds another run, is incomplete, or was altered."""
+
+
+class TrainingError(LatentomeError, RuntimeError):
+    """Training cannot go on, or cannot start as configured."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Say which of `choices` a mistyped `name` may have meant, as an end of a sentence.
+
+    Parameters
+    ----------
+    name
+        What the user wrote.
+    choices
+        What exists.
+
+    Returns
+    -------
+    A text such as ``"Did you mean 'vae'? There are: adage, vae."``
+    """
+    choices = sorted(str(choice) for choice in choices)
+    close = difflib.get_close_matches(str(name).lower(), [c.lower() for c in choices], n=1, cutoff=0.5)
+    exact = [c for c in choices if close and c.lower() == close[0]]
+    shown = ", ".join(choices[:30]) + (f", ... ({len(choices)} in all)" if len(choices) > 30 else "")
+    hint = f"Did you mean '{exact[0]}'? " if exact else ""
+    return f"{hint}There are: {shown}."

@@ -1,0 +1,87 @@
+"""latentome: latent features of gene expression that people can trust.
+
+The public names are loaded on first use, so that ``import latentome`` costs next to nothing. Importing the package
+selects the JAX backend of Keras; where Keras was imported before with another backend, the import says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from latentome._version import __version__
+from latentome.errors import InputError, LatentomeError, RunFolderError, TrainingError
+
+if TYPE_CHECKING:
+    from latentome import datasets, errors, estimators, io, models, pl, pp, report, tl, training, workflow
+    from latentome.estimators import (
+        DeepAutoencoder,
+        DenoisingAutoencoder,
+        LinearAutoencoder,
+        VariationalAutoencoder,
+        load_model,
+    )
+    from latentome.workflow import run
+
+_FOLDERS = ("datasets", "errors", "estimators", "io", "models", "pl", "pp", "report", "tl", "training", "workflow")
+_FROM = {
+    "DeepAutoencoder": "estimators",
+    "DenoisingAutoencoder": "estimators",
+    "LinearAutoencoder": "estimators",
+    "VariationalAutoencoder": "estimators",
+    "load_model": "estimators",
+    "run": "workflow",
+}
+
+__all__ = [
+    "DeepAutoencoder",
+    "DenoisingAutoencoder",
+    "InputError",
+    "LatentomeError",
+    "LinearAutoencoder",
+    "RunFolderError",
+    "TrainingError",
+    "VariationalAutoencoder",
+    "__version__",
+    "datasets",
+    "io",
+    "load_model",
+    "models",
+    "pl",
+    "pp",
+    "report",
+    "run",
+    "tl",
+]
+
+
+def _select_backend() -> None:
+    """Make Keras start on JAX, or refuse where it already runs on something else."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        os.environ["KERAS_BACKEND"] = "jax"
+        return
+    backend = keras.config.backend()
+    if backend != "jax":
+        raise ImportError(
+            f"latentome needs Keras on the JAX backend, but Keras was imported before with '{backend}'.\n"
+            "  expected: import latentome before keras, or KERAS_BACKEND=jax in the environment\n"
+            "  to do:    restart Python and import latentome first"
+        )
+
+
+_select_backend()
+
+
+def __getattr__(name: str):
+    if name in _FOLDERS:
+        return importlib.import_module(f"latentome.{name}")
+    if name in _FROM:
+        return getattr(importlib.import_module(f"latentome.{_FROM[name]}"), name)
+    raise AttributeError(f"module 'latentome' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_FOLDERS})

@@ -1,0 +1,23 @@
+"""The scikit-learn face of every model family."""
+
+from latentome.estimators.base import BaseAutoencoder
+from latentome.estimators.deep import DeepAutoencoder
+from latentome.estimators.denoising import DenoisingAutoencoder
+from latentome.estimators.linear import LinearAutoencoder
+from latentome.estimators.persistence import load_model
+from latentome.estimators.variational import VariationalAutoencoder
+
+#: The estimator of each family, by the family's name on the command line.
+FAMILIES: dict[str, type[BaseAutoencoder]] = {
+    kind.family: kind for kind in (LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
+}
+
+__all__ = [
+    "FAMILIES",
+    "BaseAutoencoder",
+    "DeepAutoencoder",
+    "DenoisingAutoencoder",
+    "LinearAutoencoder",
+    "VariationalAutoencoder",
+    "load_model",
+]

@@ -1,0 +1,115 @@
+"""The denoising autoencoder, ADAGE."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from latentome.estimators.base import BaseAutoencoder
+from latentome.estimators.checks import check_zero_one
+from latentome.models import DenoisingModel
+
+
+class DenoisingAutoencoder(BaseAutoencoder):
+    """A denoising autoencoder: codes learned by restoring corrupted samples (ADAGE).
+
+    Parameters
+    ----------
+    n_components
+        Width of the code.
+    noise
+        For ``masking`` and ``dropout`` the share of inputs set to zero, below 1; for ``gaussian`` the standard deviation of
+        the added noise, in units of the input. Inputs are corrupted while training only.
+    noise_kind
+        ``masking`` (ADAGE 2016), ``dropout`` (masking that rescales what is left) or ``gaussian``.
+    activation
+        Activation of the code, by its Keras name.
+    tied
+        Whether the decoder uses the encoder's weights, transposed.
+    loss
+        ``mse``, or ``bernoulli``: cross-entropy summed over the features, for data in [0, 1].
+    output_activation
+        Activation of the reconstruction under ``mse``; ``bernoulli`` implies a sigmoid.
+    sparsity
+        Weight of the sum of the absolute code per sample.
+    optimizer, learning_rate, momentum, nesterov, batch_size, max_epochs, validation_fraction, shuffle, random_state
+        As in `LinearAutoencoder`.
+
+    References
+    ----------
+    Vincent et al. (2008). Extracting and composing robust features with denoising autoencoders. ICML.
+    Tan et al. (2016). ADAGE-based integration of publicly available Pseudomonas aeruginosa gene expression data with
+    denoising autoencoders illuminates microbe-host interactions. mSystems 1, e00025-15.
+    """
+
+    family: ClassVar[str] = "adage"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseAutoencoder._parameter_constraints,
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "noise_kind": [StrOptions({"masking", "dropout", "gaussian"})],
+        "activation": [str],
+        "tied": ["boolean"],
+        "loss": [StrOptions({"mse", "bernoulli"})],
+        "output_activation": [str],
+        "sparsity": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=20,
+        *,
+        noise=0.1,
+        noise_kind="masking",
+        activation="relu",
+        tied=True,
+        loss="mse",
+        output_activation="linear",
+        sparsity=0.0,
+        optimizer="adam",
+        learning_rate=0.001,
+        momentum=0.0,
+        nesterov=False,
+        batch_size=50,
+        max_epochs=300,
+        validation_fraction=0.1,
+        shuffle=True,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.noise = noise
+        self.noise_kind = noise_kind
+        self.activation = activation
+        self.tied = tied
+        self.loss = loss
+        self.output_activation = output_activation
+        self.sparsity = sparsity
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.shuffle = shuffle
+        self.random_state = random_state
+
+    def _check_data(self, X: np.ndarray) -> None:
+        if self.loss == "bernoulli":
+            check_zero_one(X, "loss='bernoulli'", "loss='mse'")
+
+    def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DenoisingModel:
+        return DenoisingModel(
+            n_features,
+            self.n_components,
+            noise=self.noise,
+            noise_kind=self.noise_kind,
+            activation=self.activation,
+            tied=bool(self.tied),
+            loss=self.loss,
+            output_activation=self.output_activation,
+            sparsity=self.sparsity,
+            seed=seed,
+        )

@@ -1,0 +1,209 @@
+"""Labels of samples: read from a table, matched to the samples by name, TCGA sample or TCGA patient."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latentome.errors import InputError, nearest
+from latentome.io.barcodes import parse_barcodes
+from latentome.io.files import check_exists, check_suffix, check_text, data_suffix
+from latentome.io.genes import listed
+from latentome.io.text import find_layout, numbered_fields
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+_MISSING = ("", "NA", "NaN", "nan", "N/A")
+
+
+def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a table of labels.
+
+    Parameters
+    ----------
+    path
+        A table as text, packed or not; the first column names samples, the others hold labels of any kind.
+
+    Returns
+    -------
+    A frame indexed by the first column. Columns of numbers are float64, others are text; codes such as ``01`` stay
+    text. Empty fields, ``NA`` and ``NaN`` are missing (None, or NaN in columns of numbers).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, damaged or not a table, or a line has another number of fields than the header.
+    """
+    import pandas as pd
+
+    path = Path(path).expanduser()
+    check_exists(path)
+    check_suffix(path)
+    if data_suffix(path) == ".h5ad":
+        raise InputError(
+            f"{path.name} is an AnnData file, not a table of labels",
+            where=str(path),
+            expected="a table as text: sample names in the first column, labels in the others",
+            todo="Write its obs as text first: adata.obs.to_csv('labels.tsv', sep='\\t').",
+        )
+    check_text(path)
+    layout = find_layout(path)
+    names, rows, ragged = [], [], []
+    for number, (name, *fields) in numbered_fields(path, layout):
+        if len(fields) != len(layout.columns):
+            ragged.append(f"line {number} ('{name}') has {len(fields) + 1}")
+        names.append(name.strip())
+        rows.append([field.strip() for field in fields])
+    if ragged:
+        raise InputError(
+            f"{path.name} has {len(ragged)} lines of another length than its header",
+            where=f"{path}: {'; '.join(ragged[:3])}{'; ...' if len(ragged) > 3 else ''} fields",
+            expected=f"{len(layout.columns) + 1} fields in every line, as in its header",
+            todo="Correct these lines; a separator inside a field needs quotes around the field.",
+        )
+    repeated = sorted({column for column in layout.columns if layout.columns.count(column) > 1})
+    if repeated:
+        raise InputError(
+            f"{path.name} has columns of the same name: {listed(repeated)}",
+            where=f"{path}, line {layout.header_line}",
+            expected="every column of labels named once",
+            todo="Rename or delete the repeated columns.",
+        )
+    frame = pd.DataFrame(rows, index=pd.Index(names, name=layout.corner or None), columns=layout.columns, dtype=object)
+    return frame.apply(_typed)
+
+
+def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) -> list[str]:
+    """Add labels to ``adata.obs``, in place.
+
+    A sample takes the row of its very name; else that of its TCGA sample (15 characters); else that of its
+    TCGA patient. The last counts only for rows that name a patient and no sample: a row of a patient's tumour says
+    nothing about the same patient's normal tissue.
+
+    Parameters
+    ----------
+    adata
+        Samples x genes.
+    labels
+        As :func:`read_labels` returns it.
+    column
+        The one column to add; all if None.
+
+    Returns
+    -------
+    Sentences that say how many samples were matched, how, and how many have no label. Text becomes categorical; samples
+    without a label get NA.
+
+    Raises
+    ------
+    InputError
+        If `column` does not exist, no sample matches, or two rows for the same sample disagree.
+    """
+    if column is not None and column not in labels.columns:
+        raise InputError(
+            f"The labels have no column '{column}'",
+            where=f"labels of {len(labels)} rows",
+            expected="the name of one of their columns",
+            todo=nearest(column, labels.columns),
+        )
+    chosen = labels if column is None else labels[[column]]
+    keys, counts = _match(list(adata.obs_names), list(labels.index))
+    if not sum(counts.values()):
+        raise InputError(
+            "No sample has a label: the names do not match",
+            where=f"samples: {listed(list(adata.obs_names), 3)}; labels: {listed(list(labels.index), 3)}",
+            expected="in the first column of the labels: names of the samples, or of their TCGA samples or patients",
+            todo="Check that it is the right table, and that its first column holds the sample names.",
+        )
+    positions = [_one_row(chosen, rows, sample) for sample, rows in zip(adata.obs_names, keys, strict=True)]
+    replaced = [name for name in chosen.columns if name in adata.obs.columns]
+    for name in chosen.columns:
+        adata.obs[name] = _column(chosen[name], positions, adata.obs_names)
+    return _report(adata, chosen, counts, replaced)
+
+
+def _match(samples: Sequence[str], rows: Sequence[str]) -> tuple[list[list[int]], dict[str, int]]:
+    """Find for each sample the positions of its rows, by the closest kind of name, and count the kinds."""
+    row_codes, sample_codes = parse_barcodes(rows), parse_barcodes(samples)
+    whole, by_sample, by_patient = {}, {}, {}
+    for position, (name, sample, patient) in enumerate(
+        zip(rows, row_codes["sample"], row_codes["patient"], strict=True)
+    ):
+        whole.setdefault(name, []).append(position)
+        if sample is not None:
+            by_sample.setdefault(sample, []).append(position)
+        elif patient is not None:
+            by_patient.setdefault(patient, []).append(position)
+    counts = {"name": 0, "TCGA sample": 0, "TCGA patient": 0}
+    found = []
+    for name, sample, patient in zip(samples, sample_codes["sample"], sample_codes["patient"], strict=True):
+        for kind, index, key in zip(counts, (whole, by_sample, by_patient), (name, sample, patient), strict=True):
+            if key in index:
+                counts[kind] += 1
+                found.append(index[key])
+                break
+        else:
+            found.append([])
+    return found, counts
+
+
+def _one_row(labels: pd.DataFrame, rows: list[int], sample: str) -> int:
+    """Give the one row of a sample, -1 if there is none; refuse rows that disagree."""
+    if not rows:
+        return -1
+    if len(rows) > 1:
+        several = labels.iloc[rows]
+        differing = [name for name in several.columns if several[name].nunique(dropna=False) > 1]
+        if differing:
+            values = " and ".join(map(str, several[differing[0]].unique()[:3]))
+            places = ", ".join(f"{labels.index[i]} (row {i + 1})" for i in rows[:3])
+            raise InputError(
+                f"The labels of sample '{sample}' disagree in {listed(differing)}",
+                where=f"rows {places}: {differing[0]} is {values}",
+                expected="one row for each sample, or rows that say the same",
+                todo="Keep the right row, or choose another column (--label-column).",
+            )
+    return rows[0]
+
+
+def _typed(values: pd.Series) -> pd.Series:
+    """Make a column of text a column of numbers where nothing is lost by it."""
+    import pandas as pd
+
+    values = values.where(~values.isin(_MISSING), None)
+    present = values.dropna()
+    codes = present.str.match(r"[-+]?0\d").any()
+    if len(present) and not codes and pd.to_numeric(present, errors="coerce").notna().all():
+        return pd.to_numeric(values)
+    return values
+
+
+def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Series:
+    import numpy as np
+    import pandas as pd
+
+    at = np.array(positions)
+    taken = pd.Series(values.to_numpy()[at], index=names)  # position -1 is masked in the next line
+    taken = taken.where(at >= 0, None if taken.dtype == object else np.nan)
+    return taken.astype("category") if taken.dtype == object else taken
+
+
+def _report(adata: AnnData, chosen: pd.DataFrame, counts: dict[str, int], replaced: list[str]) -> list[str]:
+    how = ", ".join(f"{count} by {kind}" for kind, count in counts.items() if count)
+    notes = [f"{sum(counts.values())} of {adata.n_obs} samples have a row of labels ({how})."]
+    for name in chosen.columns:
+        lacking = int(adata.obs[name].isna().sum())
+        if lacking:
+            notes.append(f"{lacking} samples have no {name}.")
+    if replaced:
+        notes.append(f"The labels replaced what was there before: {listed(replaced)}.")
+    if counts["TCGA patient"] and any(str(name).startswith("sample_type") for name in chosen.columns):
+        notes.append(
+            "sample_type came from rows of patients, who have several samples: the barcodes tell it rightly "
+            "(latentome.io.parse_barcodes)."
+        )
+    return notes

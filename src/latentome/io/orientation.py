@@ -1,0 +1,110 @@
+"""Which way round a table is: samples in its rows, or genes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from latentome.errors import InputError, nearest
+from latentome.io.barcodes import looks_like_barcode
+from latentome.io.genes import known_names
+
+Orientation = Literal["samples-by-genes", "genes-by-samples"]
+CHOICES = ("auto", "samples-by-genes", "genes-by-samples")
+# A table without a single telling name is taken for genes x samples only if it is as long as a transcriptome.
+TRANSCRIPTOME = 5000
+
+_GENE = re.compile(
+    r"ENS[A-Z]{0,4}[GT]\d{11}(\.\d+)?|.+\|\d+|\d+(_[a-z])?_at|Y[A-P][LR]\d{3}[WC](-[A-Z])?|PA\d{4}(\.\d)?"
+    r"|(gene|feature|probe)[-_. ]?\d+",
+    re.IGNORECASE,
+)
+_SAMPLE = re.compile(
+    r"(GSM|SRR|ERR|DRR|SAM[NED]A?)\d+|[ACGT]{10,}([-_.]\w+)?|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(sample|patient|subject|donor|cell|tumou?r|normal|control|ctrl|case)[-_. ]?\w*\d+",
+    re.IGNORECASE,
+)
+_GENE_HEADS = {
+    "gene",
+    "genes",
+    "gene_id",
+    "gene_name",
+    "gene_symbol",
+    "symbol",
+    "hugo_symbol",
+    "entrez",
+    "entrez_gene_id",
+}
+_SAMPLE_HEADS = {"sample", "samples", "sample_id", "sampleid", "barcode", "tcga_id", "patient", "patient_id", "cell"}
+
+
+def check_orientation(orientation: str) -> None:
+    """Refuse an unknown word for the orientation."""
+    if orientation not in CHOICES:
+        raise InputError(
+            f"Unknown orientation '{orientation}'",
+            where="orientation",
+            expected=" or ".join(CHOICES),
+            todo=nearest(orientation, CHOICES),
+        )
+
+
+def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -> tuple[Orientation, str]:
+    """Decide from the names, and only then from the shape, which way round a table is.
+
+    Parameters
+    ----------
+    rows, columns
+        Names of the rows and of the columns of values.
+    corner
+        Heading of the column of row names; may be empty.
+
+    Returns
+    -------
+    The orientation, and the reason as a sentence.
+    """
+    upright = max(_share(columns, _is_gene), _share(rows, _is_sample))
+    turned = max(_share(rows, _is_gene), _share(columns, _is_sample))
+    if max(upright, turned) >= 0.1 and upright != turned:
+        word: Orientation = "samples-by-genes" if upright > turned else "genes-by-samples"
+        genes, samples = (columns, rows) if upright > turned else (rows, columns)
+        axis = "columns" if upright > turned else "rows"
+        by = (
+            f"{_share(genes, _is_gene):.0%} of the names of the {axis} are gene names and "
+            f"{_share(samples, _is_sample):.0%} of the others are sample names"
+        )
+        return word, f"Read as {word}: {by}."
+    head = corner.strip().lower().lstrip("#")
+    if head in _GENE_HEADS:
+        return "genes-by-samples", f"Read as genes-by-samples: the first column is headed '{corner}'."
+    if head in _SAMPLE_HEADS:
+        return "samples-by-genes", f"Read as samples-by-genes: the first column is headed '{corner}'."
+    long = len(rows) >= TRANSCRIPTOME and len(rows) > 2 * len(columns)
+    word = "genes-by-samples" if long else "samples-by-genes"
+    return word, (
+        f"Read as {word} by its shape alone ({len(rows)} rows, {len(columns)} columns), since no name was recognised: "
+        f"give orientation= if this is wrong."
+    )
+
+
+def _share(names: Sequence[str], test) -> float:
+    """Give the share of names that pass a test, from at most 2,000 of them spread evenly."""
+    if not names or _are_row_numbers(names):
+        return 0.0
+    some = names[:: max(1, len(names) // 2000)]
+    return sum(map(test, some)) / len(some)
+
+
+def _is_gene(name: str) -> bool:
+    return name in known_names() or _GENE.fullmatch(name) is not None
+
+
+def _is_sample(name: str) -> bool:
+    return looks_like_barcode(name) or _SAMPLE.fullmatch(name) is not None
+
+
+def _are_row_numbers(names: Sequence[str]) -> bool:
+    """Tell row numbers 0, 1, 2, ... from Entrez ids, many of which are small numbers too."""
+    start = names[0]
+    return start in ("0", "1") and all(name == str(int(start) + i) for i, name in enumerate(names[:20]))

@@ -1,0 +1,314 @@
+"""The folder of a run: what is in it, which command makes it, and when it may be written."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from latentome.errors import RunFolderError, nearest
+from latentome.io.atomic import TEMPORARY_SUFFIX, write_json, write_toml
+
+
+class Item(NamedTuple):
+    """A file or folder of a run, and the command that makes it."""
+
+    path: str
+    command: str
+
+
+ITEMS = {
+    "config": Item("config.toml", "train"),
+    "manifest": Item("manifest.json", "train"),
+    "model": Item("model.keras", "train"),
+    "encoder": Item("encoder.weights.h5", "train"),
+    "decoder": Item("decoder.weights.h5", "train"),
+    "preprocessing": Item("preprocessing.json", "train"),
+    "history": Item("history.tsv", "train"),
+    "checkpoints": Item("checkpoints", "train"),
+    "latent": Item("latent.tsv", "predict"),
+    "tsne": Item("tsne.tsv", "predict"),
+    "h5ad": Item("latent.h5ad", "predict"),
+    "metrics": Item("metrics.json", "evaluate"),
+    "signatures": Item("signatures.tsv", "interpret"),
+    "figures": Item("figures", "visualize"),
+    "report": Item("report.html", "report"),
+}
+# What runs write into their folders, by suffix. Nothing else in them is ever removed.
+_FOLDERS = {"figures": (".png", ".pdf", ".svg"), "checkpoints": (".keras", ".h5", ".npz", ".json", ".toml", ".tsv")}
+
+
+class RunFolder:
+    """A folder that holds one run.
+
+    Parameters
+    ----------
+    path
+        The folder. Nothing is checked here: use :meth:`create` for a new run and :meth:`open` for one that exists.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser()
+
+    def __repr__(self) -> str:
+        return f"RunFolder('{self.path}')"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], replace: bool = False) -> RunFolder:
+        """Make the folder for a new run, with its parents.
+
+        Parameters
+        ----------
+        path
+            A folder that does not exist, or is empty, or holds a run.
+        replace
+            Whether a run that is there may be removed. Only files that a run writes are removed, by their known names.
+
+        Raises
+        ------
+        RunFolderError
+            If the path is a file, cannot be written, holds something else, or holds a run and `replace` is False.
+        """
+        run = cls(path)
+        if run.path.exists() and not run.path.is_dir():
+            raise RunFolderError(
+                f"{run.path.name} is a file, not a folder",
+                where=str(run.path),
+                expected="a folder for the run, or a path at which nothing exists",
+                todo="Give another path (-o).",
+            )
+        inside = sorted(entry.name for entry in run.path.iterdir()) if run.path.exists() else []
+        if inside and not run._holds_run():
+            raise RunFolderError(
+                f"{run.path.name} is not empty and is not a run",
+                where=f"{run.path} holds {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}",
+                expected="a folder that is new, empty, or holds a run",
+                todo="Give another folder (-o); --replace does not touch files that no run has written.",
+            )
+        if inside and not replace:
+            raise RunFolderError(
+                f"{run.path.name} already holds a run",
+                where=str(run.path),
+                expected="a folder without a run",
+                todo="Give another folder (-o), or --replace to remove that run, or --resume to go on with it.",
+            )
+        run._remove_run()
+        run._prepare()
+        return run
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Open the folder of an existing run.
+
+        Raises
+        ------
+        RunFolderError
+            If there is no such folder, or it holds no run.
+        """
+        run = cls(path)
+        if not run.path.is_dir():
+            raise RunFolderError(
+                f"There is no run folder {run.path.name}",
+                where=str(run.path),
+                expected="a folder that 'latentome train' or 'latentome run' has made",
+                todo=f"Check the spelling. {_neighbours(run.path)}",
+            )
+        if not run._holds_run():
+            raise RunFolderError(
+                f"{run.path.name} is not a run folder",
+                where=f"{run.path} has neither manifest.json nor config.toml",
+                expected="a folder that 'latentome train' or 'latentome run' has made",
+                todo=f"Give the folder of the run itself. {_neighbours(run.path / 'x')}",
+            )
+        return run
+
+    def item(self, name: str) -> Path:
+        """Give the path of a part of the run by its name, such as ``"latent"``, whether it exists or not."""
+        if name not in ITEMS:
+            raise RunFolderError(
+                f"A run has no part named '{name}'",
+                where=str(self.path),
+                expected="the name of a part of a run",
+                todo=nearest(name, ITEMS),
+            )
+        return self.path / ITEMS[name].path
+
+    def require(self, name: str) -> Path:
+        """Give the path of a part of the run that must exist.
+
+        Raises
+        ------
+        RunFolderError
+            If it is not there, with the command that makes it.
+        """
+        path = self.item(name)
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            return path
+        command = ITEMS[name].command
+        again = (
+            f"latentome train DATA -m MODEL -o {self.path}"
+            if command == "train"
+            else f"latentome {command} {self.path}"
+        )
+        raise RunFolderError(
+            f"The run {self.path.name} has no {ITEMS[name].path} yet",
+            where=str(path),
+            expected=f"{ITEMS[name].path}, which 'latentome {command}' makes",
+            todo=f"Make it: {again}",
+        )
+
+    @property
+    def config(self) -> Path:
+        """config.toml: what repeats the run."""
+        return self.item("config")
+
+    @property
+    def manifest(self) -> Path:
+        """manifest.json: hash of the data, versions, seeds, timings."""
+        return self.item("manifest")
+
+    @property
+    def model(self) -> Path:
+        """model.keras: the whole model."""
+        return self.item("model")
+
+    @property
+    def encoder(self) -> Path:
+        """encoder.weights.h5."""
+        return self.item("encoder")
+
+    @property
+    def decoder(self) -> Path:
+        """decoder.weights.h5."""
+        return self.item("decoder")
+
+    @property
+    def preprocessing(self) -> Path:
+        """preprocessing.json: genes, scaling and what new samples need."""
+        return self.item("preprocessing")
+
+    @property
+    def history(self) -> Path:
+        """history.tsv: one row an epoch."""
+        return self.item("history")
+
+    @property
+    def checkpoints(self) -> Path:
+        """checkpoints/: from which a run resumes."""
+        return self.item("checkpoints")
+
+    @property
+    def latent(self) -> Path:
+        """latent.tsv: samples x latent features."""
+        return self.item("latent")
+
+    @property
+    def tsne(self) -> Path:
+        """tsne.tsv: samples x 2."""
+        return self.item("tsne")
+
+    @property
+    def h5ad(self) -> Path:
+        """latent.h5ad: everything about the samples."""
+        return self.item("h5ad")
+
+    @property
+    def metrics(self) -> Path:
+        """metrics.json: the comparison with PCA."""
+        return self.item("metrics")
+
+    @property
+    def signatures(self) -> Path:
+        """signatures.tsv: the genes of each latent feature."""
+        return self.item("signatures")
+
+    @property
+    def figures(self) -> Path:
+        """figures/: the images."""
+        return self.item("figures")
+
+    @property
+    def report(self) -> Path:
+        """report.html: one file."""
+        return self.item("report")
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Read manifest.json; refuse one that is missing or damaged."""
+        return self._parse("manifest", json.loads)
+
+    def update_manifest(self, **fields: Any) -> dict[str, Any]:
+        """Set top-level fields of manifest.json, keep the others, and give the whole."""
+        merged = (self.read_manifest() if self.manifest.exists() else {}) | fields
+        write_json(self.manifest, merged)
+        return merged
+
+    def read_config(self) -> dict[str, Any]:
+        """Read config.toml; refuse one that is missing or damaged."""
+        return self._parse("config", tomllib.loads)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write config.toml."""
+        write_toml(self.config, config)
+
+    def _parse(self, name: str, parser) -> dict[str, Any]:
+        path = self.require(name)
+        try:
+            return parser(path.read_text(encoding="utf-8"))
+        except ValueError as failure:  # of JSON, TOML and UTF-8 alike
+            raise RunFolderError(
+                f"{path.name} of the run {self.path.name} is damaged",
+                where=f"{path}: {failure}",
+                expected=f"{path.name} as the run wrote it",
+                todo="Restore the file, or run again into another folder.",
+            ) from failure
+
+    def _holds_run(self) -> bool:
+        return self.manifest.is_file() or self.config.is_file()
+
+    def _remove_run(self) -> None:
+        """Remove what a run has written here, by its known names, and no more."""
+        if not self.path.is_dir():
+            return
+        doomed = [self.path / item.path for item in ITEMS.values()]
+        doomed += self.path.glob(f".*{TEMPORARY_SUFFIX}.*")
+        folders = [self.path / name for name in _FOLDERS if not (self.path / name).is_symlink()]
+        for folder in filter(Path.is_dir, folders):
+            doomed += [entry for entry in folder.iterdir() if entry.suffix in _FOLDERS[folder.name]]
+        # The two files that make it a run go last: a removal that is broken off can be repeated.
+        for path in sorted(doomed, key=lambda path: path in (self.manifest, self.config)):
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+        for folder in filter(Path.is_dir, folders):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _prepare(self) -> None:
+        probe = self.path / f".probe{TEMPORARY_SUFFIX}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as failure:
+            raise RunFolderError(
+                f"The run folder {self.path.name} cannot be written",
+                where=f"{self.path}: {failure.strerror or failure}",
+                expected="a folder in which you may write",
+                todo="Give another folder (-o), or free space and rights there.",
+            ) from failure
+
+
+def _neighbours(path: Path) -> str:
+    """Name runs next to where one was looked for."""
+    if not path.parent.is_dir():
+        return f"The folder {path.parent} does not exist either."
+    runs = [entry.name for entry in path.parent.iterdir() if entry.is_dir() and RunFolder(entry)._holds_run()]
+    close = difflib.get_close_matches(path.name, runs, n=1, cutoff=0.5)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Runs in {path.parent}: {', '.join(sorted(runs)[:10]) or 'none'}."

@@ -1,0 +1,9 @@
+"""What a model is: Keras layers, losses, one file per family, presets. No training loop, no files."""
+
+from latentome.models.base import Autoencoder
+from latentome.models.deep import DeepModel
+from latentome.models.denoising import DenoisingModel
+from latentome.models.layers import InputNoise, TiedDecoder
+from latentome.models.variational import VariationalModel
+
+__all__ = ["Autoencoder", "DeepModel", "DenoisingModel", "InputNoise", "TiedDecoder", "VariationalModel"]

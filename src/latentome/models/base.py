@@ -1,0 +1,92 @@
+"""What every autoencoder is: an encoder, a decoder, and loss terms with live weights, as one `keras.Model`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Autoencoder(keras.Model):
+    """Base of the model families; a leaf builds `encoder` and `decoder` and says what its loss terms are.
+
+    The loss lives in the model: ``call`` adds its terms and ``compute_loss`` weighs them. So ``model.compile(optimizer)``
+    and ``model.fit(x)`` train it with no further argument, and the compiled trainer runs the very same step.
+
+    Parameters
+    ----------
+    config
+        The arguments of the leaf's constructor: all that is needed to build the model again. Saved with it.
+    terms
+        Names of the loss terms, in the order in which ``call`` adds them; the first is ``"reconstruction"``.
+
+    Attributes
+    ----------
+    encoder : keras.Model
+        Samples x features to samples x components. For a variational model the posterior mean.
+    decoder : keras.Model
+        Samples x components to samples x features, in the space of the data.
+    step : keras.Variable
+        Number of training steps done; what schedules read.
+    """
+
+    encoder: keras.Model
+    decoder: keras.Model
+    #: Arguments that do not change the computation, only the numbers that it starts from.
+    _not_architecture: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+    def __init__(self, config: Mapping[str, Any], terms: tuple[str, ...], name: str) -> None:
+        super().__init__(name=name)
+        self._config = json.dumps(dict(config))  # text, so that Keras does not wrap and track it
+        self._term_names = terms
+        self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self._trackers = {term: keras.metrics.Mean(name=term) for term in (*terms, *self.weights_of_terms(0))}
+
+    def build(self, input_shape=None) -> None:
+        """Nothing is left to build: the layers are made, and get their weights, in the constructor."""
+        self.built = True
+
+    def weights_of_terms(self, step) -> dict[str, Any]:
+        """The weights at a training step of the terms after the first, by the name under which history keeps them."""
+        del step
+        return {}
+
+    def total(self, terms: Mapping[str, Any], weights: Mapping[str, Any]):
+        """The loss from its terms and their weights; the sum of the terms unless a leaf weighs them."""
+        del weights
+        return sum(terms.values())
+
+    def adapt(self, x: np.ndarray) -> None:
+        """Set what a model takes from the training data before its first step (samples x features); nothing here."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Weigh the terms that ``call`` added; regularisation losses of layers are added as they are."""
+        losses = list(self.losses)
+        terms = dict(zip(self._term_names, losses, strict=False))
+        weights = self.weights_of_terms(self.step)
+        rows = ops.shape(x)[0]
+        for name, value in {**terms, **weights}.items():
+            self._trackers[name].update_state(value, sample_weight=rows)
+        if training:
+            self.step.assign_add(1)
+        return self.total(terms, weights) + sum(losses[len(self._term_names) :])
+
+    @property
+    def architecture(self) -> str:
+        """A text that two models share when they run the same computation (same arguments, apart from the seed)."""
+        config = {k: v for k, v in json.loads(self._config).items() if k not in self._not_architecture}
+        return f"{type(self).__name__} {json.dumps(config, sort_keys=True)}"
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return json.loads(self._config)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects=None) -> Autoencoder:
+        """Build the model again from `get_config`."""
+        del custom_objects
+        return cls(**config)

@@ -1,0 +1,74 @@
+"""The plain autoencoder of any depth; without hidden layers and with linear units it is the linear one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from latentome.models.base import Autoencoder
+from latentome.models.layers import Seeds, dense_stack
+from latentome.models.losses import squared_error
+
+
+@keras.saving.register_keras_serializable("latentome")
+class DeepModel(Autoencoder):
+    """An autoencoder of dense layers, trained on the mean squared error.
+
+    Parameters
+    ----------
+    n_features
+        Width of the input.
+    n_components
+        Width of the code.
+    hidden
+        Widths of the hidden layers between input and code; the decoder mirrors them.
+    activation
+        Activation of the hidden layers.
+    code_activation, output_activation
+        Activation of the code and of the reconstruction.
+    seed
+        Seed of the initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        hidden: Sequence[int] = (),
+        activation: str = "linear",
+        code_activation: str = "linear",
+        output_activation: str = "linear",
+        seed: int = 0,
+    ) -> None:
+        config = {
+            "n_features": n_features,
+            "n_components": n_components,
+            "hidden": list(hidden),
+            "activation": activation,
+            "code_activation": code_activation,
+            "output_activation": output_activation,
+            "seed": seed,
+        }
+        super().__init__(config, ("reconstruction",), name="deep")
+        seeds = Seeds(seed)
+        x = keras.Input((n_features,), name="x")
+        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden")
+        z = keras.layers.Dense(
+            n_components, activation=code_activation, kernel_initializer=seeds.glorot(), name="code"
+        )(h)
+        self.encoder = keras.Model(x, z, name="encoder")
+        code = keras.Input((n_components,), name="z")
+        h = dense_stack(code, list(hidden)[::-1], activation, seeds, "decoder_hidden")
+        y = keras.layers.Dense(
+            n_features, activation=output_activation, kernel_initializer=seeds.glorot(), name="output"
+        )(h)
+        self.decoder = keras.Model(code, y, name="decoder")
+        self.build((None, n_features))
+
+    def call(self, x, training: bool = False):
+        """Reconstruct `x` (samples x features)."""
+        y = self.decoder(self.encoder(x, training=training), training=training)
+        self.add_loss(ops.mean(squared_error(x, y)) / ops.shape(x)[-1])
+        return y

@@ -1,0 +1,94 @@
+"""The denoising autoencoder, ADAGE: reconstruct the clean input from a corrupted one."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from latentome.models.base import Autoencoder
+from latentome.models.layers import InputNoise, Seeds, TiedDecoder
+from latentome.models.losses import bernoulli_nll, squared_error
+
+
+@keras.saving.register_keras_serializable("latentome")
+class DenoisingModel(Autoencoder):
+    """One layer of codes learned from corrupted input (Vincent et al. 2008; ADAGE, Tan et al. 2016).
+
+    Parameters
+    ----------
+    n_features
+        Width of the input.
+    n_components
+        Width of the code.
+    noise, noise_kind
+        Corruption of the input while training, see `InputNoise`.
+    activation
+        Activation of the code, ``"relu"`` or ``"sigmoid"`` in the published models.
+    tied
+        Whether the decoder's kernel is the transpose of the encoder's: one array, with two biases.
+    loss
+        ``"mse"``: mean squared error; ``"bernoulli"``: cross-entropy summed over the features, data in [0, 1].
+    output_activation
+        Activation of the reconstruction under ``"mse"``; ``"bernoulli"`` implies a sigmoid.
+    sparsity
+        Weight of the sum of the absolute code, per sample.
+    seed
+        Seed of the initial weights and of the noise.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        noise: float = 0.1,
+        noise_kind: str = "masking",
+        activation: str = "relu",
+        tied: bool = True,
+        loss: str = "mse",
+        output_activation: str = "linear",
+        sparsity: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        config = {
+            "n_features": n_features,
+            "n_components": n_components,
+            "noise": noise,
+            "noise_kind": noise_kind,
+            "activation": activation,
+            "tied": tied,
+            "loss": loss,
+            "output_activation": output_activation,
+            "sparsity": sparsity,
+            "seed": seed,
+        }
+        super().__init__(config, ("reconstruction", "sparsity") if sparsity else ("reconstruction",), name="denoising")
+        self._loss, self._sparsity = loss, float(sparsity)
+        seeds = Seeds(seed)
+        self.corrupt = InputNoise(noise, noise_kind, seed=next(seeds), name="noise")
+        x = keras.Input((n_features,), name="x")
+        code = keras.layers.Dense(n_components, activation=activation, kernel_initializer=seeds.glorot(), name="code")
+        self.encoder = keras.Model(x, code(x), name="encoder")
+        z = keras.Input((n_components,), name="z")
+        if tied:
+            linear = TiedDecoder(code, name="output")
+        else:
+            linear = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output")
+        activate = keras.layers.Activation("sigmoid" if loss == "bernoulli" else output_activation, name="activation")
+        y = linear(z)
+        self._linear = keras.Model(z, y, name="linear_decoder")
+        self.decoder = keras.Model(z, activate(y), name="decoder")
+        self._activate = activate
+        self.build((None, n_features))
+
+    def call(self, x, training: bool = False):
+        """Reconstruct `x` (samples x features); while training from a corrupted copy, always against the clean one."""
+        z = self.encoder(self.corrupt(x, training=training), training=training)
+        linear = self._linear(z)
+        y = self._activate(linear)
+        if self._loss == "bernoulli":
+            self.add_loss(ops.mean(bernoulli_nll(x, linear)))
+        else:
+            self.add_loss(ops.mean(squared_error(x, y)) / ops.shape(x)[-1])
+        if self._sparsity:
+            self.add_loss(self._sparsity * ops.mean(ops.sum(ops.abs(z), axis=-1)))
+        return y

@@ -1,0 +1,128 @@
+"""Keras layers of the models: noise on an input, a sampled posterior, a decoder tied to its encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Seeds(Iterator[int]):
+    """Independent integer seeds from one seed, so that no global random state is ever read.
+
+    Parameters
+    ----------
+    seed
+        The seed of the model. Every initial weight and every noise stream derives from it, in the order of creation.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._sequence = np.random.SeedSequence(int(seed))
+
+    def __next__(self) -> int:
+        return int(self._sequence.spawn(1)[0].generate_state(1)[0] >> 1)
+
+    def glorot(self) -> keras.initializers.Initializer:
+        """A Glorot-uniform initialiser with the next seed (Glorot and Bengio 2010; the default of Keras)."""
+        return keras.initializers.GlorotUniform(seed=next(self))
+
+
+@keras.saving.register_keras_serializable("latentome")
+class InputNoise(keras.layers.Layer):
+    """Corruption of an input while training, and only then.
+
+    Parameters
+    ----------
+    noise
+        For ``"masking"`` and ``"dropout"`` the share of values set to zero, in [0, 1); for ``"gaussian"`` the standard
+        deviation of what is added, in units of the input.
+    kind
+        ``"masking"`` sets values to zero and leaves the others as they are (Vincent et al. 2008; ADAGE 2016);
+        ``"dropout"`` also divides the others by ``1 - noise`` (as in Tybalt's ADAGE); ``"gaussian"`` adds noise.
+    seed
+        Seed of the noise stream.
+    """
+
+    def __init__(self, noise: float, kind: str, seed: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.noise, self.kind = float(noise), kind
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, x, training: bool = False):
+        """Corrupt `x` (batch x features) when training; return it untouched otherwise."""
+        if not training or self.noise == 0.0:
+            return x
+        if self.kind == "gaussian":
+            return x + self.noise * keras.random.normal(ops.shape(x), dtype=x.dtype, seed=self.seed_generator)
+        kept = keras.random.uniform(ops.shape(x), dtype=x.dtype, seed=self.seed_generator) >= self.noise
+        scale = 1.0 / (1.0 - self.noise) if self.kind == "dropout" else 1.0
+        return ops.where(kept, x * scale, 0.0)
+
+    def compute_output_shape(self, input_shape):
+        """Noise does not change a shape."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("latentome")
+class TiedDecoder(keras.layers.Layer):
+    """A dense layer whose kernel is the transpose of an encoder's kernel: one array, with a bias of its own.
+
+    Parameters
+    ----------
+    encoder
+        The dense layer whose kernel is shared.
+    """
+
+    def __init__(self, encoder: keras.layers.Dense, **kwargs) -> None:
+        super().__init__(**kwargs)
+        # A tuple hides the layer from Keras' tracking: the kernel stays a weight of the encoder alone.
+        self._tied_to = (encoder,)
+
+    def build(self, input_shape) -> None:
+        """Create the bias of the visible units."""
+        self.bias = self.add_weight(name="bias", shape=(self._tied_to[0].kernel.shape[0],), initializer="zeros")
+
+    def call(self, z):
+        """Map codes (batch x components) to features (batch x features)."""
+        return ops.matmul(z, ops.transpose(self._tied_to[0].kernel)) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        """The width of what the encoder reads."""
+        return (*input_shape[:-1], self._tied_to[0].kernel.shape[0])
+
+
+class PairedGlorot(keras.initializers.Initializer):
+    """Glorot initialisation of two layers held in one kernel.
+
+    The mean and the log-variance of a posterior are two dense layers over the same input. One product of twice the
+    width computes both, but its fan-out would be doubled: each half is drawn as the separate layer would be.
+
+    Parameters
+    ----------
+    seeds
+        Two seeds, one for each half.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.seeds = tuple(int(s) for s in seeds)
+
+    def __call__(self, shape, dtype=None):
+        """Draw a kernel of `shape` (inputs x twice the components)."""
+        half = (shape[0], shape[1] // 2)
+        return ops.concatenate([keras.initializers.GlorotUniform(seed=s)(half, dtype) for s in self.seeds], axis=1)
+
+    def get_config(self) -> dict:
+        """The two seeds."""
+        return {"seeds": list(self.seeds)}
+
+
+def dense_stack(x, widths: Sequence[int], activation: str, seeds: Seeds, prefix: str):
+    """Put dense layers of the given `widths` on the symbolic tensor `x`, named ``prefix_1``, ``prefix_2``, ..."""
+    for i, width in enumerate(widths, start=1):
+        layer = keras.layers.Dense(
+            width, activation=activation, kernel_initializer=seeds.glorot(), name=f"{prefix}_{i}"
+        )
+        x = layer(x)
+    return x

@@ -1,0 +1,67 @@
+"""The losses, as pure functions: each takes batches (samples x features) and gives one number per sample.
+
+The functions run on arrays of Keras' backend, inside compiled programs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from keras import ops
+
+#: The smallest variance that a learned Gaussian likelihood may claim, in squared units of the input. Without a floor a
+#: gene that is reproduced exactly drives the likelihood to infinity. A thousandth of the zero-one range, squared.
+MIN_VARIANCE = 1e-6
+
+
+def squared_error(x, mean):
+    """Sum over the features of the squared differences, per sample."""
+    return ops.sum(ops.square(x - mean), axis=-1)
+
+
+def bernoulli_nll(x, logits):
+    """Cross-entropy of targets in [0, 1] against logits, summed over the features, per sample.
+
+    Written on logits as ``max(l, 0) - l x + log(1 + exp(-|l|))``: no sigmoid, no clipping, no logarithm of zero.
+    """
+    return ops.sum(ops.maximum(logits, 0.0) - logits * x + ops.log(1.0 + ops.exp(-ops.abs(logits))), axis=-1)
+
+
+def gaussian_nll(x, mean, log_variance):
+    """Negative log-density of `x` under independent normals with one variance per feature, summed, per sample.
+
+    Parameters
+    ----------
+    x, mean
+        Samples x features.
+    log_variance
+        Features. A variance below `MIN_VARIANCE` counts as `MIN_VARIANCE`.
+    """
+    log_variance = ops.maximum(log_variance, math.log(MIN_VARIANCE))
+    residual = ops.square(x - mean) * ops.exp(-log_variance)
+    return 0.5 * ops.sum(residual + log_variance + math.log(2.0 * math.pi), axis=-1)
+
+
+def kl_to_standard_normal(mean, log_variance):
+    """Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1), summed over the components, per sample.
+
+    ``-1/2 sum(1 + lv - mu^2 - exp(lv))`` (Kingma and Welling 2014, appendix B).
+    """
+    return -0.5 * ops.sum(1.0 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1)
+
+
+def kl_weight(step, beta: float, warmup_steps: int):
+    """The weight of the KL term at a training step: a line from 0 to `beta`, then `beta`.
+
+    Parameters
+    ----------
+    step
+        Number of steps done before this one.
+    beta
+        The largest weight, reached at step `warmup_steps` and never exceeded.
+    warmup_steps
+        Length of the warm-up in steps; 0 for none.
+    """
+    if warmup_steps == 0:
+        return ops.full((), beta, dtype="float32")
+    return beta * ops.minimum(ops.cast(step, "float32") / float(warmup_steps), 1.0)

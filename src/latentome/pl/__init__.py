@@ -1,0 +1,57 @@
+"""One function per figure: each takes results and returns a matplotlib ``Figure``; none computes or saves anything."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from latentome.pl.comparison import reconstruction_error, scores
+    from latentome.pl.curves import training_curves
+    from latentome.pl.genes import signatures
+    from latentome.pl.latent import activations, latent_heatmap
+    from latentome.pl.maps import embedding, embeddings
+    from latentome.pl.points import class3_panels, reconstruction
+    from latentome.pl.style import house_style, label_colors
+
+# matplotlib takes a large part of a second to import, so each module is loaded when its first function is asked for.
+_HOME = {
+    "activations": "latent",
+    "class3_panels": "points",
+    "embedding": "maps",
+    "embeddings": "maps",
+    "house_style": "style",
+    "label_colors": "style",
+    "latent_heatmap": "latent",
+    "reconstruction": "points",
+    "reconstruction_error": "comparison",
+    "scores": "comparison",
+    "signatures": "genes",
+    "training_curves": "curves",
+}
+
+__all__ = [
+    "activations",
+    "class3_panels",
+    "embedding",
+    "embeddings",
+    "house_style",
+    "label_colors",
+    "latent_heatmap",
+    "reconstruction",
+    "reconstruction_error",
+    "scores",
+    "signatures",
+    "training_curves",
+]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,151 @@
+"""How the training went: the loss and its parts, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from latentome.errors import InputError
+from latentome.pl.style import DOUBLE, FAINT, PALETTE, SINGLE, new_figure, styled
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Column of the history, heading of its panel, colour.
+_PARTS = (
+    ("loss", "Total loss", PALETTE[0]),
+    ("reconstruction", "Reconstruction", PALETTE[2]),
+    ("kl", "KL divergence", PALETTE[5]),
+    ("penalty", "Penalty", PALETTE[3]),
+)
+
+
+@styled
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Draw the loss and its parts against the epoch, training solid and validation dashed.
+
+    A panel is on a logarithmic scale if its values are positive and span more than a factor of twenty. Otherwise its
+    scale follows the curve after the first epochs, and a note says where the first epoch lies if that is outside.
+
+    Parameters
+    ----------
+    history
+        One row an epoch: ``epoch``, ``loss``, and where they exist ``reconstruction``, ``kl``, ``beta``, ``penalty``
+        and the same names with ``val_`` in front. A part that equals the loss throughout, or is zero throughout, gets
+        no panel.
+
+    Returns
+    -------
+    A figure with one panel (3.5 inches wide) or up to four (7.2 inches).
+
+    Raises
+    ------
+    InputError
+        If the history is empty, or lacks the epoch or the loss.
+    """
+    lacking = [name for name in ("epoch", "loss") if name not in history.columns]
+    if lacking or not len(history):
+        raise InputError(
+            "There is no training history to draw.",
+            where=f"history, {len(history)} rows, columns {', '.join(map(str, history.columns)) or 'none'}",
+            expected="one row an epoch, with the columns epoch and loss",
+            todo="Pass the history_ of a fitted model, or the history.tsv of a run folder.",
+        )
+    parts = [part for part in _PARTS if _worth_drawing(history, part[0])]
+    columns = min(len(parts), 3) if len(parts) != 4 else 2
+    rows = math.ceil(len(parts) / columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    figure = new_figure(width, rows * (2.5 if columns == 1 else 2.25) + 0.2, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (name, heading, color) in zip(grid, parts, strict=True):
+        _draw_part(axes, history, name, heading, color)
+    _key(figure, any(f"val_{part[0]}" in history.columns for part in parts))
+    return figure
+
+
+def _worth_drawing(history: pd.DataFrame, name: str) -> bool:
+    """Tell whether a part of the loss says something that the total does not."""
+    import numpy as np
+
+    if name == "loss":
+        return True
+    if name not in history.columns or history[name].notna().sum() == 0:
+        return False
+    values = history[name].to_numpy(dtype=float)
+    same = np.allclose(values, history["loss"].to_numpy(dtype=float), rtol=1e-6, atol=0, equal_nan=True)
+    return not same and bool(np.nanmax(np.abs(values)) > 0)
+
+
+def _draw_part(axes: Axes, history: pd.DataFrame, name: str, heading: str, color: str) -> None:
+    """Draw one part of the loss, on training and validation samples."""
+    import numpy as np
+
+    epoch = history["epoch"].to_numpy(dtype=float)
+    curves = []
+    for column, line in ((name, "-"), (f"val_{name}", "--")):
+        if column not in history.columns:
+            continue
+        values = history[column].to_numpy(dtype=float)
+        known = np.isfinite(values)
+        # A single epoch has no line: a marker keeps it visible.
+        marker = "o" if known.sum() == 1 else None
+        width, shade = (1.3, 1.0) if line == "-" else (1.1, 0.75)
+        axes.plot(
+            epoch[known], values[known], line, color=color, linewidth=width, alpha=shade, marker=marker, markersize=3
+        )
+        curves.append((epoch[known], values[known]))
+    axes.set(title=heading, xlabel="epoch")
+    axes.margins(x=0.02)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _scale(axes, curves)
+    if name == "kl" and "beta" in history.columns:
+        _add_beta(axes, epoch, history["beta"].to_numpy(dtype=float))
+
+
+def _scale(axes: Axes, curves: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Choose the vertical scale so that the long tail of the training is visible."""
+    import numpy as np
+
+    values = np.concatenate([v for _, v in curves])
+    if not len(values):
+        return
+    if values.min() > 0 and values.max() > 20 * values.min():
+        axes.set_yscale("log")
+        return
+    later = np.concatenate([v[max(1, math.ceil(0.06 * len(v))) :] for _, v in curves if len(v) > 8] or [values])
+    low, high = later.min(), later.max()
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    if values.max() > high + 4 * room:
+        axes.set_ylim(min(values.min(), low) - room, high + room)
+        epoch, first = next((e[0], v[0]) for e, v in curves if len(v) and v.max() > high + 4 * room)
+        note = f"\N{UPWARDS ARROW} {first:.4g} at epoch {epoch:g}"
+        axes.text(0.98, 0.97, note, transform=axes.transAxes, size=6, color=FAINT, ha="right", va="top")
+
+
+def _add_beta(axes: Axes, epoch: np.ndarray, beta: np.ndarray) -> None:
+    """Show the weight of the KL term: in the heading if it never changes, else on a scale of its own."""
+    import numpy as np
+
+    if np.nanmin(beta) == np.nanmax(beta):
+        axes.set_title(f"{axes.get_title(loc='left')} (\N{GREEK SMALL LETTER BETA} = {np.nanmax(beta):g})")
+        return
+    twin = axes.twinx()
+    twin.spines["right"].set_visible(True)
+    twin.spines["right"].set_color(FAINT)
+    twin.plot(epoch, beta, color=FAINT, linewidth=1.0, linestyle=":")
+    twin.set_ylim(0, 1.08 * np.nanmax(beta))
+    twin.set_ylabel("weight \N{GREEK SMALL LETTER BETA} (dotted)", color=FAINT)
+    twin.tick_params(axis="y", colors=FAINT)
+
+
+def _key(figure: Figure, validated: bool) -> None:
+    """Add the key of the two line types, once for all panels."""
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=FAINT, linestyle="-", label="training samples")]
+    if validated:
+        lines.append(Line2D([], [], color=FAINT, linestyle="--", label="validation samples"))
+    figure.legend(handles=lines, loc="outside lower center", ncols=2, handlelength=2.4)

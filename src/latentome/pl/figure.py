@@ -1,0 +1,29 @@
+"""The figure class of the package: a matplotlib Figure that stays in the house style whoever saves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from latentome.pl.style import house_style
+
+
+class HouseFigure(Figure):
+    """A matplotlib figure that is drawn and saved under the house style.
+
+    matplotlib reads some settings, such as the resolution and how fonts are embedded, only when a figure is saved,
+    and makes its ticks only when it is drawn. Both happen in the user's code, outside the function that made the
+    figure, so the figure itself carries the style along.
+    """
+
+    def draw(self, renderer: Any) -> None:
+        """Draw under the house style; parameters as in ``matplotlib.figure.Figure.draw``."""
+        with matplotlib.rc_context(house_style()):
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **kwargs: Any) -> None:
+        """Save under the house style; parameters as in ``matplotlib.figure.Figure.savefig``."""
+        with matplotlib.rc_context(house_style()):
+            super().savefig(fname, **kwargs)

@@ -1,0 +1,102 @@
+"""What the figures take out of an AnnData, with refusals that name what was meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from latentome.errors import InputError, nearest
+from latentome.pl.style import literal
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import numpy as np
+    import pandas as pd
+
+
+def column_of(adata: ad.AnnData, name: str) -> pd.Series:
+    """Give one column of ``obs``.
+
+    Raises
+    ------
+    InputError
+        If there is no such column; the nearest name is told.
+    """
+    if name in adata.obs.columns:
+        return adata.obs[name]
+    raise InputError(
+        f"There is no column '{name}' to colour by.",
+        where="adata.obs",
+        expected=nearest(name, adata.obs.columns) if len(adata.obs.columns) else "at least one column in obs",
+        todo="Give the name of one of these columns, or add the labels to adata.obs first.",
+    )
+
+
+def matrix_of(adata: ad.AnnData, key: str, *, columns: int = 1) -> np.ndarray:
+    """Give one matrix of ``obsm`` as numbers, shape (samples, k), with at least `columns` columns.
+
+    Raises
+    ------
+    InputError
+        If there is no such matrix, or it has too few columns, or holds values that are not finite.
+    """
+    import numpy as np
+
+    if key not in adata.obsm:
+        made = "latentome.tl.tsne" if "tsne" in key else "latentome.tl.encode"
+        raise InputError(
+            f"There is no matrix '{key}' to draw.",
+            where="adata.obsm",
+            expected=nearest(key, adata.obsm.keys()) if len(adata.obsm.keys()) else "at least one matrix in obsm",
+            todo=f"Give the name of one of these, or compute it first with {made}.",
+        )
+    values = np.asarray(adata.obsm[key], dtype=float)
+    if values.ndim != 2 or values.shape[1] < columns or not np.isfinite(values).all():
+        raise InputError(
+            f"The matrix '{key}' cannot be drawn.",
+            where=f"adata.obsm['{key}'], shape {values.shape}, {int((~np.isfinite(values)).sum())} values not finite",
+            expected=f"samples x {columns} or more columns of finite numbers",
+            todo="Compute it again, or drop the samples without values.",
+        )
+    return values
+
+
+def feature_names(adata: ad.AnnData, key: str, names: Any = None) -> list[str]:
+    """Name the columns of a matrix in ``obsm``: the caller's names, those of a data frame, or 1, 2, 3, ...
+
+    Raises
+    ------
+    InputError
+        If the caller gives another number of names than there are columns.
+    """
+    width = adata.obsm[key].shape[1]
+    if names is None:
+        names = getattr(adata.obsm[key], "columns", range(1, width + 1))
+    names = [literal(name) for name in names]
+    if len(names) != width:
+        raise InputError(
+            f"{len(names)} names were given for {width} features.",
+            where=f"adata.obsm['{key}']",
+            expected=f"{width} names",
+            todo="Give one name for each feature, or none.",
+        )
+    return names
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Tell whether a column holds quantities (drawn with a colour bar) rather than classes."""
+    import pandas as pd
+
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+
+
+def categories_of(column: pd.Series) -> list[Any]:
+    """List the classes that occur in a column: in their own order when they have one, else by name.
+
+    A class that does not occur is left out, and so are missing labels.
+    """
+    import pandas as pd
+
+    present = set(column.dropna().unique())
+    if isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
+        return [c for c in column.cat.categories if c in present]
+    return sorted(present, key=lambda c: (str(c).casefold(), str(c)))

@@ -1,0 +1,62 @@
+"""Where to write class names on a map so that they do not cover one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def text_size(text: str, points: float, weight: str = "normal") -> tuple[float, float]:
+    """Give width and height in inches of one line of text of the given size in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    box = TextPath((0, 0), text or " ", prop=FontProperties(size=points, weight=weight)).get_extents()
+    return box.width / 72, 0.72 * points / 72
+
+
+def spread(anchors: np.ndarray, sizes: np.ndarray, low: np.ndarray, high: np.ndarray, rounds: int = 400) -> np.ndarray:
+    """Move boxes from their anchors just far enough not to overlap, as far as the frame allows.
+
+    Parameters
+    ----------
+    anchors
+        Where each box wants its centre, shape (boxes, 2), inches.
+    sizes
+        Width and height of each box, shape (boxes, 2), inches.
+    low, high
+        Two opposite corners of the frame, inches.
+    rounds
+        How often to push at most.
+
+    Returns
+    -------
+    Centres, shape (boxes, 2), inches.
+    """
+    import numpy as np
+
+    centres = np.array(anchors, dtype=float)
+    half = np.asarray(sizes, dtype=float) / 2
+    first, second = np.triu_indices(len(centres), k=1)
+    for round_ in range(rounds):
+        gap = centres[second] - centres[first]
+        need = half[first] + half[second]
+        overlap = need - np.abs(gap)
+        hit = (overlap > 0).all(axis=1)
+        if not hit.any():
+            break
+        # Each pair parts along the axis where the shorter way leads out; boxes are wide, so that is mostly up and down.
+        i, j, over, way = first[hit], second[hit], overlap[hit], gap[hit]
+        axis = np.argmin(over, axis=1)
+        rows = np.arange(len(axis))
+        sign = np.where(way[rows, axis] >= 0, 1.0, -1.0)
+        push = np.zeros_like(over)
+        push[rows, axis] = 0.5 * sign * (over[rows, axis] + 1e-3)
+        np.add.at(centres, j, 0.6 * push)
+        np.add.at(centres, i, -0.6 * push)
+        if round_ < rounds // 2:
+            centres += 0.02 * (anchors - centres)
+        centres = np.clip(centres, low + half, high - half)
+    return centres

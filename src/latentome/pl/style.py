@@ -1,0 +1,206 @@
+"""The house style of every figure: type, lines, sizes, and colours that readers of all kinds can tell apart."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Widths of one and of two columns of a journal page, in inches.
+SINGLE, DOUBLE = 3.5, 7.2
+
+#: Maps for one-sided and for two-sided numbers.
+SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
+
+#: Colours with a fixed meaning: input and reconstruction, the first method and PCA, the two signs, text, no label.
+INPUT, RECONSTRUCTION = "#0072B2", "#D55E00"
+FIRST, BASELINE = "#0072B2", "#8C8C8C"
+POSITIVE, NEGATIVE = "#B2182B", "#2166AC"
+INK, FAINT, MISSING = "#222222", "#6B6B6B", "#D3D3D3"
+
+#: Okabe and Ito's eight colours, then fifty-two more, each as far as possible in OKLab from all before it, both as
+#: seen by full colour vision and by deuteranopes, none near white or the grey of missing labels, none glaring.
+PALETTE = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#850021", "#165900"),
+    *("#B12C85", "#16DE85", "#591690", "#FF90FF", "#904316", "#906FE9", "#164E64", "#64A600", "#0BFFE9", "#6FFF9B"),
+    *("#437A00", "#7A6F90", "#FF9090", "#A69B6F", "#0B9BBC", "#9BD337", "#2C6F64", "#D34364", "#8543BC", "#900064"),
+    *("#0043B1", "#6F374E", "#21BCA6", "#BCA6D3", "#906F4E", "#FFBC7A", "#009BFF", "#85C8B1", "#B190FF", "#B11637"),
+    *("#FF6464", "#85D3FF", "#FFBCFF", "#C84EA6", "#594E85", "#6F2C00", "#904E64", "#00BC64", "#00DED3", "#8590BC"),
+    *("#4E64DE", "#C88500", "#BCBC7A", "#852190", "#FF7AC8", "#7A8516", "#C8E9B1", "#7ABC59", "#6F907A", "#594E2C"),
+)
+
+_RC: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 7,
+    "mathtext.default": "regular",
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5,
+    "axes.labelsize": 7,
+    "axes.labelcolor": INK,
+    "axes.labelpad": 3,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "white",
+    "axes.unicode_minus": True,
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "figure.dpi": 150,
+    "figure.titlesize": 9,
+    "figure.titleweight": "bold",
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "lines.linewidth": 1.2,
+    "patch.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "image.cmap": SEQUENTIAL,
+    # Saved files: what a journal's production office asks for, with text that stays text.
+    "savefig.dpi": 300,
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+def house_style() -> dict[str, Any]:
+    """Give the settings that every figure of this package is drawn and saved with.
+
+    Returns
+    -------
+    A fresh dictionary for ``matplotlib.rc_context``: sans-serif type of 7 points, thin spines at the left and bottom
+    only, 300 dots per inch on saving, fonts embedded as text in PDF and left as text in SVG.
+    """
+    return {key: list(value) if isinstance(value, list) else value for key, value in _RC.items()}
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Run a drawing function under the house style and leave the user's own settings as they were."""
+
+    @functools.wraps(draw)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> T:
+        import matplotlib
+
+        with matplotlib.rc_context(house_style()):
+            return draw(*args, **kwargs)
+
+    return inside
+
+
+def new_figure(width: float, height: float, **options: Any) -> Figure:
+    """Make an empty figure that keeps the house style until it is saved.
+
+    Parameters
+    ----------
+    width, height
+        Size in inches.
+    options
+        Passed on to ``matplotlib.figure.Figure``, such as ``layout``.
+
+    Returns
+    -------
+    A figure that no window or list knows of; it goes when its last name goes.
+    """
+    from latentome.pl.figure import HouseFigure
+
+    return HouseFigure(figsize=(width, height), **options)
+
+
+def label_colors(categories: Iterable[Hashable]) -> dict[Hashable, str]:
+    """Choose one colour for each category.
+
+    TCGA study abbreviations get the official colours of their studies when at least three in four of the categories
+    are such abbreviations. Otherwise, and for the remaining ones, the colours are Okabe and Ito's eight, which
+    colour-blind readers can tell apart, followed by fifty-two further ones as distinct as they can be. Past sixty the
+    colours repeat.
+
+    Parameters
+    ----------
+    categories
+        The categories; they are coloured in the order given, repeated ones once. Missing ones (None, NaN, NA) are
+        allowed.
+
+    Returns
+    -------
+    Category to colour as ``#RRGGBB``; a missing category is light grey.
+    """
+    import pandas as pd
+
+    unique = list(dict.fromkeys(categories))
+    named = [c for c in unique if not pd.isna(c)]
+    official = _official_colors(named)
+    taken = set(official.values())
+    free = [color for color in PALETTE if color not in taken]
+    others = [c for c in named if c not in official]
+    rest = {c: free[i % len(free)] for i, c in enumerate(others)}
+    return {c: MISSING if pd.isna(c) else official.get(c, rest.get(c)) for c in unique}
+
+
+def _official_colors(named: list[Hashable]) -> dict[Hashable, str]:
+    """Give the studies' official colours, or none when too few of the categories are studies."""
+    if not named or not any(isinstance(c, str) for c in named):
+        return {}
+    from latentome.datasets import tcga_colors
+
+    table = tcga_colors()
+    known = {c: table[c].upper() for c in named if c in table and c != "NA"}
+    return known if len(known) >= 0.75 * len(named) else {}
+
+
+def literal(name: object) -> str:
+    """Make a name from the data safe to draw: matplotlib reads text between dollar signs as a formula.
+
+    A leading underscore, which would keep a name out of legends, gets a space in front.
+    """
+    text = str(name).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def luminance(color: str | tuple[float, ...]) -> float:
+    """Give the relative luminance of a colour, 0 (black) to 1 (white), as WCAG 2 defines it."""
+    from matplotlib.colors import to_rgb
+
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(color)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def readable(color: str) -> str:
+    """Darken a colour until text in it can be read on white (contrast of at least 4.5 to 1)."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    rgb = to_rgb(color)
+    while 1.05 / (luminance(rgb) + 0.05) < 4.5:
+        rgb = tuple(0.93 * v for v in rgb)
+    return to_hex(rgb)
+
+
+def edge_of(color: str) -> str:
+    """Give the slightly darker colour that outlines a point, without which the palest classes vanish on white."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    return to_hex(tuple(0.72 * v for v in to_rgb(color)))

@@ -1,0 +1,107 @@
+"""Takes the figures of a run into the report: which section shows them, and what they say to who cannot see them."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from pathlib import Path
+from typing import Any
+
+from latentome.errors import RunFolderError
+from latentome.io import RunFolder
+
+#: File name without ending: section, caption, description. The order here is the order on the page.
+KNOWN = {
+    "tsne": (
+        "maps",
+        "t-SNE maps of all samples, from the features of the model and from those of PCA. Each point is a sample.",
+        "Scatter plots, side by side: t-SNE map of the model's features and of PCA's, points coloured by label.",
+    ),
+    "reconstruction": (
+        "maps",
+        "The first two features of the data (blue) and what the model gives back (red).",
+        "Scatter plot of two features: input in blue, reconstruction in red.",
+    ),
+    "scores": (
+        "scores",
+        "The scores of the table below, one panel for each; all bars start at zero.",
+        "Bar charts of each score for the model and PCA. The table below holds the same numbers.",
+    ),
+    "signatures": (
+        "features",
+        "The genes that weigh most in the first features, positive in red, negative in blue.",
+        "Bar charts of the largest loadings of the first features. The table below names the same genes.",
+    ),
+    "activations": (
+        "features",
+        "How the first features are distributed over the samples; all ridges have the same height.",
+        "Density curves of the first latent features over all samples, one above the other.",
+    ),
+    "latent_heatmap": (
+        "features",
+        "All features of all samples, each feature in standard deviations from its mean. The strip at the left is "
+        "the label.",
+        "Heat map of samples by latent features with a colour strip of the labels.",
+    ),
+    "training_curves": (
+        "training",
+        "Loss and its parts by epoch, on training samples (solid) and validation samples (dashed).",
+        "Line charts of the loss and its parts against the epoch.",
+    ),
+    "error_by_class": (
+        "classes",
+        "Held-out mean squared error of each class; the line joins the methods.",
+        "Dot plot of the held-out error of each class for the model and PCA. The table below holds the same numbers.",
+    ),
+}
+SECTIONS = ("maps", "scores", "features", "training", "classes", "further")
+
+#: Dots of a file for one pixel of the page: at 300 dots an inch, letters of 7 points get a size that reads easily.
+DOTS_PER_PIXEL = 2.4
+
+
+def read_figures(run: RunFolder) -> dict[str, list[dict[str, Any]]]:
+    """Read the PNG files of a run's figures folder.
+
+    Returns
+    -------
+    Section to its figures, each with ``source`` (a data address), ``caption``, ``alt``, ``width`` and ``height`` in
+    pixels of the page. A figure that is not known by name goes to the section ``further``.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no figure, or a file is no PNG picture.
+    """
+    folder = run.require("figures")
+    paths = {path.stem: path for path in sorted(folder.glob("*.png")) if path.is_file()}
+    if not paths:
+        raise _refusal(run, folder, "The run has no figures yet", "no PNG file in it")
+    sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
+    for stem in [*(known for known in KNOWN if known in paths), *(stem for stem in paths if stem not in KNOWN)]:
+        title = stem.replace("_", " ")
+        section, caption, alt = KNOWN.get(stem, ("further", title, f"Figure: {title}"))
+        sections[section].append({"caption": caption, "alt": alt, **_embed(run, paths[stem])})
+    return sections
+
+
+def _embed(run: RunFolder, path: Path) -> dict[str, Any]:
+    """Turn a PNG file into a data address, with the size at which it is shown."""
+    content = path.read_bytes()
+    if len(content) < 24 or not content.startswith(b"\x89PNG\r\n\x1a\n") or content[12:16] != b"IHDR":
+        raise _refusal(run, path, f"The figure {path.name} is damaged", "not a PNG picture")
+    width, height = struct.unpack(">II", content[16:24])
+    return {
+        "source": "data:image/png;base64," + base64.b64encode(content).decode("ascii"),
+        "width": max(1, round(width / DOTS_PER_PIXEL)),
+        "height": max(1, round(height / DOTS_PER_PIXEL)),
+    }
+
+
+def _refusal(run: RunFolder, path: Path, what: str, why: str) -> RunFolderError:
+    return RunFolderError(
+        what,
+        where=f"{path}: {why}",
+        expected="the PNG files that 'latentome visualize' makes",
+        todo=f"Make them: latentome visualize {run.path}",
+    )

@@ -1,0 +1,106 @@
+"""Puts the parts of a report into one HTML page."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from latentome.io import RunFolder, write_atomic
+from latentome.report.content import data_facts, gene_rows, limits, repeat_facts, score_rows, steps, training_facts
+from latentome.report.figures import read_figures
+from latentome.report.sources import Sources, read_sources
+from latentome.report.wording import number, strings
+
+#: Sections of the page in reading order: anchor and heading.
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("done", "What was done"),
+    ("data", "The data"),
+    ("maps", "Maps of the samples"),
+    ("scores", "Scores beside PCA"),
+    ("features", "The features and their genes"),
+    ("training", "Training"),
+    ("classes", "Error by class"),
+    ("further", "Further figures"),
+    ("repeat", "How to repeat this"),
+    ("limits", "What this report does not say"),
+)
+
+
+def write(path: str | os.PathLike[str]) -> Path:
+    """Write the report of a run as one HTML file into its folder.
+
+    The page holds its figures and styles, and loads and runs nothing: it can be mailed, archived and opened offline.
+    The same run gives the same bytes.
+
+    Parameters
+    ----------
+    path
+        The run folder, with ``manifest.json``, ``config.toml``, ``history.tsv``, ``latent.tsv``, ``metrics.json`` and
+        ``figures/``; ``signatures.tsv`` is used if it is there.
+
+    Returns
+    -------
+    The path of ``report.html``. It is replaced only when the new page is complete.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder is not a run, or one of these files is missing or damaged; the command that makes it is named.
+    """
+    run = RunFolder.open(path)
+    sources = read_sources(run)
+    page = _render(sources, read_figures(run))
+    target = Path(run.report)
+    with write_atomic(target, "w") as stream:
+        stream.write(page)
+    return target
+
+
+def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]]) -> str:
+    """Fill the template; every text from the run is escaped by it."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    folder = files("latentome.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = number
+    template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
+    manifest, metrics = sources.manifest, sources.metrics
+    content = {
+        "style": Markup(folder.joinpath("report.css").read_text(encoding="utf-8")),
+        "model": manifest.text("model", "name", default="A model"),
+        "data": manifest.text("data", "name", default="the data"),
+        "created": manifest.text("created"),
+        "version": manifest.text("latentome"),
+        "status": manifest.text("status"),
+        "verdict": strings(metrics.at("verdict")) or ["No verdict is recorded in metrics.json."],
+        "steps": steps(sources),
+        "data_facts": data_facts(manifest),
+        "notes": strings(manifest.at("data", "notes")) + strings(manifest.at("preprocessing", "notes")),
+        "methods": metrics.methods,
+        "scores": score_rows(metrics),
+        "n_test": metrics.at("n_test"),
+        "genes": gene_rows(sources.signatures),
+        "training": training_facts(sources),
+        "classes": metrics.by_class(),
+        "repeat": repeat_facts(manifest),
+        "config": sources.config,
+        "limits": limits(sources),
+        "figures": figures,
+    }
+    content["sections"] = [section for section in SECTIONS if _has_content(section[0], content)]
+    return template.render(content)
+
+
+def _has_content(section: str, content: dict[str, Any]) -> bool:
+    """Tell whether a section has anything to show; an empty one is left out of page and navigation."""
+    needs = {
+        "maps": [content["figures"]["maps"]],
+        "features": [content["genes"], content["figures"]["features"]],
+        "classes": [content["classes"], content["figures"]["classes"]],
+        "further": [content["figures"]["further"]],
+    }
+    return section not in needs or any(needs[section])

@@ -1,0 +1,21 @@
+"""Tools on trained models: encode, PCA beside it, t-SNE, evaluation, signatures."""
+
+from latentome.tl.encode import check_pca, encode, pca
+from latentome.tl.evaluate import Representation, evaluate, verdict
+from latentome.tl.order import cluster_order
+from latentome.tl.signatures import loadings, signatures
+from latentome.tl.tsne import place_on_map, tsne
+
+__all__ = [
+    "Representation",
+    "check_pca",
+    "cluster_order",
+    "encode",
+    "evaluate",
+    "loadings",
+    "pca",
+    "place_on_map",
+    "signatures",
+    "tsne",
+    "verdict",
+]

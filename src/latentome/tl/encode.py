@@ -1,0 +1,95 @@
+"""Latent features of samples, by an autoencoder or by PCA, in an AnnData."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from sklearn.decomposition import PCA
+
+    from latentome.estimators import BaseAutoencoder
+
+
+def encode(adata: AnnData, model: BaseAutoencoder, key_added: str) -> None:
+    """Encode all samples with a trained model.
+
+    Parameters
+    ----------
+    adata
+        Samples x the features that the model was trained on, scaled as in training. Gains ``obsm["X_<key_added>"]`` (float32,
+        samples x components) and ``uns[key_added]``.
+    model
+        A trained estimator.
+    key_added
+        Name of the representation.
+    """
+    adata.obsm[f"X_{key_added}"] = model.transform(adata.X)
+    adata.uns[key_added] = {"params": {"estimator": type(model).__name__, "n_components": int(model.n_components)}}
+
+
+def pca(adata: AnnData, n_components: int, training: np.ndarray, key_added: str = "pca", rng: int = 0) -> PCA:
+    """Fit PCA on the training samples and encode all samples: the baseline of equal size.
+
+    Parameters
+    ----------
+    adata
+        Samples x features. Gains ``obsm["X_<key_added>"]`` (float32, samples x components), ``varm["<key_added>_loadings"]``
+        (features x components) and ``uns[key_added]`` with the share of the training variance that each component explains.
+    n_components
+        Number of components.
+    training
+        Boolean, one for each sample: which ones to fit on.
+    key_added
+        Name of the representation.
+    rng
+        Seed of the randomised solver, which scikit-learn takes for large matrices.
+
+    Returns
+    -------
+    The fitted PCA; components are sign-fixed by scikit-learn.
+
+    Raises
+    ------
+    InputError
+        If there are fewer training samples or features than components.
+    """
+    from sklearn.decomposition import PCA
+
+    check_pca(int(training.sum()), adata.n_vars, n_components)
+    fitted = PCA(n_components, random_state=rng).fit(adata.X[training])
+    adata.obsm[f"X_{key_added}"] = fitted.transform(adata.X).astype(np.float32)
+    adata.varm[f"{key_added}_loadings"] = fitted.components_.T.astype(np.float32)
+    adata.uns[key_added] = {
+        "params": {"n_components": n_components, "rng": rng},
+        "variance_ratio": fitted.explained_variance_ratio_,
+    }
+    return fitted
+
+
+def check_pca(samples: int, features: int, n_components: int) -> None:
+    """Refuse a number of components that PCA cannot have.
+
+    Parameters
+    ----------
+    samples, features
+        Size of the training data.
+    n_components
+        What was asked for.
+
+    Raises
+    ------
+    InputError
+        If there are fewer training samples or features than components.
+    """
+    if n_components > min(samples, features):
+        raise InputError(
+            f"There are too few samples or genes for {n_components} latent dimensions: PCA of equal size cannot be fitted.",
+            where=f"{samples} training samples x {features} genes",
+            expected="at most as many latent dimensions as training samples and as genes",
+            todo=f"ask for -z {min(samples, features)} or less, or bring more samples",
+        )

@@ -1,0 +1,189 @@
+"""How good a representation is, on samples that it has not seen, always beside PCA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+#: For each metric whether a lower or a higher value is better.
+BETTER = {
+    "held-out MSE": "lower",
+    "variance explained": "higher",
+    "probe accuracy": "higher",
+    "5-NN accuracy": "higher",
+    "silhouette": "higher",
+    "ARI": "higher",
+    "NMI": "higher",
+}
+#: Draws of the bootstrap behind each interval.
+BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Codes and reconstructions of the same samples by one method.
+
+    Parameters
+    ----------
+    codes
+        Samples x components.
+    reconstruction
+        Samples x features, on the scale that the models were trained on.
+    """
+
+    codes: np.ndarray
+    reconstruction: np.ndarray
+
+
+def evaluate(
+    x: np.ndarray,
+    methods: Mapping[str, Representation],
+    training: np.ndarray,
+    labels: np.ndarray | None,
+    rng: int = 0,
+) -> dict[str, object]:
+    """Compare representations on the held-out samples.
+
+    Parameters
+    ----------
+    x
+        Scaled data, samples x features.
+    methods
+        The representations by name; the first is the model, the others are what it is compared with.
+    training
+        Boolean, one for each sample: whether it was trained on.
+    labels
+        A class for each sample (missing ones as None or NaN), or None: the metrics that need classes are then left out.
+    rng
+        Seed of k-means and the bootstrap.
+
+    Returns
+    -------
+    ``methods``, ``table`` (metric -> method -> value), ``better``, ``by_class`` (class -> method -> held-out MSE),
+    ``difference`` (the model's held-out MSE less each other method's, with a 95 % bootstrap interval over samples),
+    ``n_test``, ``notes``.
+    """
+    test = ~training
+    errors = {
+        name: np.square(x[test] - method.reconstruction[test], dtype=np.float64).mean(axis=1)
+        for name, method in methods.items()
+    }
+    around_mean = np.square(x[test] - x[training].mean(axis=0), dtype=np.float64).mean()
+    table: dict[str, dict[str, float]] = {
+        "held-out MSE": {name: float(e.mean()) for name, e in errors.items()},
+        "variance explained": {name: float(1.0 - e.mean() / around_mean) for name, e in errors.items()},
+    }
+    by_class: dict[str, dict[str, float]] = {}
+    notes = [f"All metrics are of {int(test.sum())} samples that no step was fitted on."]
+    if labels is not None:
+        known, classes = _known_classes(labels, training, notes)
+        if len(np.unique(classes[known & test])) >= 2:
+            for name, method in methods.items():
+                for metric, value in _by_labels(method.codes, known, classes, training, rng).items():
+                    table.setdefault(metric, {})[name] = value
+        for label in np.unique(classes[known & test]):
+            here = classes[test] == label
+            by_class[str(label)] = {name: float(e[here].mean()) for name, e in errors.items()}
+    model, *others = methods
+    return {
+        "methods": list(methods),
+        "table": table,
+        "better": {metric: BETTER[metric] for metric in table},
+        "by_class": by_class,
+        "difference": {other: _paired_difference(errors[model], errors[other], rng) for other in others},
+        "n_test": int(test.sum()),
+        "notes": notes,
+    }
+
+
+def _known_classes(labels: np.ndarray, training: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Which samples have a class that a classifier could know, and the classes as text."""
+    import pandas as pd
+
+    present = ~pd.isna(labels)
+    classes = np.where(present, np.asarray(labels, dtype=object), "").astype(str)
+    taught = np.isin(classes, np.unique(classes[training & present]))
+    if (~present).any():
+        notes.append(f"{int((~present).sum())} samples have no label and are left out of the metrics that need one.")
+    unknown = present & ~taught & ~training
+    if unknown.any():
+        notes.append(f"{int(unknown.sum())} held-out samples are of classes without a training sample and are left out.")
+    return present & taught, classes
+
+
+def _by_labels(
+    codes: np.ndarray, known: np.ndarray, classes: np.ndarray, training: np.ndarray, rng: int
+) -> dict[str, float]:
+    """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples."""
+    from sklearn.cluster import KMeans
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    fit, held_out = known & training, known & ~training
+    seen, new = codes[fit].astype(np.float64), codes[held_out].astype(np.float64)
+    taught, truth = classes[fit], classes[held_out]
+    n_classes = len(np.unique(taught))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(seen, taught)
+    neighbours = KNeighborsClassifier(min(5, len(seen))).fit(seen, taught)
+    clusters = KMeans(min(n_classes, len(seen)), n_init=10, random_state=rng).fit(seen).predict(new)
+    metrics = {
+        "probe accuracy": float(probe.score(new, truth)),
+        "5-NN accuracy": float(neighbours.score(new, truth)),
+        "ARI": float(adjusted_rand_score(truth, clusters)),
+        "NMI": float(normalized_mutual_info_score(truth, clusters)),
+    }
+    if 2 <= len(np.unique(truth)) < len(truth):
+        metrics["silhouette"] = float(silhouette_score(new, truth))
+    return {name: metrics[name] for name in BETTER if name in metrics}
+
+
+def _paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:
+    """Mean difference of the errors per sample, with a 95 % percentile bootstrap interval."""
+    difference = model - other
+    generator = np.random.default_rng([rng, 2])
+    draws = generator.integers(0, len(difference), size=(BOOTSTRAP, len(difference)))
+    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
+    return {"mean": float(difference.mean()), "low": float(low), "high": float(high)}
+
+
+def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> list[str]:
+    """Say in sentences how the model did against the baseline of equal size; if the baseline wins, it says so.
+
+    Parameters
+    ----------
+    result
+        What `evaluate` returned.
+    model, baseline
+        Names of the two methods.
+    """
+    table, difference = result["table"], result["difference"][baseline]
+    mse = table["held-out MSE"]
+    relative = 100.0 * difference["mean"] / mse[baseline]
+    interval = f"{100 * difference['low'] / mse[baseline]:+.1f} % to {100 * difference['high'] / mse[baseline]:+.1f} %"
+    if difference["high"] < 0:
+        first = f"{model} reconstructs held-out samples better than {baseline} of equal size"
+    elif difference["low"] > 0:
+        first = f"{baseline} of equal size reconstructs held-out samples better than {model}"
+    else:
+        first = f"{model} and {baseline} of equal size reconstruct held-out samples about equally well"
+    sentences = [
+        f"{first}: its mean squared error is {mse[model]:.4g} against {mse[baseline]:.4g} ({relative:+.1f} %, 95 % interval "
+        f"{interval} over {result['n_test']} samples)."
+    ]
+    wins, losses = [], []
+    for metric in ("probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"):
+        if metric in table and table[metric][model] != table[metric][baseline]:
+            ahead = table[metric][model] > table[metric][baseline]
+            (wins if ahead else losses).append(f"{metric} {table[metric][model]:.3f} against {table[metric][baseline]:.3f}")
+    if wins:
+        sentences.append(f"Its features do better in {'; '.join(wins)}.")
+    if losses:
+        sentences.append(f"{baseline} does better in {'; '.join(losses)}.")
+    if wins or losses:
+        sentences.append("These come from one split of the samples; small differences may not hold on another.")
+    return sentences

@@ -1,0 +1,101 @@
+"""t-SNE maps that take new samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: Perplexity of a map (van der Maaten and Hinton 2008 recommend 5 to 50; the default of openTSNE and scikit-learn).
+PERPLEXITY = 30.0
+#: Perplexity with which a new sample finds its place among the neighbours on a map (default of openTSNE).
+TRANSFORM_PERPLEXITY = 5.0
+
+
+def tsne(adata: AnnData, use_rep: str, key_added: str | None = None, perplexity: float = PERPLEXITY, rng: int = 0) -> None:
+    """Map all samples to two dimensions with t-SNE.
+
+    openTSNE with its defaults: start from PCA, learning rate n/12 (Belkina et al. 2019), 250 iterations of early exaggeration
+    and 500 without.
+
+    Parameters
+    ----------
+    adata
+        Gains ``obsm["X_<key_added>"]`` (float32, samples x 2) and ``uns[key_added]["params"]``.
+    use_rep
+        The key in ``obsm`` of what to map, such as ``X_vae``.
+    key_added
+        Name of the map; by default ``tsne_`` and the name of the representation.
+    perplexity
+        Effective number of neighbours; lowered to a third of the samples where there are few.
+    rng
+        Seed.
+
+    Raises
+    ------
+    InputError
+        If there is no such representation, or fewer than 4 samples.
+
+    References
+    ----------
+    van der Maaten and Hinton (2008). Visualizing data using t-SNE. JMLR 9, 2579-2605.
+    Policar, Strazar and Zupan (2024). openTSNE: a modular Python library for t-SNE. J. Stat. Softw. 109.
+    """
+    from openTSNE import TSNE
+
+    representation = _representation(adata, use_rep)
+    if len(representation) < 4:
+        raise InputError(
+            "A t-SNE map needs at least 4 samples.",
+            where=f"{len(representation)} samples in obsm['{use_rep}']",
+            expected="4 samples or more",
+            todo="map more samples together",
+        )
+    perplexity = min(perplexity, (len(representation) - 1) / 3)
+    key = key_added or f"tsne_{use_rep.removeprefix('X_')}"
+    embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=-1).fit(representation)
+    adata.obsm[f"X_{key}"] = np.asarray(embedding, dtype=np.float32)
+    adata.uns[key] = {"params": {"use_rep": use_rep, "perplexity": float(perplexity), "rng": rng}}
+
+
+def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, rng: int = 0) -> np.ndarray:
+    """Place new samples on an existing map; where one lands does not depend on the others.
+
+    Parameters
+    ----------
+    reference, positions
+        Representation (samples x components) and map (samples x 2) of the samples that made the map. They stay where they are.
+    new
+        Representation of the new samples (new samples x components).
+    rng
+        Seed of the neighbour search, which is random for large maps only.
+
+    Returns
+    -------
+    float32, new samples x 2.
+    """
+    from openTSNE import TSNEEmbedding, affinity
+
+    perplexity = min(TRANSFORM_PERPLEXITY, (len(reference) - 1) / 3)
+    affinities = affinity.PerplexityBasedNN(
+        np.asarray(reference, np.float64), perplexity=min(PERPLEXITY, (len(reference) - 1) / 3), random_state=rng
+    )
+    # Barnes-Hut: the interpolation grid of the other method would span the new samples and so tie them to one another.
+    fixed = TSNEEmbedding(np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng)
+    return np.asarray(fixed.transform(np.asarray(new, np.float64), perplexity=perplexity), dtype=np.float32)
+
+
+def _representation(adata: AnnData, use_rep: str) -> np.ndarray:
+    if use_rep not in adata.obsm:
+        raise InputError(
+            f"There is no representation '{use_rep}'.",
+            where="adata.obsm",
+            expected=nearest(use_rep, adata.obsm.keys()),
+            todo="encode the samples first, or name one of these",
+        )
+    return np.asarray(adata.obsm[use_rep], dtype=np.float64)

@@ -1,0 +1,48 @@
+"""From the name of a model on the command line to its estimator."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from latentome.errors import InputError, nearest
+from latentome.models.presets import PRESETS
+
+if TYPE_CHECKING:
+    from latentome.estimators import BaseAutoencoder
+    from latentome.workflow.config import RunConfig
+
+TITLES = {"linear": "Linear AE", "deep": "Deep AE", "adage": "ADAGE", "vae": "VAE"}
+
+
+def choose_model(config: RunConfig) -> tuple[BaseAutoencoder, str]:
+    """Make the estimator of a run and say which scaling it wants.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or preset, or the model has no such parameter.
+    """
+    from latentome.estimators import FAMILIES
+
+    if config.model not in FAMILIES and config.model not in PRESETS:
+        raise InputError(
+            f"There is no model '{config.model}'.",
+            where="the option --model",
+            expected=nearest(config.model, [*FAMILIES, *PRESETS]),
+            todo="choose one of these",
+        )
+    preset = PRESETS.get(config.model)
+    kind = FAMILIES[preset.family if preset else config.model]
+    known = [name for name in inspect.signature(kind).parameters if name != "random_state"]
+    for name in config.parameters:
+        if name not in known:
+            raise InputError(
+                f"The model '{config.model}' has no parameter '{name}'.",
+                where=f"the option --{name.replace('_', '-')}",
+                expected=nearest(name, known),
+                todo="leave the option out, or choose a model that has it",
+            )
+    parameters = {**(preset.parameters if preset else {}), **config.parameters}
+    scaling = config.scaling or (preset.scaling if preset else "none" if config.data.startswith("blobs") else "zero-one")
+    return kind(**parameters, random_state=config.seed), scaling

@@ -1,0 +1,96 @@
+"""What a run was asked to do: enough to repeat it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from latentome.errors import InputError, RunFolderError, nearest
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The request behind a run; kept in its folder as ``config.toml``.
+
+    Parameters
+    ----------
+    data
+        Name of a data set, or path of an expression file.
+    model
+        ``vae``, ``adage``, ``deep``, ``linear``, or the name of a preset.
+    labels
+        A table of labels, samples in rows.
+    label_column
+        The column of labels that maps are coloured by and metrics compare with.
+    orientation
+        ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
+    transform
+        ``auto``, ``log2p1`` or ``none``.
+    genes
+        How many of the most variable genes to keep; all by default.
+    scaling
+        ``zero-one`` or ``none``; by default what the preset or the model asks for.
+    test_size
+        Share of the samples that is held out for the evaluation.
+    seed
+        The seed that all randomness of the run comes from.
+    parameters
+        Arguments of the estimator that replace its defaults or the preset's.
+    """
+
+    data: str = "tcga-33"
+    model: str = "vae"
+    labels: str | None = None
+    label_column: str | None = None
+    orientation: str = "auto"
+    transform: str = "auto"
+    genes: int | None = None
+    scaling: str | None = None
+    test_size: float = 0.2
+    seed: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a table for TOML, which has no word for nothing: what is not set is left out."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any], where: str) -> RunConfig:
+        """From a table read from `where`.
+
+        Raises
+        ------
+        InputError
+            If it holds a key that no run has.
+        """
+        known = [f.name for f in fields(cls)]
+        for key in table:
+            if key not in known:
+                raise InputError(
+                    f"There is no setting '{key}' of a run.",
+                    where=where,
+                    expected=nearest(key, known),
+                    todo="correct or remove that line",
+                )
+        return cls(**table)
+
+
+def check_same(old: RunConfig, new: RunConfig, where: str) -> None:
+    """Refuse to go on with a run that was asked for something else, and name the difference."""
+    before, now = old.to_dict(), new.to_dict()
+    differences = [
+        f"{key}: {before.get(key)!r} in the folder, {now.get(key)!r} now"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+    if differences:
+        raise RunFolderError(
+            "This run cannot go on: it was asked for something else.",
+            where=f"{where}; {'; '.join(differences)}",
+            expected="the same data, model and options as when it was started",
+            todo="repeat the original command with --resume, or start anew with --replace",
+        )

@@ -1,0 +1,73 @@
+"""Who made a run: versions and machine."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from latentome._version import __version__
+
+if TYPE_CHECKING:
+    from latentome.estimators import BaseAutoencoder
+    from latentome.workflow.config import RunConfig
+    from latentome.workflow.prepare import Prepared
+
+_PACKAGES = ("anndata", "jax", "keras", "matplotlib", "numpy", "openTSNE", "pandas", "scikit-learn", "scipy")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions of the package and of what the numbers depend on, and the machine without its name."""
+    import jax
+
+    return {
+        "latentome": __version__,
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
+        "platform": f"{platform.system()} {platform.machine()}, JAX on {jax.default_backend()}",
+    }
+
+
+def describe_data(prepared: Prepared) -> dict[str, Any]:
+    """What the data were and what was done to them."""
+    source, used = prepared.adata.uns["source"], prepared.preprocessing
+    return {
+        "data": {
+            "name": str(source["name"]),
+            "path": str(source["path"]),
+            "sha256": str(source["sha256"]),
+            "n_samples": prepared.adata.n_obs,
+            "n_genes": prepared.n_genes_read,
+            "label_column": prepared.label_column,
+            "notes": prepared.notes,
+        },
+        "preprocessing": {
+            "transform": used.transform,
+            "scaling": used.scaling,
+            "n_genes_used": len(used.genes),
+            "dropped_constant": used.constant,
+            "notes": used.notes,
+        },
+        "split": {
+            "train": int(prepared.training.sum()),
+            "test": int((~prepared.training).sum()),
+            "stratified_by": prepared.label_column,
+        },
+    }
+
+
+def describe_model(estimator: BaseAutoencoder, config: RunConfig, title: str) -> dict[str, Any]:
+    """What was trained."""
+    parameters = {k: v for k, v in estimator.get_params(deep=False).items() if k != "random_state"}
+    return {
+        "model": {
+            "name": config.model,
+            "title": title,
+            "family": estimator.family,
+            "n_components": estimator.n_components,
+            "parameters": {k: list(v) if isinstance(v, tuple) else v for k, v in parameters.items()},
+            # The step counter of the schedules is a weight to Keras, and nothing that is learned.
+            "n_parameters": estimator.model_.count_params() - 1,
+            "validation_rows": len(estimator.validation_rows_),
+        },
+        "seed": config.seed,
+    }

@@ -1,0 +1,157 @@
+"""From a file or the name of a data set to the scaled matrix that models are trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome import datasets, io
+from latentome.errors import InputError, RunFolderError, nearest
+from latentome.pp import Preprocessing, fit_preprocessing, split_rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from latentome.io import RunFolder
+    from latentome.workflow.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data ready for a model.
+
+    Parameters
+    ----------
+    adata
+        Scaled data, samples x genes of the model; ``obs["split"]`` is ``train`` or ``test``; ``uns["source"]`` says where it
+        is from.
+    preprocessing
+        What was done to it.
+    label_column
+        The column of ``obs`` with the labels, or None.
+    notes
+        Sentences about the data.
+    n_genes_read
+        Number of genes before preprocessing.
+    """
+
+    adata: AnnData
+    preprocessing: Preprocessing
+    label_column: str | None
+    notes: list[str]
+    n_genes_read: int
+
+    @property
+    def training(self) -> np.ndarray:
+        """Boolean, one for each sample: whether it is trained on."""
+        return (self.adata.obs["split"] == "train").to_numpy()
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The label of each sample, missing ones as NaN; None where there are no labels."""
+        return None if self.label_column is None else self.adata.obs[self.label_column].to_numpy(dtype=object)
+
+
+def load_data(data: str, orientation: str = "auto") -> AnnData:
+    """Load a data set by its name or read an expression file.
+
+    Raises
+    ------
+    InputError
+        If it is neither, with what its name may have meant; or if the file cannot be used.
+    """
+    names = [str(entry["name"]) for entry in datasets.available()]
+    if data in names:
+        return datasets.load(data)
+    looks_like_a_path = any(mark in data for mark in "/\\.")
+    if not looks_like_a_path and not Path(data).exists():
+        raise InputError(
+            f"'{data}' is neither a data set nor a file.",
+            where="the argument DATA",
+            expected=nearest(data, names),
+            todo="name one of these data sets, or give the path of an expression file",
+        )
+    return io.read(data, orientation=orientation)
+
+
+def prepare(config: RunConfig, scaling: str, preprocessing: Preprocessing | None = None) -> Prepared:
+    """Read, label, split, and preprocess.
+
+    Parameters
+    ----------
+    config
+        What the run was asked for.
+    scaling
+        The scaling, where `config` leaves it to the model.
+    preprocessing
+        That of an existing run; by default it is fitted here, on the training samples alone.
+    """
+    raw = load_data(config.data, config.orientation)
+    notes = [str(note) for note in raw.uns["source"].get("notes", [])]
+    label_column = _label(raw, config, notes)
+    labels = None if label_column is None else raw.obs[label_column].astype(str).to_numpy()
+    held_out = split_rows(raw.n_obs, config.test_size, labels, np.random.default_rng([config.seed, 0]))
+    if preprocessing is None:
+        preprocessing = fit_preprocessing(raw[~held_out], config.transform, config.genes, scaling)
+    scaled, filled = preprocessing.apply(raw)
+    adata = raw[:, preprocessing.genes].copy()
+    adata.X = scaled
+    adata.obs["split"] = np.where(held_out, "test", "train")
+    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars)
+
+
+def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
+    """Prepare the data of an existing run with the preprocessing that it keeps.
+
+    Raises
+    ------
+    RunFolderError
+        If the data are not the ones that the run was made with.
+    """
+    kept = Preprocessing.load(run.require("preprocessing"))
+    prepared = prepare(config, kept.scaling, kept)
+    then, now = run.read_manifest()["data"]["sha256"], prepared.adata.uns["source"]["sha256"]
+    if then != now:
+        raise RunFolderError(
+            "The data have changed since the run was made.",
+            where=f"{config.data}: sha256 {now[:16]}... now, {then[:16]}... in {run.path / 'manifest.json'}",
+            expected="the very file that the run was made with",
+            todo="restore the file, or make a new run",
+        )
+    return prepared
+
+
+def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
+    """Join the labels and decide which column of them counts."""
+    joined: list[str] = []
+    if config.labels is not None:
+        labels = io.read_labels(config.labels)
+        notes.extend(io.add_labels(adata, labels, config.label_column))
+        joined = [str(column) for column in labels.columns]
+    if config.label_column is not None:
+        if config.label_column not in adata.obs:
+            raise InputError(
+                f"There is no label column '{config.label_column}'.",
+                where=f"the labels of {config.data}",
+                expected=nearest(config.label_column, adata.obs.columns),
+                todo="name one of these columns, or give a table with --labels",
+            )
+        return config.label_column
+    own = adata.uns["source"].get("label_column")
+    if own:
+        return str(own)
+    # A table with one column of classes leaves no choice; of several the user has to name one.
+    classes = [c for c in joined if 2 <= adata.obs[c].nunique() <= max(2, adata.n_obs // 3)]
+    if joined and len(classes) != 1:
+        raise InputError(
+            "It is not clear which column of the labels to use.",
+            where=f"{config.labels}; columns: {', '.join(joined)}",
+            expected="--label-column with one of these",
+            todo=f"add --label-column {classes[0] if classes else joined[0]}, say",
+        )
+    if not joined:
+        notes.append("There are no labels: maps show training and held-out samples, metrics that need classes are left out.")
+    return classes[0] if classes else None

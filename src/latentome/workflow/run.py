@@ -1,0 +1,87 @@
+"""The whole way: a matrix in, a folder with a trained model, features, figures and a report out."""
+
+from __future__ import annotations
+
+from dataclasses import replace as changed
+from typing import Any
+
+from latentome import report
+from latentome.io import RunFolder
+from latentome.workflow.config import RunConfig
+from latentome.workflow.reporter import Reporter
+from latentome.workflow.steps import evaluate_step, predict_step, train_step, visualize_step
+
+
+def default_folder(config: RunConfig) -> str:
+    """The folder of a run for which none was named: after the data and the model."""
+    from pathlib import Path
+
+    stem = Path(config.data).name.split(".")[0]
+    return f"latentome-{stem}-{config.model}"
+
+
+def run(
+    data: str = "tcga-33",
+    model: str = "vae",
+    out: str | None = None,
+    *,
+    replace: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    command: str = "",
+    **options: Any,
+) -> RunFolder:
+    """Train a model on a matrix and say what it found: features, maps, figures, metrics beside PCA, a report.
+
+    Parameters
+    ----------
+    data
+        Name of a data set, or path of an expression file.
+    model
+        ``vae``, ``adage``, ``deep``, ``linear``, or the name of a preset.
+    out
+        The folder of the run; by default named after data and model.
+    replace
+        Whether a run that is there is replaced.
+    resume
+        Whether a run that was interrupted goes on.
+    reporter
+        Takes note of the steps; silent by default.
+    command
+        What the user typed, for the report.
+    **options
+        The other settings of a `RunConfig`, such as ``label_column="type"`` or ``parameters={"n_components": 50}``.
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    LatentomeError
+        If the input or an option is wrong; nothing is then written.
+    """
+    config = RunConfig(data=data, model=model, **options)
+    reporter = reporter or Reporter()
+    folder, prepared = train_step(
+        config,
+        out or default_folder(config),
+        reporter,
+        command=command or _as_call(config, out),
+        replace=replace,
+        resume=resume,
+    )
+    predict_step(folder, prepared, reporter)
+    evaluate_step(folder, prepared, reporter)
+    visualize_step(folder, prepared, reporter)
+    folder.update_manifest(status="done", timings=reporter.timings)
+    with reporter.step("report"):
+        report.write(folder.path)
+    return folder
+
+
+def _as_call(config: RunConfig, out: str | None) -> str:
+    """The call that repeats a run made from Python."""
+    plain = changed(config).to_dict()
+    arguments = ", ".join(f"{key}={value!r}" for key, value in plain.items())
+    return f"latentome.run(out={out!r}, {arguments})" if out else f"latentome.run({arguments})"

@@ -1,0 +1,196 @@
+"""The steps of a run. Each reads what the steps before it left in the folder, and adds its own files."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentome import io
+from latentome.io import RunFolder
+from latentome.workflow.choose import TITLES, choose_model
+from latentome.workflow.config import RunConfig, check_same
+from latentome.workflow.manifest import describe_data, describe_environment, describe_model
+from latentome.workflow.prepare import Prepared, prepare, prepare_again
+from latentome.workflow.reporter import Reporter
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from latentome.estimators import BaseAutoencoder
+
+
+def open_run(path: str) -> tuple[RunFolder, RunConfig]:
+    """Open the folder of a run and read what it was asked for."""
+    run = RunFolder.open(path)
+    return run, RunConfig.from_dict(run.read_config(), str(run.config))
+
+
+def train_step(
+    config: RunConfig, path: str, reporter: Reporter, *, command: str, replace: bool = False, resume: bool = False
+) -> tuple[RunFolder, Prepared]:
+    """Prepare the data and train the model.
+
+    Nothing is written before the data and the options are known to be right. With `resume` a run that is there goes on, and
+    one whose model is trained is left as it is.
+    """
+    from latentome import tl
+
+    estimator, scaling = choose_model(config)
+    going_on = resume and RunFolder(path).manifest.exists()
+    if going_on:
+        run, before = open_run(path)
+        check_same(before, config, str(run.path))
+        if run.read_manifest().get("status") != "training":
+            reporter.say(f"The model in {run.path} is trained; going on after it.")
+            return run, prepare_again(config, run)
+    with reporter.step("read and prepare"):
+        prepared = prepare(config, scaling)
+        # PCA is what the model will be compared with. Where it cannot be fitted, that is said now, not after the training.
+        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components)
+    for note in [*prepared.notes, *prepared.preprocessing.notes]:
+        reporter.say(note)
+    if not going_on:
+        run = RunFolder.create(path, replace=replace)
+        run.write_config(config.to_dict())
+        prepared.preprocessing.save(run.preprocessing)
+    created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
+    with reporter.step("train"):
+        estimator.fit(
+            prepared.adata.to_df()[prepared.training],
+            progress=reporter.progress,
+            checkpoint=run.checkpoints / "training.npz",
+            resume=going_on,
+        )
+    estimator.save(run.path)
+    (run.checkpoints / "training.npz").unlink(missing_ok=True)
+    described = describe_model(estimator, config, TITLES[estimator.family])
+    run.update_manifest(status="trained", **described, **describe_environment())
+    return run, prepared
+
+
+def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
+    """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
+    from latentome import tl
+
+    model, family = _model(run)
+    adata = prepared.adata.copy()
+    with reporter.step("encode, PCA beside it"):
+        tl.encode(adata, model, key_added=family)
+        tl.pca(adata, model.n_components, prepared.training)
+        weights = tl.loadings(model, adata.obsm[f"X_{family}"][prepared.training])
+        adata.varm[f"{family}_loadings"] = weights
+        table = tl.signatures(weights, [str(gene) for gene in adata.var_names])
+    with reporter.step("t-SNE of both"):
+        seed = int(run.read_config()["seed"])
+        for representation in (family, "pca"):
+            tl.tsne(adata, f"X_{representation}", rng=seed)
+    maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in _maps(family) for axis in (0, 1)}
+    frame = adata.obs[[]]
+    io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
+    io.write_table(run.tsne, frame.assign(**maps))
+    io.write_table(run.signatures, table.set_index("feature"))
+    adata.uns["model"] = {"family": family, "label_column": prepared.label_column or ""}
+    adata.X = None  # the scaled matrix can be made again from the data and preprocessing.json; it may be large
+    with io.atomic_path(run.h5ad) as aside:
+        adata.write_h5ad(aside, compression="gzip")
+
+
+def _maps(family: str) -> tuple[str, str]:
+    return f"tsne_{family}", "tsne_pca"
+
+
+def _columns(codes: np.ndarray, family: str) -> dict[str, np.ndarray]:
+    return {f"{family}_{i + 1}": codes[:, i] for i in range(codes.shape[1])}
+
+
+def _model(run: RunFolder) -> tuple[BaseAutoencoder, str]:
+    from latentome.estimators import load_model
+
+    run.require("model")
+    model = load_model(run.path)
+    return model, model.family
+
+
+def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
+    """Compare the model with PCA of equal size on the held-out samples."""
+    from latentome import tl
+
+    model, family = _model(run)
+    encoded = read_encoded(run)
+    x, training = prepared.adata.X, prepared.training
+    with reporter.step("evaluate"):
+        codes, pcs = encoded.obsm[f"X_{family}"], encoded.obsm["X_pca"]
+        # PCA centres on the training mean; its components are orthonormal, so that the loadings decode.
+        linear = pcs @ encoded.varm["pca_loadings"].T + x[training].mean(axis=0)
+        title = TITLES[family]
+        result = tl.evaluate(
+            x,
+            {
+                title: tl.Representation(codes, model.inverse_transform(codes)),
+                "PCA": tl.Representation(pcs, linear),
+            },
+            training,
+            prepared.labels,
+            rng=int(run.read_config()["seed"]),
+        )
+        result["verdict"] = tl.verdict(result, title)
+    io.write_json(run.metrics, result)
+    return result
+
+
+def read_encoded(run: RunFolder) -> AnnData:
+    """The codes and maps of a run's samples."""
+    import anndata
+
+    return anndata.read_h5ad(run.require("h5ad"))
+
+
+def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> list[str]:
+    """Draw every figure of the run; return the file names."""
+    import pandas as pd
+
+    from latentome import pl, tl
+
+    encoded = read_encoded(run)
+    model, family = _model(run)
+    metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
+    color = prepared.label_column or "split"
+    title = TITLES[family]
+    with reporter.step("figures"):
+        shown = encoded[_at_most(encoded.n_obs, 2000)]
+        codes = shown.obsm[f"X_{family}"]
+        standard = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-12)
+        names = [f"t-SNE of the {title}'s {codes.shape[1]} features", f"t-SNE of {codes.shape[1]} principal components"]
+        figures = {
+            "tsne": pl.embeddings(encoded, [f"X_{name}" for name in _maps(family)], color, names),
+            "training_curves": pl.training_curves(model.history_),
+            "scores": pl.scores(pd.DataFrame(metrics["table"]).T, metrics["better"]),
+            "latent_heatmap": pl.latent_heatmap(
+                shown, f"X_{family}", color, tl.cluster_order(standard), tl.cluster_order(standard.T)
+            ),
+            "activations": pl.activations(encoded, f"X_{family}"),
+        }
+        table = pd.read_csv(run.require("signatures"), sep="\t", keep_default_na=False)
+        if len(table):
+            figures["signatures"] = pl.signatures(table)
+        if len(metrics["by_class"]) > 1:
+            figures["error_by_class"] = pl.reconstruction_error(pd.DataFrame(metrics["by_class"]).T)
+        if prepared.adata.n_vars <= 12:  # few enough that two of them show something
+            held_out = prepared.adata.X[~prepared.training]
+            genes = tuple(str(g) for g in prepared.adata.var_names[:2])
+            decoded = model.inverse_transform(model.transform(prepared.adata.to_df()[~prepared.training]))
+            figures["reconstruction"] = pl.reconstruction(held_out, {title: decoded}, genes)
+        run.figures.mkdir(exist_ok=True)
+        for name, figure in figures.items():
+            with io.atomic_path(run.figures / f"{name}.png") as aside:
+                figure.savefig(aside, format="png", dpi=200, bbox_inches="tight")
+    return sorted(f"{name}.png" for name in figures)
+
+
+def _at_most(n: int, limit: int) -> np.ndarray:
+    """Evenly spaced row numbers, `limit` at most."""
+    return np.arange(n) if n <= limit else np.linspace(0, n - 1, limit).astype(int)

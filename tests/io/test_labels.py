@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome.errors import InputError
+from latentome.io import add_labels, read, read_labels
+
+
+def samples(*names: str) -> anndata.AnnData:
+    adata = anndata.AnnData(np.zeros((len(names), 2), np.float32))
+    adata.obs_names = list(names)
+    return adata
+
+
+def test_types_codes_and_missing_values(write):
+    path = write("l.csv", 'id,age,code,type,note\nS1,61.5,01,ACC,"a, b"\nS2,NA,11,,c\n')
+    labels = read_labels(path)
+    assert labels.index.name == "id"
+    assert labels["age"].dtype == np.float64
+    assert labels["age"].isna().tolist() == [False, True]
+    assert labels["code"].tolist() == ["01", "11"]
+    assert labels["type"].tolist() == ["ACC", None]
+    assert labels["note"].tolist() == ["a, b", "c"]
+
+
+def test_labels_by_name_sample_and_patient():
+    adata = samples(
+        "TCGA-OR-A5J1-01A-11R-A29S-07", "TCGA-OR-A5J2-01A-11R-A29S-07", "TCGA-OR-A5J3-01A-11R-A29S-07", "other"
+    )
+    labels = pd.DataFrame(
+        {"type": ["a", "b", "c"], "age": [1.0, 2.0, 3.0]},
+        index=["TCGA-OR-A5J1-01A-11R-A29S-07", "TCGA-OR-A5J2-01", "TCGA-OR-A5J3"],
+    )
+    notes = add_labels(adata, labels)
+    assert adata.obs["type"].iloc[:3].tolist() == ["a", "b", "c"]
+    assert isinstance(adata.obs["type"].dtype, pd.CategoricalDtype)
+    assert adata.obs["type"].isna().tolist() == [False, False, False, True]
+    assert adata.obs["age"].iloc[1] == 2.0
+    assert "3 of 4 samples have a row of labels (1 by name, 1 by TCGA sample, 1 by TCGA patient)." in notes
+    assert "1 samples have no type." in notes
+
+
+def test_a_normal_sample_does_not_take_the_row_of_the_tumour():
+    adata = samples("TCGA-OR-A5J1-11A", "TCGA-OR-A5J1-01A")
+    add_labels(adata, pd.DataFrame({"kind": ["tumour"]}, index=["TCGA-OR-A5J1-01"]))
+    assert adata.obs["kind"].isna().tolist() == [True, False]
+
+
+def test_one_column_of_many_and_a_replaced_column():
+    adata = samples("S1", "S2")
+    adata.obs["b"] = "old"
+    notes = add_labels(adata, pd.DataFrame({"a": ["x", "y"], "b": ["u", "v"]}, index=["S2", "S1"]), column="b")
+    assert adata.obs["b"].tolist() == ["v", "u"]
+    assert "a" not in adata.obs
+    assert any("replaced" in note for note in notes)
+
+
+def test_a_column_that_does_not_exist_names_the_nearest():
+    with pytest.raises(InputError, match="Did you mean 'cancer_type'"):
+        add_labels(samples("S1"), pd.DataFrame({"cancer_type": ["a"]}, index=["S1"]), column="cancer_typ")
+
+
+def test_names_that_do_not_match_are_shown_from_both_sides():
+    with pytest.raises(InputError, match=r"samples: S1, S2; labels: P1, P2, P3, \.\.\. \(4 in all\)"):
+        add_labels(samples("S1", "S2"), pd.DataFrame({"a": list("abcd")}, index=["P1", "P2", "P3", "P4"]))
+
+
+def test_rows_that_disagree_are_refused_and_equal_ones_are_not():
+    labels = pd.DataFrame({"type": ["a", "b", "c"], "sex": ["f", "f", "m"]}, index=["S1", "S1", "S2"])
+    with pytest.raises(InputError, match=r"'S1' disagree in type\n.*S1 \(row 1\), S1 \(row 2\): type is a and b"):
+        add_labels(samples("S1", "S2"), labels)
+    adata = samples("S1", "S2")
+    add_labels(adata, labels, column="sex")
+    assert adata.obs["sex"].tolist() == ["f", "m"]
+    add_labels(samples("S2"), labels)  # rows of samples that are not here do not matter
+
+
+def test_the_published_clinical_table_warns_of_its_sample_types(shared):
+    adata = samples("TCGA-OR-A5J1-01A-11R-A29S-07", "TCGA-OR-A5J2-01A-11R-A29S-07")
+    labels = read_labels(shared / "tybalt-published" / "clinical_data.tsv")
+    notes = add_labels(adata, labels, column="sample_type")
+    assert any("parse_barcodes" in note for note in notes)
+
+
+def test_real_labels_of_a_real_table(shared, tmp_path):
+    adata = read(shared / "tcga-ebpp" / "rsem_1106x198.tsv.gz")
+    notes = add_labels(adata, read_labels(shared / "tcga-ebpp" / "labels.tsv"))
+    assert adata.obs["cancer_type"].nunique() == 33
+    assert notes == ["1106 of 1106 samples have a row of labels (1106 by name)."]
+    adata.write_h5ad(tmp_path / "x.h5ad")

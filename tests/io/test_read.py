@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import subprocess
+import sys
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome.io import gene_table, read
+
+BARCODES = ["TCGA-OR-A5J1-01", "TCGA-OR-A5J2-01", "TCGA-OR-A5J3-11"]
+TABLE = "sample\tTP53\tKRAS\nTCGA-OR-A5J1-01\t1.5\t2\nTCGA-OR-A5J2-01\t0\t4e1\nTCGA-OR-A5J3-11\t-1\t0.25\n"
+VALUES = [[1.5, 2], [0, 40], [-1, 0.25]]
+
+
+def transpose(table: str, mark: str = "\t") -> str:
+    rows = [line.split("\t") for line in table.splitlines()]
+    return "".join(mark.join(row) + "\n" for row in zip(*rows, strict=True))
+
+
+def check(adata, orientation="samples-by-genes"):
+    np.testing.assert_array_equal(adata.X, np.array(VALUES, np.float32))
+    assert adata.X.dtype == np.float32
+    assert adata.X.flags.c_contiguous
+    assert list(adata.obs_names) == BARCODES
+    assert list(adata.var_names) == ["TP53", "KRAS"]
+    assert adata.uns["source"]["orientation"] == orientation
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("e.tsv", TABLE.encode()),
+        ("e.txt", TABLE.encode()),
+        ("HiSeqV2", TABLE.encode()),
+        ("e.csv", TABLE.replace("\t", ",").encode()),
+        ("semicolon.csv", TABLE.replace("\t", ";").encode()),
+        ("tabs-inside.csv", TABLE.encode()),
+        ("e.tsv.gz", gzip.compress(TABLE.encode())),
+        ("e.csv.bz2", bz2.compress(TABLE.replace("\t", ",").encode())),
+        ("e.txt.xz", lzma.compress(TABLE.encode())),
+        ("bom.tsv", b"\xef\xbb\xbf" + TABLE.encode()),
+        ("windows.tsv", TABLE.replace("\n", "\r\n").encode()),
+        ("blank-end.tsv", (TABLE + "\n\n").encode()),
+        ("no-end.tsv", TABLE.rstrip("\n").encode()),
+        ("no-corner.tsv", TABLE.removeprefix("sample\t").encode()),
+        ("not-packed.tsv.gz", TABLE.encode()),
+        ("packed.tsv", gzip.compress(TABLE.encode())),
+    ],
+)
+def test_every_format_gives_the_same_numbers(write, name, content):
+    path = write(name, content)
+    adata = read(path)
+    check(adata)
+    source = adata.uns["source"]
+    assert source["sha256"] == hashlib.sha256(content).hexdigest()
+    assert source["name"] == name
+    assert source["path"] == str(path)
+    assert any("samples-by-genes" in note for note in source["notes"])
+
+
+def test_quotes_as_r_writes_them(write):
+    table = '"","TP53","KR,AS"\n"a ""1""",1,2\n"b,2","3",4\n'
+    adata = read(write("r.csv", table))
+    assert list(adata.obs_names) == ['a "1"', "b,2"]
+    assert list(adata.var_names) == ["TP53", "KR,AS"]
+    np.testing.assert_array_equal(adata.X, [[1, 2], [3, 4]])
+
+
+def test_a_single_gene(write):
+    assert read(write("one.tsv", "s\tTP53\na\t1\nb\t2\n")).X.tolist() == [[1], [2]]
+
+
+@pytest.mark.parametrize("mark", ["\t", ","])
+def test_genes_in_rows_are_transposed_and_it_is_said(write, mark):
+    adata = read(write("e.tsv" if mark == "\t" else "e.csv", transpose(TABLE, mark)))
+    check(adata, "genes-by-samples")
+    assert "transposed" in adata.uns["source"]["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "corner", "expected"),
+    [
+        (["ENSG00000141510.5", "ENSG00000133703"], ["a", "b", "c"], "", "genes-by-samples"),
+        (["a", "b", "c"], ["ENSMUSG00000059552", "ENSMUSG00000030265"], "", "samples-by-genes"),
+        (["TP53|7157", "KRAS|3845"], ["a", "b"], "", "genes-by-samples"),
+        (["a", "b"], ["7157", "3845", "1956"], "", "samples-by-genes"),
+        (["1", "2", "3"], ["7157", "3845"], "", "samples-by-genes"),
+        (["a", "b"], ["GSM100", "GSM101"], "", "genes-by-samples"),
+        (["a", "b"], ["u", "v", "w"], "Gene_ID", "genes-by-samples"),
+        (["a", "b"], ["u", "v", "w"], "sample_id", "samples-by-genes"),
+        ([f"r{i}" for i in range(1000)], list("xyzuvwabc"), "", "samples-by-genes"),
+        ([f"r{i}" for i in range(5000)], ["u", "v", "w"], "", "genes-by-samples"),
+    ],
+)
+def test_the_orientation_is_found(write, rows, columns, corner, expected):
+    body = "".join(row + "\t1" * len(columns) + "\n" for row in rows)
+    adata = read(write("e.tsv", "\t".join([corner, *columns]) + "\n" + body))
+    assert adata.uns["source"]["orientation"] == expected
+    assert adata.n_obs == (len(rows) if expected == "samples-by-genes" else len(columns))
+
+
+def test_an_orientation_that_is_given_wins_and_a_doubt_is_said(write):
+    adata = read(write("e.tsv", TABLE), orientation="genes-by-samples")
+    assert adata.shape == (2, 3)
+    assert "suggest samples-by-genes" in " ".join(adata.uns["source"]["notes"])
+
+
+def test_symbols_and_entrez_ids_are_split_and_nameless_genes_dropped(write):
+    head = "barcode\t?|100130426\tA1BG|1\tSLC35E2|728661\tSLC35E2|9906\t?|10357\n"
+    adata = read(write("e.tsv", head + "a\t1\t2\t3\t4\t5\nb\t6\t7\t8\t9\t10\n"))
+    assert list(adata.var_names) == ["A1BG", "SLC35E2|728661", "SLC35E2|9906"]
+    assert list(adata.var["entrez"]) == ["1", "728661", "9906"]
+    np.testing.assert_array_equal(adata.X, [[2, 3, 4], [7, 8, 9]])
+    notes = " ".join(adata.uns["source"]["notes"])
+    assert "Dropped 2 of 5 genes that have no name" in notes
+    assert "SLC35E2" in notes
+
+
+def test_the_real_table_of_20531_genes(shared):
+    adata = read(shared / "tcga-rnaseqv2" / "rsem_samples_x_genes.tsv.gz")
+    assert adata.shape == (350, 20502)
+    assert adata.uns["source"]["sha256"] == "cebe9e971247b8d99730f9bf2f5ada1fbe45bbccd2adb6066e2a9b42b0c3e4e6"
+    assert "Dropped 29 of 20531 genes" in " ".join(adata.uns["source"]["notes"])
+    raw = pd.read_csv(shared / "tcga-rnaseqv2" / "rsem_samples_x_genes.tsv.gz", sep="\t", index_col=0, nrows=3)
+    np.testing.assert_array_equal(adata[:3, "TP53"].X[:, 0], raw["TP53|7157"].to_numpy(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("file", "shape"),
+    [
+        ("tcga-ebpp/rsem_1106x198.tsv.gz", (1106, 198)),
+        ("tcga-cognoma/expression_148x16261_log2.tsv.gz", (148, 16261)),
+        ("tcga-cognoma/hiseqv2_7306x60_log2.tsv.gz", (7306, 60)),
+        ("tcga-cognoma/ebpp_8388x30_log2.tsv.gz", (8388, 30)),
+    ],
+)
+def test_the_other_real_tables(shared, file, shape):
+    adata = read(shared / file)
+    assert adata.shape == shape
+    assert adata.uns["source"]["orientation"] == "samples-by-genes"
+
+
+def test_h5ad_goes_round_and_keeps_what_it_knows(tmp_path, write):
+    adata = read(write("e.tsv", TABLE))
+    adata.obs["cancer_type"] = pd.Categorical(["ACC", "ACC", "UVM"])
+    adata.uns["source"]["label_column"] = "cancer_type"
+    adata.write_h5ad(tmp_path / "e.h5ad")
+    back = read(tmp_path / "e.h5ad")
+    check(back)
+    assert list(back.obs["cancer_type"]) == ["ACC", "ACC", "UVM"]
+    assert back.uns["source"]["label_column"] == "cancer_type"
+    assert back.uns["source"]["name"] == "e.h5ad"
+    assert back.uns["source"]["notes"][0] == adata.uns["source"]["notes"][0]
+    back.write_h5ad(tmp_path / "again.h5ad")
+    turned = read(tmp_path / "e.h5ad", orientation="genes-by-samples")
+    assert turned.shape == (2, 3)
+
+
+def test_sparse_h5ad_is_made_dense_with_a_note(tmp_path):
+    from scipy.sparse import csr_matrix
+
+    adata = anndata.AnnData(csr_matrix(np.array(VALUES, np.float64)))
+    adata.obs_names, adata.var_names = BARCODES, ["TP53", "KRAS"]
+    adata.write_h5ad(tmp_path / "sparse.h5ad")
+    back = read(tmp_path / "sparse.h5ad")
+    check(back)
+    assert "sparse (5 stored values)" in " ".join(back.uns["source"]["notes"])
+    assert "float64" in " ".join(back.uns["source"]["notes"])
+
+
+def test_the_gene_table():
+    genes = gene_table()
+    assert genes.shape == (20507, 2)
+    assert dict(zip(genes["symbol"], genes["entrez"], strict=True))["TP53"] == "7157"
+    assert genes["entrez"].is_unique
+    assert genes["symbol"].is_unique
+
+
+def test_importing_the_rooms_is_cheap():
+    code = (
+        "import sys, latentome.io, latentome.datasets;"
+        "print([m for m in ('pandas', 'anndata', 'scipy', 'h5py', 'keras', 'jax') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentome.errors import InputError
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
-from latentome.training import apply_in_blocks, make_optimizer, train
+from latentome.training import apply_in_blocks, check_warmup, make_optimizer, train
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -90,6 +90,39 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     @abstractmethod
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> Autoencoder:
         """Build the untrained Keras model."""
+
+    def check(self, X: np.ndarray) -> None:
+        """Refuse what `fit` would refuse, without training: parameters, data and the schedule.
+
+        Parameters
+        ----------
+        X
+            Training data, samples x features, float32.
+
+        Raises
+        ------
+        LatentomeError
+            If a parameter is out of range, unknown, or does not fit the data.
+        """
+        try:
+            self._validate_params()
+            rows = len(X) - (max(round(len(X) * self.validation_fraction), 1) if self.validation_fraction else 0)
+            steps = math.ceil(rows / min(self.batch_size, max(rows, 1)))
+            model = self._make_model(X.shape[1], 0, steps)
+        except InputError:
+            raise
+        except ValueError as error:  # scikit-learn's and Keras' own refusals name the parameter and what it may be
+            wrong, _, got = str(error).strip().splitlines()[0].partition(" Got ")
+            name, _, expected = wrong.partition(" must be ")
+            raise InputError(
+                "A parameter of the model is wrong.",
+                where=f"{name}; got {got}" if got else name,
+                expected=expected or "a value that Keras knows",
+                todo="correct the option",
+            ) from error
+        self._optimizer()
+        self._check_data(X)
+        check_warmup(model, steps * self.max_epochs, self.max_epochs)
 
     def _check_data(self, X: np.ndarray) -> None:
         """Refuse data that the model's likelihood cannot have produced (samples x features); by default none."""
@@ -276,4 +309,3 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-

@@ -27,6 +27,7 @@ ITEMS = {
     "model": Item("model.keras", "train"),
     "encoder": Item("encoder.weights.h5", "train"),
     "decoder": Item("decoder.weights.h5", "train"),
+    "estimator": Item("estimator.json", "train"),
     "preprocessing": Item("preprocessing.json", "train"),
     "history": Item("history.tsv", "train"),
     "checkpoints": Item("checkpoints", "train"),
@@ -34,7 +35,7 @@ ITEMS = {
     "tsne": Item("tsne.tsv", "predict"),
     "h5ad": Item("latent.h5ad", "predict"),
     "metrics": Item("metrics.json", "evaluate"),
-    "signatures": Item("signatures.tsv", "interpret"),
+    "signatures": Item("signatures.tsv", "predict"),
     "figures": Item("figures", "visualize"),
     "report": Item("report.html", "report"),
 }
@@ -76,6 +77,14 @@ class RunFolder:
         RunFolderError
             If the path is a file, cannot be written, holds something else, or holds a run and `replace` is False.
         """
+        run = cls.check_free(path, replace)
+        run._remove_run()
+        run._prepare()
+        return run
+
+    @classmethod
+    def check_free(cls, path: str | os.PathLike[str], replace: bool = False) -> RunFolder:
+        """Refuse what :meth:`create` refuses, without touching anything; worth knowing before an hour of reading."""
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise RunFolderError(
@@ -99,8 +108,6 @@ class RunFolder:
                 expected="a folder without a run",
                 todo="Give another folder (-o), or --replace to remove that run, or --resume to go on with it.",
             )
-        run._remove_run()
-        run._prepare()
         return run
 
     @classmethod

@@ -89,7 +89,7 @@ def read_sources(run: RunFolder) -> Sources:
         raise _damaged(run, run.metrics, "methods or table are missing", "evaluate")
     signatures = []
     if run.signatures.exists():
-        signatures = _rows(run, run.signatures, {"feature", "gene", "loading"}, "interpret")
+        signatures = _rows(run, run.signatures, {"feature", "gene", "loading"}, "predict")
     return Sources(
         run=run.path,
         manifest=Record(_object(run, run.require("manifest"), "train")),

@@ -28,7 +28,7 @@ def encode(adata: AnnData, model: BaseAutoencoder, key_added: str) -> None:
     key_added
         Name of the representation.
     """
-    adata.obsm[f"X_{key_added}"] = model.transform(adata.X)
+    adata.obsm[f"X_{key_added}"] = model.transform(adata.to_df())
     adata.uns[key_added] = {"params": {"estimator": type(model).__name__, "n_components": int(model.n_components)}}
 
 

@@ -109,7 +109,9 @@ def _known_classes(labels: np.ndarray, training: np.ndarray, notes: list[str]) -
         notes.append(f"{int((~present).sum())} samples have no label and are left out of the metrics that need one.")
     unknown = present & ~taught & ~training
     if unknown.any():
-        notes.append(f"{int(unknown.sum())} held-out samples are of classes without a training sample and are left out.")
+        notes.append(
+            f"{int(unknown.sum())} held-out samples are of classes without a training sample and are left out."
+        )
     return present & taught, classes
 
 
@@ -179,7 +181,9 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     for metric in ("probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"):
         if metric in table and table[metric][model] != table[metric][baseline]:
             ahead = table[metric][model] > table[metric][baseline]
-            (wins if ahead else losses).append(f"{metric} {table[metric][model]:.3f} against {table[metric][baseline]:.3f}")
+            (wins if ahead else losses).append(
+                f"{metric} {table[metric][model]:.3f} against {table[metric][baseline]:.3f}"
+            )
     if wins:
         sentences.append(f"Its features do better in {'; '.join(wins)}.")
     if losses:

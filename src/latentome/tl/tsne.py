@@ -17,7 +17,9 @@ PERPLEXITY = 30.0
 TRANSFORM_PERPLEXITY = 5.0
 
 
-def tsne(adata: AnnData, use_rep: str, key_added: str | None = None, perplexity: float = PERPLEXITY, rng: int = 0) -> None:
+def tsne(
+    adata: AnnData, use_rep: str, key_added: str | None = None, perplexity: float = PERPLEXITY, rng: int = 0
+) -> None:
     """Map all samples to two dimensions with t-SNE.
 
     openTSNE with its defaults: start from PCA, learning rate n/12 (Belkina et al. 2019), 250 iterations of early exaggeration
@@ -86,7 +88,9 @@ def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, 
         np.asarray(reference, np.float64), perplexity=min(PERPLEXITY, (len(reference) - 1) / 3), random_state=rng
     )
     # Barnes-Hut: the interpolation grid of the other method would span the new samples and so tie them to one another.
-    fixed = TSNEEmbedding(np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng)
+    fixed = TSNEEmbedding(
+        np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng
+    )
     return np.asarray(fixed.transform(np.asarray(new, np.float64), perplexity=perplexity), dtype=np.float32)
 
 

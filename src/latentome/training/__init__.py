@@ -3,6 +3,6 @@
 from latentome.training.apply import apply_in_blocks
 from latentome.training.engine import epoch_order
 from latentome.training.optimizers import make_optimizer
-from latentome.training.train import train
+from latentome.training.train import check_warmup, train
 
-__all__ = ["apply_in_blocks", "epoch_order", "make_optimizer", "train"]
+__all__ = ["apply_in_blocks", "check_warmup", "epoch_order", "make_optimizer", "train"]

@@ -1,8 +1,11 @@
 """The steps of a run in their order, for the command line and for Python alike."""
 
+from latentome.workflow.class3 import reproduce_class3
 from latentome.workflow.config import RunConfig
+from latentome.workflow.predict_new import predict_new
+from latentome.workflow.prepare import prepare_again
 from latentome.workflow.reporter import Reporter
-from latentome.workflow.run import default_folder, run
+from latentome.workflow.run import default_folder, run, run_config
 from latentome.workflow.steps import evaluate_step, open_run, predict_step, train_step, visualize_step
 
 __all__ = [
@@ -11,8 +14,12 @@ __all__ = [
     "default_folder",
     "evaluate_step",
     "open_run",
+    "predict_new",
     "predict_step",
+    "prepare_again",
+    "reproduce_class3",
     "run",
+    "run_config",
     "train_step",
     "visualize_step",
 ]

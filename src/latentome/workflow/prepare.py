@@ -153,5 +153,7 @@ def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
             todo=f"add --label-column {classes[0] if classes else joined[0]}, say",
         )
     if not joined:
-        notes.append("There are no labels: maps show training and held-out samples, metrics that need classes are left out.")
+        notes.append(
+            "There are no labels: maps show training and held-out samples, metrics that need classes are left out."
+        )
     return classes[0] if classes else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as changed
 from typing import Any
 
 from latentome import report
@@ -62,15 +61,24 @@ def run(
         If the input or an option is wrong; nothing is then written.
     """
     config = RunConfig(data=data, model=model, **options)
-    reporter = reporter or Reporter()
-    folder, prepared = train_step(
-        config,
-        out or default_folder(config),
-        reporter,
-        command=command or _as_call(config, out),
-        replace=replace,
-        resume=resume,
+    out = out or default_folder(config)
+    return run_config(
+        config, out, replace=replace, resume=resume, reporter=reporter, command=command or _as_call(config, out)
     )
+
+
+def run_config(
+    config: RunConfig,
+    out: str,
+    *,
+    replace: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    command: str = "",
+) -> RunFolder:
+    """Do what `run` does for a request that is made already."""
+    reporter = reporter or Reporter()
+    folder, prepared = train_step(config, out, reporter, command=command, replace=replace, resume=resume)
     predict_step(folder, prepared, reporter)
     evaluate_step(folder, prepared, reporter)
     visualize_step(folder, prepared, reporter)
@@ -80,8 +88,7 @@ def run(
     return folder
 
 
-def _as_call(config: RunConfig, out: str | None) -> str:
+def _as_call(config: RunConfig, out: str) -> str:
     """The call that repeats a run made from Python."""
-    plain = changed(config).to_dict()
-    arguments = ", ".join(f"{key}={value!r}" for key, value in plain.items())
-    return f"latentome.run(out={out!r}, {arguments})" if out else f"latentome.run({arguments})"
+    arguments = ", ".join(f"{key}={value!r}" for key, value in config.to_dict().items())
+    return f"latentome.run(out={out!r}, {arguments})"

@@ -46,10 +46,14 @@ def train_step(
         if run.read_manifest().get("status") != "training":
             reporter.say(f"The model in {run.path} is trained; going on after it.")
             return run, prepare_again(config, run)
+    if not going_on:
+        RunFolder.check_free(path, replace)
     with reporter.step("read and prepare"):
         prepared = prepare(config, scaling)
         # PCA is what the model will be compared with. Where it cannot be fitted, that is said now, not after the training.
         tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components)
+        data = prepared.adata.to_df()[prepared.training]
+        estimator.check(data.to_numpy(np.float32))
     for note in [*prepared.notes, *prepared.preprocessing.notes]:
         reporter.say(note)
     if not going_on:
@@ -60,7 +64,7 @@ def train_step(
     run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
     with reporter.step("train"):
         estimator.fit(
-            prepared.adata.to_df()[prepared.training],
+            data,
             progress=reporter.progress,
             checkpoint=run.checkpoints / "training.npz",
             resume=going_on,
@@ -187,7 +191,7 @@ def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> li
         run.figures.mkdir(exist_ok=True)
         for name, figure in figures.items():
             with io.atomic_path(run.figures / f"{name}.png") as aside:
-                figure.savefig(aside, format="png", dpi=200, bbox_inches="tight")
+                figure.savefig(aside, format="png")
     return sorted(f"{name}.png" for name in figures)
 
 

@@ -1,0 +1,48 @@
+"""The entry point: from what a command raises to an exit code and one clear message."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+
+from latentome.errors import LatentomeError
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 a defect of ours, 2 wrong input or option, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    import typer
+
+    from latentome.cli.app import app
+
+    # Wrong usage has a public name in click, but some versions of typer carry a click of their own: ask typer for its class.
+    usage_error = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+    try:
+        return app(args=arguments, prog_name="latentome", standalone_mode=False) or 0
+    except LatentomeError as error:
+        print(f"latentome: {error}", file=sys.stderr)
+        return 2
+    except usage_error as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort) as error:
+        print(f"\nlatentome: {_interrupted(arguments, error)}", file=sys.stderr)
+        return 130
+    except Exception:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
+        traceback.print_exc()
+        print("\nlatentome: this is a defect of latentome; please report it with the lines above.", file=sys.stderr)
+        return 1
+
+
+def _interrupted(arguments: list[str], error: BaseException) -> str:
+    text = str(error) or "interrupted"
+    if not arguments or arguments[0] not in ("run", "train"):
+        return text
+    command = shlex.join(["latentome", *[a for a in arguments if a not in ("--resume", "--replace")], "--resume"])
+    return f"{text}\n  to go on: {command}"

@@ -1,0 +1,115 @@
+"""The options that several commands share, and how they become a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentome.errors import InputError
+
+if TYPE_CHECKING:
+    from latentome.workflow import RunConfig
+
+Data = Annotated[str, typer.Argument(help="An expression file, or the name of a data set (see 'latentome datasets').")]
+Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
+Model = Annotated[str, typer.Option("-m", "--model", help="vae, adage, deep, linear, or the name of a preset.")]
+Preset = Annotated[
+    str | None, typer.Option(help="A published model, such as tybalt-2018-as-described; the same as -m NAME.")
+]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="The folder to write.")]
+Labels = Annotated[Path | None, typer.Option(help="A table of labels, samples or patients in rows.")]
+LabelColumn = Annotated[str | None, typer.Option(help="The column of labels to colour by and compare with.")]
+Orientation = Annotated[str, typer.Option(help="auto, samples-by-genes or genes-by-samples.")]
+Transform = Annotated[str, typer.Option(help="auto, log2p1 or none.")]
+Genes = Annotated[int | None, typer.Option(min=2, help="Keep this many of the most variable genes (default: all).")]
+Scaling = Annotated[str | None, typer.Option(help="zero-one or none (default: what the model wants).")]
+TestSize = Annotated[float, typer.Option(help="Share of the samples held out for the evaluation.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace the run that is in the folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+
+LatentDim = Annotated[int | None, typer.Option("-z", "--latent-dim", help="Number of latent features.")]
+Epochs = Annotated[int | None, typer.Option("-e", "--epochs", help="Passes over the data.")]
+BatchSize = Annotated[int | None, typer.Option("-b", "--batch-size", help="Samples of a step.")]
+LearningRate = Annotated[float | None, typer.Option("-l", "--learning-rate", help="Step size of the optimizer.")]
+Optimizer = Annotated[str | None, typer.Option(help="sgd, adam, adamw, adadelta or rmsprop.")]
+Momentum = Annotated[float | None, typer.Option(help="Momentum of sgd, such as 0.9.")]
+Nesterov = Annotated[bool, typer.Option("--nesterov", help="Nesterov's momentum, with sgd.")]
+Hidden = Annotated[str | None, typer.Option(help="Widths of the hidden layers, such as 300,100; 'none' for none.")]
+Beta = Annotated[float | None, typer.Option(help="Largest weight of the VAE's KL term.")]
+Warmup = Annotated[str | None, typer.Option(help="KL warm-up: a fraction of the training (0.5), or whole epochs (10).")]
+Likelihood = Annotated[str | None, typer.Option(help="Of the VAE: gaussian, bernoulli or mse.")]
+Noise = Annotated[float | None, typer.Option(help="Share of the inputs that ADAGE corrupts.")]
+Sparsity = Annotated[float | None, typer.Option(help="Weight of ADAGE's sparsity penalty.")]
+
+
+#: The name of the estimator's argument behind each option of a model.
+_PARAMETERS = {
+    "latent_dim": "n_components",
+    "epochs": "max_epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "learning_rate",
+    "optimizer": "optimizer",
+    "momentum": "momentum",
+    "nesterov": "nesterov",
+    "hidden": "hidden",
+    "beta": "beta",
+    "warmup": "warmup",
+    "likelihood": "likelihood",
+    "noise": "noise",
+    "sparsity": "sparsity",
+}
+_SETTINGS = ("data", "label_column", "transform", "genes", "scaling", "orientation", "test_size", "seed")
+
+
+def request(arguments: dict[str, Any]) -> RunConfig:
+    """The request that the arguments of a command make.
+
+    Parameters
+    ----------
+    arguments
+        The arguments by name. Options of the model that were not given keep the estimator's defaults or the preset's.
+    """
+    from latentome.workflow import RunConfig
+
+    given = {
+        **arguments,
+        "hidden": _widths(arguments["hidden"]),
+        "warmup": _warmup(arguments["warmup"]),
+        "nesterov": arguments["nesterov"] or None,
+    }
+    return RunConfig(
+        model=arguments["preset"] or arguments["model"],
+        labels=None if arguments["labels"] is None else str(arguments["labels"]),
+        parameters={name: given[option] for option, name in _PARAMETERS.items() if given[option] is not None},
+        **{name: arguments[name] for name in _SETTINGS},
+    )
+
+
+def _widths(text: str | None) -> list[int] | None:
+    if text is None or text.lower() == "none":
+        return None if text is None else []
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise _wrong("hidden", text, "whole numbers with commas between, such as 300,100, or 'none'") from None
+
+
+def _warmup(text: str | None) -> float | int | None:
+    if text is None:
+        return None
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        raise _wrong("warmup", text, "a fraction below 1, such as 0.5, or a whole number of epochs") from None
+
+
+def _wrong(option: str, text: str, expected: str) -> InputError:
+    return InputError(
+        f"'{text}' is no value for this option.",
+        where=f"--{option} {text}",
+        expected=expected,
+        todo="correct the option",
+    )

@@ -1,0 +1,32 @@
+"""``latentome predict``: encode the samples of a run, or new ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from latentome.cli import options as o
+
+
+def command(
+    run: o.Run,
+    data: Annotated[str | None, typer.Argument(help="New samples: an expression file or a data set's name.")] = None,
+    out: o.Out = None,
+    orientation: o.Orientation = "auto",
+    max_missing: Annotated[float, typer.Option(help="Largest share of the model's genes that may be missing.")] = 0.2,
+    replace: o.Replace = False,
+) -> None:
+    """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
+    from latentome.cli.show import Terminal
+    from latentome.workflow import open_run, predict_new, predict_step, prepare_again
+
+    folder, config = open_run(str(run))
+    if data is None:
+        predict_step(folder, prepare_again(config, folder), Terminal())
+        typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
+        return
+    written = predict_new(
+        folder, data, out, orientation=orientation, max_missing=max_missing, replace=replace, reporter=Terminal()
+    )
+    typer.echo(f"Features: {written / 'latent.tsv'}")

@@ -1,0 +1,14 @@
+"""``latentome report``: the one-file report of a run."""
+
+from __future__ import annotations
+
+import typer
+
+from latentome.cli import options as o
+
+
+def command(run: o.Run) -> None:
+    """Write the report of a run: one HTML file that opens offline."""
+    from latentome.report import write
+
+    typer.echo(f"Report: {write(run)}")

@@ -1,0 +1,83 @@
+"""What the commands print: steps with their times, a bar while training, the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from latentome.workflow.reporter import Reporter
+
+if TYPE_CHECKING:
+    from latentome.io import RunFolder
+
+
+class Terminal(Reporter):
+    """Shows the steps of a workflow on standard error; a bar while training where that is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """Print a sentence."""
+        self.console.print(f"  {text}", markup=False, style="dim")
+
+    def progress(self, done: int, total: int, row: dict[str, float]) -> None:
+        """Move the bar."""
+        if not self.console.is_terminal:
+            return
+        if self._bar is None:
+            columns = (
+                TextColumn("  training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("epochs"),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(
+                *columns, TextColumn("loss {task.fields[loss]:.5g}"), console=self.console, transient=True
+            )
+            self._bar.add_task("train", total=total, loss=row["loss"])
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, loss=row["loss"])
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print the step and its time when it is done."""
+        try:
+            with super().step(title):
+                yield
+        finally:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+        self.console.print(f"{title:28s}{self.timings[title]:7.1f} s", markup=False)
+
+
+def command_line() -> str:
+    """What the user typed."""
+    return shlex.join(["latentome", *sys.argv[1:]])
+
+
+def print_verdict(run: RunFolder) -> None:
+    """Print the comparison with PCA, and what it means."""
+    from rich.table import Table
+
+    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    table = Table("on held-out samples", *metrics["methods"])
+    for metric, values in metrics["table"].items():
+        best = (min if metrics["better"][metric] == "lower" else max)(values.values())
+        cells = [f"[bold]{v:.4g}[/bold]" if v == best else f"{v:.4g}" for v in (values[m] for m in metrics["methods"])]
+        table.add_row(metric, *cells)
+    console = Console(highlight=False)
+    console.print(table)
+    for sentence in metrics["verdict"]:
+        console.print(sentence, markup=False)

@@ -1,0 +1,102 @@
+"""The example of the class: two basic autoencoders on synthetic data, against PCA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome import datasets, io, pl
+from latentome.errors import RunFolderError
+from latentome.workflow.reporter import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What the folder of a reproduction holds, so that an earlier one can be recognised and replaced.
+FILES = ("class3.png", "errors.tsv", "predictions.tsv", "model1", "model2")
+
+
+def reproduce_class3(
+    out: str | Path, *, seed: int = 0, replace: bool = False, reporter: Reporter | None = None
+) -> pd.DataFrame:
+    """Train models 1 and 2 of the class on ``blobs``, predict ``blobs-test``, draw the three panels, table the errors.
+
+    Model 1 is linear, 9-2-9, SGD 0.01; model 2 is 9-5-2-5-9 with sigmoids, Adam 0.001; both 3,000 epochs in batches of 32.
+
+    Parameters
+    ----------
+    out
+        The folder: ``class3.png``, ``errors.tsv``, ``predictions.tsv``, and the trained models in ``model1`` and ``model2``.
+    seed
+        Seed of the initial weights and the order of the samples.
+    replace
+        Whether a reproduction that is there is replaced.
+    reporter
+        Takes note of the steps; silent by default.
+
+    Returns
+    -------
+    Mean squared error on ``blobs`` and on ``blobs-test`` of PCA with two components fitted on ``blobs``, and of both models,
+    and each as a multiple of PCA's.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds something else, or a reproduction that may not be replaced.
+    """
+    import pandas as pd
+    from sklearn.decomposition import PCA
+
+    from latentome.estimators import DeepAutoencoder, LinearAutoencoder
+
+    reporter = reporter or Reporter()
+    out = _folder(Path(out), replace)
+    train, test = datasets.load("blobs").X, datasets.load("blobs-test").X
+    pca = PCA(2).fit(train)
+    decoded = {"PCA": (pca.inverse_transform(pca.transform(train)), pca.inverse_transform(pca.transform(test)))}
+    for name, kind in (("model 1", LinearAutoencoder), ("model 2", DeepAutoencoder)):
+        folder = name.replace(" ", "")
+        with reporter.step(f"train {name}"):
+            model = kind.from_preset(f"class3-{folder}", random_state=seed).fit(train, progress=reporter.progress)
+        model.save(out / folder)
+        decoded[name] = tuple(model.inverse_transform(model.transform(x)) for x in (train, test))
+    errors = pd.DataFrame(
+        {name: [np.square(train - a).mean(), np.square(test - b).mean()] for name, (a, b) in decoded.items()},
+        index=["MSE on blobs", "MSE on blobs-test"],
+    ).T
+    for column in list(errors):
+        errors[column.replace("MSE on", "times PCA on")] = errors[column] / errors.loc["PCA", column]
+    errors.index.name = "method"
+    io.write_table(out / "errors.tsv", errors)
+    predicted = {name: b for name, (_, b) in decoded.items()}
+    columns = {
+        f"{name} {axis}": a[:, i] for name, a in {"input": test, **predicted}.items() for i, axis in enumerate("xy")
+    }
+    io.write_table(out / "predictions.tsv", pd.DataFrame(columns, index=pd.RangeIndex(1, len(test) + 1, name="sample")))
+    with reporter.step("figure"):
+        shown = errors["MSE on blobs-test"]
+        titles = [
+            "Training data",
+            f"Model 1 and PCA: MSE {shown['model 1']:.2e}, {shown['PCA']:.2e}",
+            f"Model 2: MSE {shown['model 2']:.2e}",
+        ]
+        figure = pl.class3_panels(train, predicted, titles, data=test)
+        with io.atomic_path(out / "class3.png") as aside:
+            figure.savefig(aside, format="png")
+    return errors
+
+
+def _folder(out: Path, replace: bool) -> Path:
+    inside = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+    foreign = [name for name in inside if name not in FILES]
+    if foreign or (inside and not replace) or out.is_file():
+        raise RunFolderError(
+            "The folder for the reproduction is in use.",
+            where=f"{out}" + (f" holds {', '.join((foreign or inside)[:5])}" if inside else " is a file"),
+            expected="a folder that is new or empty" + ("" if foreign else ", or --replace"),
+            todo="give another folder with -o" + ("" if foreign else ", or add --replace"),
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    return out

@@ -1,0 +1,101 @@
+"""Samples that a trained model has never seen: aligned gene by gene, encoded, reconstructed, placed on the run's map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome import io
+from latentome.errors import RunFolderError
+from latentome.io import RunFolder
+from latentome.pp import Preprocessing
+from latentome.workflow.prepare import load_data
+from latentome.workflow.reporter import Reporter
+from latentome.workflow.steps import read_encoded
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def predict_new(
+    run: RunFolder,
+    data: str,
+    out: str | Path | None = None,
+    *,
+    orientation: str = "auto",
+    max_missing: float = 0.2,
+    replace: bool = False,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Encode and reconstruct new samples with the model of a run, and place them on its t-SNE map.
+
+    Parameters
+    ----------
+    run
+        The folder of a run.
+    data
+        Name of a data set, or path of an expression file on the scale of the training data.
+    out
+        The folder for ``latent.tsv``, ``reconstruction.tsv.gz`` (scaled as in training), ``tsne.tsv`` and ``error.tsv`` (mean
+        squared error per sample); by default ``predictions/<name>`` in the run.
+    orientation
+        ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
+    max_missing
+        The largest share of the model's genes that the samples may lack.
+    replace
+        Whether files that are there are replaced.
+    reporter
+        Takes note of the steps; silent by default.
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    LatentomeError
+        If the samples cannot be read or lack too many genes, or the folder is in use.
+    """
+    import pandas as pd
+
+    from latentome import tl
+    from latentome.estimators import load_model
+
+    reporter = reporter or Reporter()
+    run.require("model")
+    model = load_model(run.path)
+    key = f"X_{model.family}"
+    adata = load_data(data, orientation)
+    x, notes = Preprocessing.load(run.require("preprocessing")).apply(adata, max_missing)
+    for note in [*adata.uns["source"].get("notes", []), *notes]:
+        reporter.say(str(note))
+    folder = Path(out) if out else run.path / "predictions" / Path(data).name.split(".")[0]
+    _check_folder(folder, replace)
+    names = pd.Index(adata.obs_names, name="sample")
+    with reporter.step("encode and reconstruct"):
+        table = pd.DataFrame(x, index=names, columns=model.feature_names_in_)
+        codes = model.transform(table)
+        decoded = model.inverse_transform(codes)
+    encoded: AnnData = read_encoded(run)
+    with reporter.step("place on the map"):
+        positions = tl.place_on_map(encoded.obsm[key], encoded.obsm[f"X_tsne_{model.family}"], codes)
+    columns = [f"{model.family}_{i + 1}" for i in range(codes.shape[1])]
+    error = np.square(x - decoded, dtype=np.float64).mean(axis=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    io.write_table(folder / "latent.tsv", pd.DataFrame(codes, index=names, columns=columns))
+    io.write_table(folder / "reconstruction.tsv.gz", pd.DataFrame(decoded, index=names, columns=table.columns))
+    io.write_table(folder / "tsne.tsv", pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]))
+    io.write_table(folder / "error.tsv", pd.DataFrame({"mean squared error": error}, index=names))
+    return folder
+
+
+def _check_folder(folder: Path, replace: bool) -> None:
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not replace):
+        raise RunFolderError(
+            "The folder for the predictions is in use.",
+            where=str(folder),
+            expected="a folder that is new or empty",
+            todo="give another folder with -o, or add --replace",
+        )

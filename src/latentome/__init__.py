@@ -46,6 +46,8 @@ __all__ = [
     "VariationalAutoencoder",
     "__version__",
     "datasets",
+    "errors",
+    "estimators",
     "io",
     "load_model",
     "models",
@@ -54,6 +56,8 @@ __all__ = [
     "report",
     "run",
     "tl",
+    "training",
+    "workflow",
 ]
 
 

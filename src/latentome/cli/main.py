@@ -20,7 +20,8 @@ def run(arguments: list[str]) -> int:
 
     from latentome.cli.app import app
 
-    # Wrong usage has a public name in click, but some versions of typer carry a click of their own: ask typer for its class.
+    # Wrong usage has a public name in click, but some versions of typer carry a click of their own: ask typer for its
+    # class.
     usage_error = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
     try:

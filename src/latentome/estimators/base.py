@@ -155,8 +155,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Raises
         ------
         TrainingError
-            If the loss stops being finite, the KL warm-up would not end inside the training, or the checkpoint belongs to
-            another training.
+            If the loss stops being finite, the KL warm-up would not end inside the training, or the checkpoint belongs
+            to another training.
         """
         del y
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)

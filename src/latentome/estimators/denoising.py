@@ -21,8 +21,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_components
         Width of the code.
     noise
-        For ``masking`` and ``dropout`` the share of inputs set to zero, below 1; for ``gaussian`` the standard deviation of
-        the added noise, in units of the input. Inputs are corrupted while training only.
+        For ``masking`` and ``dropout`` the share of inputs set to zero, below 1; for ``gaussian`` the standard
+        deviation of the added noise, in units of the input. Inputs are corrupted while training only.
     noise_kind
         ``masking`` (ADAGE 2016), ``dropout`` (masking that rescales what is left) or ``gaussian``.
     activation

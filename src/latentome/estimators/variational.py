@@ -28,15 +28,15 @@ class VariationalAutoencoder(BaseAutoencoder):
     activation
         Activation of the hidden layers, by its Keras name.
     likelihood
-        ``gaussian``: a learned variance per feature; ``bernoulli``: cross-entropy of data in [0, 1]; ``mse``: the sum of
-        squared errors.
+        ``gaussian``: a learned variance per feature; ``bernoulli``: cross-entropy of data in [0, 1]; ``mse``: the sum
+        of squared errors.
     heads
         ``linear``, or ``batchnorm-relu`` as in the published Tybalt, where mean and log-variance cannot be negative.
     beta
         Largest weight of the KL term; 1 gives the evidence lower bound.
     warmup
-        How the weight rises from 0: a fraction of the training, in [0, 1), or a whole number of epochs. A warm-up that would
-        not end inside the training is refused.
+        How the weight rises from 0: a fraction of the training, in [0, 1), or a whole number of epochs. A warm-up that
+        would not end inside the training is refused.
     optimizer, learning_rate, momentum, nesterov, batch_size, max_epochs, validation_fraction, shuffle, random_state
         As in `LinearAutoencoder`.
 

@@ -14,8 +14,9 @@ from keras import ops
 class Autoencoder(keras.Model):
     """Base of the model families; a leaf builds `encoder` and `decoder` and says what its loss terms are.
 
-    The loss lives in the model: ``call`` adds its terms and ``compute_loss`` weighs them. So ``model.compile(optimizer)``
-    and ``model.fit(x)`` train it with no further argument, and the compiled trainer runs the very same step.
+    The loss lives in the model: ``call`` adds its terms and ``compute_loss`` weighs them. So
+    ``model.compile(optimizer)`` and ``model.fit(x)`` train it with no further argument, and the compiled trainer runs
+    the very same step.
 
     Parameters
     ----------

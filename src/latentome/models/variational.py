@@ -42,8 +42,8 @@ class VariationalModel(Autoencoder):
         ``"gaussian"``: a learned variance per feature; ``"bernoulli"``: data in [0, 1], cross-entropy;
         ``"mse"``: the sum of squared errors.
     heads
-        ``"linear"``: mean and log-variance are linear in the last hidden layer; ``"batchnorm-relu"``: each passes a batch
-        normalisation and a ReLU, as in the published Tybalt (both are then never negative).
+        ``"linear"``: mean and log-variance are linear in the last hidden layer; ``"batchnorm-relu"``: each passes a
+        batch normalisation and a ReLU, as in the published Tybalt (both are then never negative).
     beta
         Largest weight of the KL term.
     warmup_steps

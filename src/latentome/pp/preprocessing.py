@@ -1,4 +1,4 @@
-"""What is done to a matrix before a model sees it: fitted on training samples, kept with the model, applied to any sample."""
+"""What is done to a matrix before a model sees it: fitted on training samples, applied to any sample."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Preprocessing:
             missing = [gene for gene, gone in zip(self.genes, absent, strict=True) if gone]
             raise InputError(
                 f"The samples lack {absent.sum()} of the {len(self.genes)} genes of the model ({absent.mean():.0%}).",
-                where=f"{adata.uns.get('source', {}).get('name', 'the matrix')}; missing: {', '.join(missing[:5])}, ...; "
+                where=f"{adata.uns.get('source', {}).get('name', 'the matrix')}; missing: {', '.join(missing[:5])}; "
                 f"present: {', '.join(map(str, adata.var_names[:5]))}, ...",
                 expected=f"at most {max_missing:.0%} missing; genes named as in training",
                 todo="name the genes as in the training data (symbols, say), or allow a larger share",
@@ -93,8 +93,8 @@ class Preprocessing:
         notes = []
         if absent.any():
             notes.append(
-                f"{absent.sum()} of {len(self.genes)} genes ({absent.mean():.1%}) are missing and were filled with their "
-                "training mean."
+                f"{absent.sum()} of {len(self.genes)} genes ({absent.mean():.1%}) are missing and were filled with "
+                "their training mean."
             )
         return aligned, notes
 
@@ -140,8 +140,8 @@ def fit_preprocessing(
     transform
         ``auto``, ``none`` or ``log2p1``, see `latentome.pp.choose_transform`.
     n_genes
-        How many of the most variable genes to keep, by mean absolute deviation around the mean on the transformed scale (the
-        rule of Tybalt's released code); all of them by default. Genes keep the order of the matrix.
+        How many of the most variable genes to keep, by mean absolute deviation around the mean on the transformed
+        scale (the rule of Tybalt's released code); all of them by default. Genes keep the order of the matrix.
     scaling
         ``zero-one`` or ``none``.
 

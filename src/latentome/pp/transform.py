@@ -61,7 +61,8 @@ def choose_transform(values: np.ndarray, transform: str) -> tuple[str, str]:
 def apply_transform(values: np.ndarray, transform: str) -> np.ndarray:
     """Transform values (samples x genes) to float32.
 
-    ``log2p1`` counts negative values as 0: batch adjustment makes small negative abundances, which mean "nothing measured".
+    ``log2p1`` counts negative values as 0: batch adjustment makes small negative abundances, which mean "nothing
+    measured".
     """
     if transform == "none":
         return np.asarray(values, dtype=np.float32)

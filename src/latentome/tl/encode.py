@@ -21,8 +21,8 @@ def encode(adata: AnnData, model: BaseAutoencoder, key_added: str) -> None:
     Parameters
     ----------
     adata
-        Samples x the features that the model was trained on, scaled as in training. Gains ``obsm["X_<key_added>"]`` (float32,
-        samples x components) and ``uns[key_added]``.
+        Samples x the features that the model was trained on, scaled as in training. Gains ``obsm["X_<key_added>"]``
+        (float32, samples x components) and ``uns[key_added]``.
     model
         A trained estimator.
     key_added
@@ -38,8 +38,9 @@ def pca(adata: AnnData, n_components: int, training: np.ndarray, key_added: str 
     Parameters
     ----------
     adata
-        Samples x features. Gains ``obsm["X_<key_added>"]`` (float32, samples x components), ``varm["<key_added>_loadings"]``
-        (features x components) and ``uns[key_added]`` with the share of the training variance that each component explains.
+        Samples x features. Gains ``obsm["X_<key_added>"]`` (float32, samples x components),
+        ``varm["<key_added>_loadings"]`` (features x components) and ``uns[key_added]`` with the share of the training
+        variance that each component explains.
     n_components
         Number of components.
     training
@@ -88,7 +89,7 @@ def check_pca(samples: int, features: int, n_components: int) -> None:
     """
     if n_components > min(samples, features):
         raise InputError(
-            f"There are too few samples or genes for {n_components} latent dimensions: PCA of equal size cannot be fitted.",
+            f"Too few samples or genes for {n_components} latent dimensions: PCA of equal size cannot be fitted.",
             where=f"{samples} training samples x {features} genes",
             expected="at most as many latent dimensions as training samples and as genes",
             todo=f"ask for -z {min(samples, features)} or less, or bring more samples",

@@ -174,8 +174,8 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     else:
         first = f"{model} and {baseline} of equal size reconstruct held-out samples about equally well"
     sentences = [
-        f"{first}: its mean squared error is {mse[model]:.4g} against {mse[baseline]:.4g} ({relative:+.1f} %, 95 % interval "
-        f"{interval} over {result['n_test']} samples)."
+        f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({relative:+.1f} %, "
+        f"95 % interval {interval} over {result['n_test']} samples)."
     ]
     wins, losses = [], []
     for metric in ("probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"):

@@ -18,8 +18,8 @@ CUTOFF = 2.5
 def loadings(model: BaseAutoencoder, codes: np.ndarray) -> np.ndarray:
     """How much the reconstruction of each gene moves when a feature moves by one standard deviation.
 
-    The Jacobian of the decoder at the mean code, times the standard deviation of each feature over the samples. For a linear
-    decoder this is its kernel, scaled.
+    The Jacobian of the decoder at the mean code, times the standard deviation of each feature over the samples. For a
+    linear decoder this is its kernel, scaled.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def signatures(weights: np.ndarray, genes: list[str], cutoff: float = CUTOFF) ->
 
     Returns
     -------
-    One row for each gene of a signature: ``feature`` (from 1), ``side`` (``positive`` or ``negative``), ``rank`` (from 1 within
-    the side, strongest first), ``gene``, ``loading``, ``z`` (standard deviations from the mean).
+    One row for each gene of a signature: ``feature`` (from 1), ``side`` (``positive`` or ``negative``), ``rank`` (from
+    1 within the side, strongest first), ``gene``, ``loading``, ``z`` (standard deviations from the mean).
     """
     import pandas as pd
 

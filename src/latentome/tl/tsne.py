@@ -22,8 +22,8 @@ def tsne(
 ) -> None:
     """Map all samples to two dimensions with t-SNE.
 
-    openTSNE with its defaults: start from PCA, learning rate n/12 (Belkina et al. 2019), 250 iterations of early exaggeration
-    and 500 without.
+    openTSNE with its defaults: start from PCA, learning rate n/12 (Belkina et al. 2019), 250 iterations of early
+    exaggeration and 500 without.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, 
     Parameters
     ----------
     reference, positions
-        Representation (samples x components) and map (samples x 2) of the samples that made the map. They stay where they are.
+        Representation (samples x components) and map (samples x 2) of the samples that made the map. They stay where
+        they are.
     new
         Representation of the new samples (new samples x components).
     rng

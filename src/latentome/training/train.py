@@ -74,8 +74,8 @@ def train(
     Raises
     ------
     TrainingError
-        If the KL warm-up would not end inside the training, if the loss stops being finite, or if the checkpoint belongs
-        to another training.
+        If the KL warm-up would not end inside the training, if the loss stops being finite, or if the checkpoint
+        belongs to another training.
     KeyboardInterrupt
         On an interruption, after the state was kept.
     """

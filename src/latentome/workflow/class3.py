@@ -23,12 +23,14 @@ def reproduce_class3(
 ) -> pd.DataFrame:
     """Train models 1 and 2 of the class on ``blobs``, predict ``blobs-test``, draw the three panels, table the errors.
 
-    Model 1 is linear, 9-2-9, SGD 0.01; model 2 is 9-5-2-5-9 with sigmoids, Adam 0.001; both 3,000 epochs in batches of 32.
+    Model 1 is linear, 9-2-9, SGD 0.01; model 2 is 9-5-2-5-9 with sigmoids, Adam 0.001; both 3,000 epochs in batches of
+    32.
 
     Parameters
     ----------
     out
-        The folder: ``class3.png``, ``errors.tsv``, ``predictions.tsv``, and the trained models in ``model1`` and ``model2``.
+        The folder: ``class3.png``, ``errors.tsv``, ``predictions.tsv``, and the trained models in ``model1`` and
+        ``model2``.
     seed
         Seed of the initial weights and the order of the samples.
     replace
@@ -38,8 +40,8 @@ def reproduce_class3(
 
     Returns
     -------
-    Mean squared error on ``blobs`` and on ``blobs-test`` of PCA with two components fitted on ``blobs``, and of both models,
-    and each as a multiple of PCA's.
+    Mean squared error on ``blobs`` and on ``blobs-test`` of PCA with two components fitted on ``blobs``, and of both
+    models, and each as a multiple of PCA's.
 
     Raises
     ------

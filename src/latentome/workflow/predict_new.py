@@ -1,4 +1,4 @@
-"""Samples that a trained model has never seen: aligned gene by gene, encoded, reconstructed, placed on the run's map."""
+"""Samples that a trained model has never seen: aligned gene by gene, encoded, reconstructed, placed on the map."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def predict_new(
     data
         Name of a data set, or path of an expression file on the scale of the training data.
     out
-        The folder for ``latent.tsv``, ``reconstruction.tsv.gz`` (scaled as in training), ``tsne.tsv`` and ``error.tsv`` (mean
-        squared error per sample); by default ``predictions/<name>`` in the run.
+        The folder for ``latent.tsv``, ``reconstruction.tsv.gz`` (scaled as in training), ``tsne.tsv`` and
+        ``error.tsv`` (mean squared error per sample); by default ``predictions/<name>`` in the run.
     orientation
         ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
     max_missing

@@ -26,8 +26,8 @@ class Prepared:
     Parameters
     ----------
     adata
-        Scaled data, samples x genes of the model; ``obs["split"]`` is ``train`` or ``test``; ``uns["source"]`` says where it
-        is from.
+        Scaled data, samples x genes of the model; ``obs["split"]`` is ``train`` or ``test``; ``uns["source"]`` says
+        where it is from.
     preprocessing
         What was done to it.
     label_column

@@ -33,8 +33,8 @@ def train_step(
 ) -> tuple[RunFolder, Prepared]:
     """Prepare the data and train the model.
 
-    Nothing is written before the data and the options are known to be right. With `resume` a run that is there goes on, and
-    one whose model is trained is left as it is.
+    Nothing is written before the data and the options are known to be right. With `resume` a run that is there goes
+    on, and one whose model is trained is left as it is.
     """
     from latentome import tl
 
@@ -50,7 +50,8 @@ def train_step(
         RunFolder.check_free(path, replace)
     with reporter.step("read and prepare"):
         prepared = prepare(config, scaling)
-        # PCA is what the model will be compared with. Where it cannot be fitted, that is said now, not after the training.
+        # PCA is what the model will be compared with. Where it cannot be fitted, that is said now, not after the
+        # training.
         tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components)
         data = prepared.adata.to_df()[prepared.training]
         estimator.check(data.to_numpy(np.float32))

@@ -1,0 +1,92 @@
+"""Law 6. Compiled training equals ``model.fit`` on the same batches, to 1e-5 in the weights, for every family."""
+
+import keras
+import numpy as np
+import pytest
+
+import latentome as lt
+from latentome.models import DeepModel, DenoisingModel, VariationalModel
+from latentome.training import epoch_order, make_optimizer, train
+
+N, FEATURES, EPOCHS, BATCH = 230, 12, 3, 50  # four full batches and one of 30
+
+MODELS = {
+    "linear": lambda: DeepModel(FEATURES, 3, seed=1),
+    "deep": lambda: DeepModel(FEATURES, 3, hidden=[8, 5], activation="gelu", seed=1),
+    "denoising": lambda: DenoisingModel(FEATURES, 3, noise=0.2, sparsity=0.01, seed=1),
+    "denoising, own weights, cross-entropy": lambda: DenoisingModel(
+        FEATURES, 3, noise=0.2, noise_kind="gaussian", tied=False, loss="bernoulli", activation="sigmoid", seed=1
+    ),
+    "variational": lambda: VariationalModel(FEATURES, 3, hidden=[8], warmup_steps=7, seed=1),
+    "variational, as published": lambda: VariationalModel(
+        FEATURES, 3, likelihood="bernoulli", heads="batchnorm-relu", beta=0.0, seed=1
+    ),
+}
+# Every family with Adam; the optimizers are the same code for all of them, so that one family shows the other one.
+CASES = [(family, "adam", {}) for family in MODELS] + [("linear", "sgd", {"momentum": 0.9, "nesterov": True})]
+
+
+@pytest.mark.parametrize(("family", "optimizer", "extra"), CASES, ids=[f"{f}-{o}" for f, o, _ in CASES])
+def test_the_same_batches_give_the_same_weights(family, optimizer, extra):
+    x = np.random.default_rng(0).uniform(size=(N, FEATURES)).astype("float32")
+    held_out = np.random.default_rng(1).uniform(size=(40, FEATURES)).astype("float32")
+    rate = 0.001 if optimizer == "adam" else 0.0005
+    ours, theirs = MODELS[family](), MODELS[family]()
+    for model in (ours, theirs):
+        model.adapt(x)
+        model.compile(optimizer=make_optimizer(optimizer, rate, **extra))
+    history = train(ours, x, held_out, epochs=EPOCHS, batch_size=BATCH, seed=3)
+    for epoch in range(EPOCHS):
+        order = np.asarray(epoch_order(3, epoch, N))
+        logs = theirs.fit(
+            x[order], batch_size=BATCH, epochs=1, shuffle=False, verbose=0, validation_data=(held_out, None)
+        ).history
+        for name, values in logs.items():
+            assert history[name][epoch] == pytest.approx(values[0], rel=1e-4, abs=1e-6), name
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-5, rtol=1e-5)
+    for mine, other in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-5, rtol=1e-4)
+
+
+def test_a_model_of_the_users_own_trains_too():
+    x = np.random.default_rng(0).uniform(size=(N, FEATURES)).astype("float32")
+
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.narrow = keras.layers.Dense(2, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
+            self.wide = keras.layers.Dense(FEATURES, kernel_initializer=keras.initializers.GlorotUniform(seed=1))
+
+        def call(self, inputs):
+            outputs = self.wide(self.narrow(inputs))
+            self.add_loss(keras.ops.mean(keras.ops.square(inputs - outputs)))
+            return outputs
+
+    ours, theirs = Mine(), Mine()
+    for model in (ours, theirs):
+        model(x[:1])
+        model.compile(optimizer=keras.optimizers.Adam(0.01))
+    train(ours, x, epochs=2, batch_size=BATCH, seed=3)
+    for epoch in range(2):
+        theirs.fit(x[np.asarray(epoch_order(3, epoch, N))], batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-5)
+
+
+def test_each_epoch_visits_every_sample_once_in_a_new_order():
+    orders = [np.asarray(epoch_order(5, epoch, N)) for epoch in range(3)]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(N))
+    assert not np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], np.asarray(epoch_order(6, 0, N)))
+
+
+def test_the_history_has_one_finite_row_an_epoch_however_the_epochs_are_cut():
+    x = lt.datasets.load("blobs").X
+    model = lt.LinearAutoencoder(2, max_epochs=1100, batch_size=500, random_state=0).fit(x)
+    assert list(model.history_["epoch"]) == list(range(1, 1101))
+    assert np.isfinite(model.history_.to_numpy()).all()
+    assert list(model.history_) == [
+        "epoch", "loss", "reconstruction", "learning_rate", "val_loss", "val_reconstruction",
+    ]  # fmt: skip

@@ -58,7 +58,9 @@ def gradient(beta, x):
     metrics = [v.value for v in model.metrics_variables]
 
     def loss(t):
-        return model.compute_loss_and_updates(t, fixed, metrics, x, None, None, training=True, optimizer_variables=[])[0]
+        return model.compute_loss_and_updates(t, fixed, metrics, x, None, None, training=True, optimizer_variables=[])[
+            0
+        ]
 
     model.optimizer = keras.optimizers.SGD()
     index = [v.path.split("/")[-2] for v in model.trainable_variables].index("heads")

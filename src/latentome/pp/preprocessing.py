@@ -148,7 +148,7 @@ def fit_preprocessing(
     Raises
     ------
     InputError
-        On an unknown scaling, or if fewer than two genes vary.
+        On an unknown scaling, if fewer than two genes are asked for, or if fewer than two vary.
     """
     if scaling not in SCALINGS:
         raise InputError(
@@ -156,6 +156,13 @@ def fit_preprocessing(
             where="the option scaling",
             expected=nearest(scaling, SCALINGS),
             todo="choose one of these",
+        )
+    if n_genes is not None and n_genes < 2:
+        raise InputError(
+            f"A model of {n_genes} genes has nothing to compress.",
+            where="the number of genes to keep",
+            expected="2 or more, or none for all genes",
+            todo="ask for more genes",
         )
     transform, said = choose_transform(adata.X, transform)
     values = apply_transform(adata.X, transform)

@@ -165,8 +165,10 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     """
     table, difference = result["table"], result["difference"][baseline]
     mse = table["held-out MSE"]
-    relative = 100.0 * difference["mean"] / mse[baseline]
-    interval = f"{100 * difference['low'] / mse[baseline]:+.1f} % to {100 * difference['high'] / mse[baseline]:+.1f} %"
+    beside = f"over {result['n_test']} samples"
+    if mse[baseline] > 0:  # as many components as genes can leave PCA without any error
+        mean, low, high = (100.0 * difference[key] / mse[baseline] for key in ("mean", "low", "high"))
+        beside = f"{mean:+.1f} %, 95 % interval {low:+.1f} % to {high:+.1f} % {beside}"
     if difference["high"] < 0:
         first = f"{model} reconstructs held-out samples better than {baseline} of equal size"
     elif difference["low"] > 0:
@@ -174,8 +176,7 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     else:
         first = f"{model} and {baseline} of equal size reconstruct held-out samples about equally well"
     sentences = [
-        f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({relative:+.1f} %, "
-        f"95 % interval {interval} over {result['n_test']} samples)."
+        f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({beside})."
     ]
     wins, losses = [], []
     for metric in ("probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"):

@@ -14,6 +14,7 @@ import numpy as np
 from latentome.errors import TrainingError
 from latentome.io import write_atomic
 from latentome.training.engine import State
+from latentome.training.optimizers import describe_optimizer
 
 
 def fingerprint(
@@ -22,7 +23,7 @@ def fingerprint(
     """What has to be the same for a training to go on, by the name under which a refusal tells it."""
     return {
         "the model and its seed": json.dumps([type(model).__name__, model.get_config()], sort_keys=True, default=str),
-        "the optimizer": json.dumps(keras.saving.serialize_keras_object(model.optimizer), sort_keys=True, default=str),
+        "the optimizer": json.dumps(describe_optimizer(model.optimizer), sort_keys=True, default=str),
         "the training data": hashlib.sha256(x.tobytes()).hexdigest(),
         "the validation data": hashlib.sha256(np.ascontiguousarray(validation).tobytes()).hexdigest(),
         "the batch size, the seed of the order, shuffling": json.dumps([batch_size, seed, shuffle]),

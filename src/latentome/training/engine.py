@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from latentome.training.optimizers import describe_optimizer
+
 #: The most epochs that one call of the compiled program may run: the length of its table of metrics.
 MAX_CHUNK = 512
 #: The most validation rows that are passed through the model at once.
@@ -158,8 +160,7 @@ def program_for(model: keras.Model, batch_size: int, shuffle: bool) -> Program:
     """
     if not hasattr(model, "architecture"):
         return Program(model, batch_size, shuffle)
-    optimizer = keras.saving.serialize_keras_object(model.optimizer)
-    optimizer["config"]["name"] = "optimizer"  # Keras numbers the names; they are no part of the computation
+    optimizer = describe_optimizer(model.optimizer)
     key = (model.architecture, str(optimizer), batch_size, shuffle)
     program = _programs.pop(key, None)
     if program is None:

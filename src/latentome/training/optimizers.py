@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from latentome.errors import InputError, nearest
@@ -13,6 +15,13 @@ _OPTIMIZERS = {
     "adadelta": keras.optimizers.Adadelta,
     "rmsprop": keras.optimizers.RMSprop,
 }
+
+
+def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """The configuration of an optimizer, equal for two that do the same: Keras numbers the names of its objects."""
+    description = keras.saving.serialize_keras_object(optimizer)
+    description["config"]["name"] = "optimizer"
+    return description
 
 
 def make_optimizer(

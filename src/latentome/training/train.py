@@ -98,11 +98,12 @@ def train(
             rows = np.concatenate([rows, new])
             done = len(rows)
             _check_finite(rows, program.columns)
-            if keeper is not None and (interrupt.pending or keeper.due()) and done < epochs:
-                keeper.save(state, rows)
             if progress is not None:
                 progress(done, epochs, dict(zip(program.columns, rows[-1].tolist(), strict=True)))
-            if interrupt.pending and done < epochs:
+            stop = interrupt.pending and done < epochs  # asked once: what is not kept is not left either
+            if keeper is not None and (stop or (keeper.due() and done < epochs)):
+                keeper.save(state, rows)
+            if stop:
                 break
     write_state(model, state)
     if done < epochs:

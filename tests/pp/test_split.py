@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from latentome import pp
+from latentome.datasets import load
+from latentome.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def tcga():
+    return load("tcga-33")
+
+
+@pytest.mark.parametrize("test_size", [0.05, 0.1, 0.2, 0.37, 0.5, 0.8])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_share_is_exact_and_each_class_has_its_own(tcga, test_size, seed):
+    labels = tcga.obs["cancer_type"].astype(str).to_numpy()
+    held_out = pp.split_rows(tcga.n_obs, test_size, labels, seed)
+    assert held_out.sum() == round(tcga.n_obs * test_size)
+    share = held_out.mean()
+    for label in np.unique(labels):
+        here = labels == label
+        assert abs(held_out[here].sum() - share * here.sum()) < 1.0, label
+
+
+def test_classes_of_one_sample_are_held_out_in_their_share():
+    """One sample cannot be split; many such classes together keep the share."""
+    labels = np.array([f"rare-{i}" for i in range(200)])
+    held_out = pp.split_rows(200, 0.25, labels, 3)
+    assert held_out.sum() == 50
+    mixed = np.array(["common"] * 99 + ["rare"])
+    chosen = np.array([pp.split_rows(100, 0.2, mixed, seed)[-1] for seed in range(500)])
+    # Five standard deviations of a share of 0.2 in 500 draws: 0.09.
+    assert abs(chosen.mean() - 0.2) < 0.09
+
+
+def test_a_seed_is_a_split_and_another_seed_is_another_one():
+    first = pp.split_rows(500, 0.2, None, 7)
+    assert np.array_equal(first, pp.split_rows(500, 0.2, None, 7))
+    assert np.array_equal(first, pp.split_rows(500, 0.2, None, np.random.default_rng(7)))
+    other = pp.split_rows(500, 0.2, None, 8)
+    assert first.sum() == other.sum() == 100
+    # By chance 20 of the 100 are the same (standard deviation 3.6).
+    assert (first & other).sum() < 45
+
+
+def test_every_sample_is_held_out_by_some_seed():
+    count = sum(pp.split_rows(40, 0.25, None, seed).astype(int) for seed in range(400))
+    # 100 times each on average, standard deviation 8.7.
+    assert count.min() > 50
+    assert count.max() < 150
+
+
+def test_labels_do_not_need_to_be_text():
+    numbers = np.repeat([1.5, 2.5, np.nan], 20)
+    held_out = pp.split_rows(60, 0.5, numbers, 0)
+    assert [int(held_out[i : i + 20].sum()) for i in (0, 20, 40)] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("test_size", [0.0, 1.0, -0.1, 1.5, 0.001, 0.999, float("nan")])
+def test_a_share_that_leaves_one_side_empty_is_refused(test_size):
+    with pytest.raises(InputError, match="cannot be split") as refused:
+        pp.split_rows(10, test_size, None, 0)
+    assert str(test_size) in refused.value.where
+
+
+def test_split_gives_two_copies_in_the_order_of_the_whole(tcga):
+    train, test = pp.split(tcga, test_size=0.1, stratify="cancer_type", rng=0)
+    assert (train.n_obs, test.n_obs) == (995, 111)
+    assert not set(train.obs_names) & set(test.obs_names)
+    for part in (train, test):
+        positions = tcga.obs_names.get_indexer(part.obs_names)
+        assert (np.diff(positions) > 0).all()
+        assert np.array_equal(part.X, tcga.X[positions])
+        assert not part.is_view
+    before = tcga.X[tcga.obs_names.get_loc(train.obs_names[0]), 0]
+    train.X[0, 0] += 1.0
+    assert tcga.X[tcga.obs_names.get_loc(train.obs_names[0]), 0] == before
+
+
+def test_a_column_that_is_not_there_is_refused_with_the_nearest(tcga):
+    with pytest.raises(InputError, match="Did you mean 'cancer_type'"):
+        pp.split(tcga, stratify="cancer_typ")

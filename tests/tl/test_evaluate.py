@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from latentome import tl
+from latentome.tl import Representation
+
+CLASS_METRICS = ["probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"]
+
+
+@pytest.fixture(scope="module")
+def groups():
+    """600 samples of 4 well separated classes in 6 dimensions; a fifth of them held out."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 600)
+    centres = 6.0 * rng.normal(size=(4, 6))
+    x = (centres[labels] + rng.normal(size=(600, 6))).astype(np.float32)
+    return x, np.array([f"class-{i}" for i in labels], dtype=object), np.arange(600) % 5 != 0
+
+
+def noisy(x, deviation, seed=1):
+    return Representation(x, x + deviation * np.random.default_rng(seed).normal(size=x.shape).astype(np.float32))
+
+
+def test_a_perfect_representation_has_no_error_and_explains_all(groups):
+    x, labels, training = groups
+    result = tl.evaluate(x, {"perfect": Representation(x, x)}, training, labels)
+    table = {metric: values["perfect"] for metric, values in result["table"].items()}
+    assert table["held-out MSE"] == 0.0
+    assert table["variance explained"] == 1.0
+    assert list(table) == ["held-out MSE", "variance explained", *CLASS_METRICS]
+    # The centres are 6 standard deviations apart and more.
+    assert table["probe accuracy"] == table["5-NN accuracy"] == table["ARI"] == table["NMI"] == 1.0
+    assert 0.5 < table["silhouette"] < 1.0
+    assert set(result["by_class"]) == set(np.unique(labels))
+    assert all(values == {"perfect": 0.0} for values in result["by_class"].values())
+    assert result["n_test"] == 120
+
+
+def test_the_training_mean_explains_nothing(groups):
+    x, labels, training = groups
+    mean = np.broadcast_to(x[training].mean(axis=0), x.shape)
+    result = tl.evaluate(x, {"mean": Representation(x[:, :1], mean)}, training, None)
+    assert result["table"]["variance explained"]["mean"] == pytest.approx(0.0, abs=1e-9)
+    assert list(result["table"]) == ["held-out MSE", "variance explained"]
+    assert result["by_class"] == {}
+
+
+def test_the_error_is_that_of_the_held_out_samples_only(groups):
+    x, labels, training = groups
+    rebuilt = x.copy()
+    rebuilt[training] += 100.0
+    rebuilt[~training] += 0.5
+    result = tl.evaluate(x, {"m": Representation(x, rebuilt)}, training, labels)
+    assert result["table"]["held-out MSE"]["m"] == pytest.approx(0.25, rel=1e-6)
+
+
+def test_shuffled_labels_give_a_probe_at_chance(groups):
+    x, labels, training = groups
+    shuffled = np.random.default_rng(5).permutation(labels)
+    table = tl.evaluate(x, {"m": Representation(x, x)}, training, shuffled)["table"]
+    # Chance is 0.25; the standard deviation over 120 samples is 0.04.
+    for metric in ("probe accuracy", "5-NN accuracy"):
+        assert 0.25 - 0.16 < table[metric]["m"] < 0.25 + 0.16, metric
+    assert abs(table["ARI"]["m"]) < 0.05
+    assert table["NMI"]["m"] < 0.12
+    assert table["silhouette"]["m"] < 0.05
+
+
+def test_classifiers_learn_from_training_samples_only(groups):
+    """Held-out samples whose classes are swapped are all wrong: nothing of them was learned."""
+    x, labels, training = groups
+    swapped = labels.copy()
+    follows = {f"class-{i}": f"class-{(i + 1) % 4}" for i in range(4)}
+    swapped[~training] = [follows[label] for label in labels[~training]]
+    table = tl.evaluate(x, {"m": Representation(x, x)}, training, swapped)["table"]
+    assert table["probe accuracy"]["m"] == table["5-NN accuracy"]["m"] == 0.0
+    assert table["ARI"]["m"] == 1.0, "clusters do not know how classes are called"
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_labels_are_left_out_and_told(groups, missing):
+    x, labels, training = groups
+    some = labels.copy()
+    some[::7] = missing
+    result = tl.evaluate(x, {"m": Representation(x, x)}, training, some)
+    assert f"{len(some[::7])} samples have no label" in " ".join(result["notes"])
+    assert set(result["by_class"]) == set(np.unique(labels))
+    assert result["table"]["probe accuracy"]["m"] == 1.0
+    assert result["n_test"] == 120, "the error needs no label and counts all samples"
+
+
+def test_classes_without_a_training_sample_are_left_out_and_told(groups):
+    x, labels, training = groups
+    some = labels.copy()
+    new = np.flatnonzero(~training)[:9]
+    some[new] = "never seen"
+    result = tl.evaluate(x, {"m": Representation(x, x)}, training, some)
+    assert "9 held-out samples are of classes without a training sample" in " ".join(result["notes"])
+    assert "never seen" not in result["by_class"]
+    assert result["table"]["probe accuracy"]["m"] == 1.0
+
+
+@pytest.mark.parametrize("labels", [["one"] * 600, [None] * 600])
+def test_less_than_two_classes_leave_the_class_metrics_out(groups, labels):
+    x, _, training = groups
+    result = tl.evaluate(x, {"m": Representation(x, x)}, training, np.array(labels, dtype=object))
+    assert list(result["table"]) == ["held-out MSE", "variance explained"]
+    assert len(result["by_class"]) == (labels[0] is not None)
+
+
+def test_methods_keep_their_order_and_every_metric_says_which_way_is_better(groups):
+    x, labels, training = groups
+    names = ["zebra", "PCA", "ant"]
+    result = tl.evaluate(x, {n: noisy(x, 0.1 * (i + 1), i) for i, n in enumerate(names)}, training, labels)
+    assert result["methods"] == names
+    assert all(list(values) == names for values in result["table"].values())
+    assert list(result["better"]) == list(result["table"])
+    assert result["better"]["held-out MSE"] == "lower"
+    assert all(way == "higher" for metric, way in result["better"].items() if metric != "held-out MSE")
+    assert list(result["difference"]) == ["PCA", "ant"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_interval_holds_the_mean_and_the_mean_is_the_difference(groups, seed):
+    x, labels, training = groups
+    result = tl.evaluate(x, {"m": noisy(x, 0.5, seed), "PCA": noisy(x, 0.5, seed + 50)}, training, None, rng=seed)
+    difference, mse = result["difference"]["PCA"], result["table"]["held-out MSE"]
+    assert difference["low"] < difference["mean"] < difference["high"]
+    assert difference["mean"] == pytest.approx(mse["m"] - mse["PCA"], abs=1e-12)
+    # The normal interval of the same mean, which a bootstrap of 120 samples meets to a fifth or so.
+    per_sample = [
+        np.square(x - noisy(x, 0.5, s).reconstruction, dtype=np.float64).mean(axis=1) for s in (seed, seed + 50)
+    ]
+    error = (per_sample[0] - per_sample[1])[~training].std() / np.sqrt(120)
+    assert difference["high"] - difference["low"] == pytest.approx(2 * 1.96 * error, rel=0.2)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    """Two equally good methods: 95 % of the intervals hold 0, that is 190 of 200, with a standard deviation of 3.1."""
+    rng = np.random.default_rng(0)
+    x, training = rng.normal(size=(100, 8)), np.arange(100) % 2 == 0
+    held = 0
+    for seed in range(200):
+        one, other = (Representation(x, x + rng.normal(size=x.shape)) for _ in range(2))
+        found = tl.evaluate(x, {"m": one, "PCA": other}, training, None, rng=seed)["difference"]["PCA"]
+        held += found["low"] <= 0.0 <= found["high"]
+    assert 176 <= held < 200
+
+
+def test_a_seed_gives_the_same_result(groups):
+    x, labels, training = groups
+    methods = {"m": noisy(x, 0.3), "PCA": noisy(x, 0.3, 2)}
+    assert tl.evaluate(x, methods, training, labels, rng=3) == tl.evaluate(x, methods, training, labels, rng=3)
+
+
+@pytest.mark.parametrize(
+    ("model", "pca", "said"),
+    [
+        (0.1, 0.5, "VAE reconstructs held-out samples better than PCA of equal size"),
+        (0.5, 0.1, "PCA of equal size reconstructs held-out samples better than VAE"),
+        (0.3, 0.3, "VAE and PCA of equal size reconstruct held-out samples about equally well"),
+    ],
+)
+def test_the_verdict_names_the_winner(groups, model, pca, said):
+    x, labels, training = groups
+    result = tl.evaluate(x, {"VAE": noisy(x, model, 3), "PCA": noisy(x, pca, 4)}, training, labels)
+    sentences = tl.verdict(result, "VAE")
+    assert sentences[0].startswith(said)
+    for method in ("VAE", "PCA"):
+        assert f"{result['table']['held-out MSE'][method]:.4g}" in sentences[0]
+
+
+def test_the_verdict_says_in_which_metrics_each_does_better(groups):
+    x, labels, training = groups
+    result = tl.evaluate(x, {"VAE": noisy(x, 0.3, 3), "PCA": noisy(x, 0.3, 4)}, training, labels)
+    for metric in CLASS_METRICS:
+        result["table"][metric] = {"VAE": 0.5, "PCA": 0.5}
+    assert len(tl.verdict(result, "VAE")) == 1, "where nothing differs, nothing is said"
+    result["table"]["probe accuracy"]["VAE"] = 0.75
+    result["table"]["NMI"]["PCA"] = 0.875
+    told = tl.verdict(result, "VAE")
+    assert told[1] == "Its features do better in probe accuracy 0.750 against 0.500."
+    assert told[2] == "PCA does better in NMI 0.500 against 0.875."
+    assert "one split" in told[3]
+
+
+def test_a_baseline_without_error_is_no_defect(groups):
+    """As many components as genes: PCA may rebuild the data to the bit."""
+    x, labels, training = groups
+    result = tl.evaluate(x, {"VAE": noisy(x, 0.3, 3), "PCA": Representation(x, x)}, training, labels)
+    assert tl.verdict(result, "VAE")[0].startswith("PCA of equal size reconstructs held-out samples better than VAE")
+    both = tl.evaluate(x, {"VAE": Representation(x, x), "PCA": Representation(x, x)}, training, labels)
+    assert "about equally well" in tl.verdict(both, "VAE")[0]
+    assert "nan" not in " ".join(tl.verdict(both, "VAE"))

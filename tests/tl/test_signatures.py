@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import latentome as lt
+from latentome import tl
+
+GENES = [f"gene-{i + 1}" for i in range(400)]
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
+
+
+def test_a_signature_is_what_lies_beyond_the_cutoff(weights):
+    table = tl.signatures(weights, GENES)
+    assert list(table) == ["feature", "side", "rank", "gene", "loading", "z"]
+    z = (weights - weights.mean(axis=0)) / weights.std(axis=0)
+    for feature in range(3):
+        for side, beyond in (("positive", z[:, feature] > 2.5), ("negative", z[:, feature] < -2.5)):
+            rows = table[(table["feature"] == feature + 1) & (table["side"] == side)]
+            assert set(rows["gene"]) == {GENES[i] for i in np.flatnonzero(beyond)}
+            assert list(rows["rank"]) == list(range(1, len(rows) + 1))
+            assert (np.diff(rows["z"].abs()) <= 0).all(), "strongest first"
+            at = [GENES.index(gene) for gene in rows["gene"]]
+            np.testing.assert_array_equal(rows["loading"], weights[at, feature])
+    # Of 1,200 normal numbers 1.24 % lie beyond 2.5 standard deviations: 14.9, standard deviation 3.8.
+    assert 4 <= len(table) <= 30
+
+
+@pytest.mark.parametrize("shift", [-3.0, 0.5, 10.0])
+def test_a_shift_of_all_loadings_changes_no_signature(weights, shift):
+    """The cutoff counts from the mean. Tybalt's code counts from zero (its issue 144), so that a shift of the loadings
+    empties one side and fills the other.
+    """
+    before, after = tl.signatures(weights, GENES), tl.signatures(weights + np.float32(shift), GENES)
+    assert list(before["gene"]) == list(after["gene"])
+    assert list(before["side"]) == list(after["side"])
+    # Adding 10 to a float32 costs it four bits: 1e-6 absolute in units of one standard deviation.
+    np.testing.assert_allclose(before["z"], after["z"], atol=1e-5)
+    np.testing.assert_allclose(before["loading"] + shift, after["loading"], atol=1e-5)
+
+
+def test_the_scale_of_a_feature_does_not_matter_and_its_sign_swaps_the_sides(weights):
+    before, after = tl.signatures(weights, GENES), tl.signatures(-7.0 * weights, GENES)
+    swapped = {"positive": "negative", "negative": "positive"}
+    told = {(row.feature, swapped[row.side], row.rank, row.gene) for row in before.itertuples()}
+    assert {(row.feature, row.side, row.rank, row.gene) for row in after.itertuples()} == told
+
+
+def test_a_dead_feature_has_no_signature(weights):
+    dead = weights.copy()
+    dead[:, 1] = 0.0
+    table = tl.signatures(dead, GENES)
+    assert set(table["feature"]) == {1, 3}
+    assert np.isfinite(table["z"]).all()
+    empty = tl.signatures(np.zeros((5, 2), np.float32), GENES[:5])
+    assert len(empty) == 0
+    assert list(empty) == list(table)
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    return lt.datasets.load("blobs").X.astype(np.float32)
+
+
+def test_loadings_of_a_linear_decoder_are_its_kernel_times_the_deviation_of_the_features(blobs):
+    model = lt.LinearAutoencoder(n_components=2, max_epochs=5, random_state=0).fit(blobs)
+    codes = model.transform(blobs)
+    kernel, bias = model.decoder_.get_weights()
+    assert (kernel.shape, bias.shape) == ((2, 9), (9,))
+    expected = kernel.T * codes.std(axis=0, dtype=np.float64)
+    got = tl.loadings(model, codes)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_loadings_of_a_curved_decoder_are_its_derivative_at_the_mean_code(blobs):
+    model = lt.DeepAutoencoder(n_components=2, hidden=(5,), max_epochs=5, random_state=0).fit(blobs)
+    codes = model.transform(blobs)
+    step, mean = 0.05, codes.mean(axis=0)
+    around = np.concatenate([mean + step * np.eye(2), mean - step * np.eye(2)])
+    decoded = model.inverse_transform(around).astype(np.float64)
+    expected = ((decoded[:2] - decoded[2:]) / (2 * step)).T * codes.std(axis=0)
+    # A central difference errs by step^2 times the third derivative, and by rounding, 1e-7 / step.
+    np.testing.assert_allclose(tl.loadings(model, codes), expected, atol=2e-3 * np.abs(expected).max())

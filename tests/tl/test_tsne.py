@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from latentome import tl
+from latentome.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def mapped(small):
+    """158 samples, all but the last 30 of them on a map of 10 components."""
+    adata = small.copy()
+    tl.pca(adata, 10, np.ones(adata.n_obs, dtype=bool))
+    reference = adata[:-30].copy()
+    tl.tsne(reference, "X_pca")
+    return reference, adata.obsm["X_pca"][-30:]
+
+
+def test_keys_and_parameters(mapped):
+    reference, _ = mapped
+    assert reference.obsm["X_tsne_pca"].shape == (128, 2)
+    assert reference.obsm["X_tsne_pca"].dtype == np.float32
+    assert np.isfinite(reference.obsm["X_tsne_pca"]).all()
+    assert reference.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "perplexity": 30.0, "rng": 0}
+
+
+def test_a_seed_is_a_map_and_a_name_can_be_given(mapped):
+    again = mapped[0].copy()
+    tl.tsne(again, "X_pca", key_added="map")
+    assert np.array_equal(again.obsm["X_map"], mapped[0].obsm["X_tsne_pca"])
+    tl.tsne(again, "X_pca", perplexity=5.0, rng=1)
+    assert again.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "perplexity": 5.0, "rng": 1}
+    assert not np.array_equal(again.obsm["X_tsne_pca"], again.obsm["X_map"])
+
+
+def test_neighbours_stay_neighbours(mapped):
+    """Of the 5 nearest in the representation far more than chance's 4 % are among the 5 nearest on the map."""
+    reference, _ = mapped
+
+    def nearest(points):
+        distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        np.fill_diagonal(distance, np.inf)
+        return np.argsort(distance, axis=1)[:, :5]
+
+    before, after = nearest(reference.obsm["X_pca"]), nearest(reference.obsm["X_tsne_pca"])
+    kept = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(before, after, strict=True)])
+    assert kept > 0.4
+
+
+@pytest.mark.parametrize("n", [4, 5, 10])
+def test_few_samples_get_a_map_with_a_smaller_perplexity(n):
+    adata = AnnData(np.zeros((n, 1), np.float32), obsm={"X_x": np.random.default_rng(0).normal(size=(n, 3))})
+    tl.tsne(adata, "X_x")
+    assert np.isfinite(adata.obsm["X_tsne_x"]).all()
+    assert adata.uns["tsne_x"]["params"]["perplexity"] == (n - 1) / 3
+
+
+def test_fewer_than_four_samples_and_unknown_names_are_refused(mapped):
+    with pytest.raises(InputError, match="at least 4 samples") as refused:
+        tl.tsne(mapped[0][:3].copy(), "X_pca")
+    assert refused.value.where == "3 samples in obsm['X_pca']"
+    with pytest.raises(InputError, match="Did you mean 'X_pca'"):
+        tl.tsne(mapped[0], "X_pac")
+
+
+def test_one_by_one_is_all_at_once(mapped):
+    """Law 4 for the map: where a sample lands does not depend on those placed with it."""
+    reference, new = mapped
+    known = reference.obsm["X_pca"], reference.obsm["X_tsne_pca"]
+    together = tl.place_on_map(*known, new)
+    alone = np.concatenate([tl.place_on_map(*known, new[i : i + 1]) for i in range(8)])
+    backwards = tl.place_on_map(*known, new[::-1])[::-1]
+    assert together.shape == (30, 2)
+    assert together.dtype == np.float32
+    # Each sample has its own forces from the fixed map, summed in the same order: the numbers are the same to the bit.
+    # What is allowed is one unit in the last place of a float32 in a map of width 20.
+    np.testing.assert_allclose(alone, together[:8], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(backwards, together, rtol=0, atol=2e-6)
+
+
+def test_samples_of_the_map_land_near_themselves(mapped):
+    reference, _ = mapped
+    positions = reference.obsm["X_tsne_pca"]
+    placed = tl.place_on_map(reference.obsm["X_pca"], positions, reference.obsm["X_pca"])
+    moved = np.linalg.norm(placed - positions, axis=1)
+    apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    # A sample is drawn to its 5 nearest neighbours, not to itself alone: it lands much closer to its own place than
+    # samples are to one another.
+    assert np.median(moved) < 0.2 * np.median(apart)
+    own = np.argsort(np.linalg.norm(placed[:, None] - positions[None], axis=-1), axis=1)[:, :10]
+    assert np.mean([i in near for i, near in enumerate(own)]) > 0.9
+
+
+def test_placing_leaves_the_map_as_it_was(mapped):
+    reference, new = mapped
+    before = reference.obsm["X_tsne_pca"].copy(), reference.obsm["X_pca"].copy(), new.copy()
+    tl.place_on_map(reference.obsm["X_pca"], reference.obsm["X_tsne_pca"], new)
+    for kept, now in zip(before, (reference.obsm["X_tsne_pca"], reference.obsm["X_pca"], new), strict=True):
+        assert np.array_equal(kept, now)

@@ -4,11 +4,12 @@ from latentome.tl.encode import check_pca, encode, pca
 from latentome.tl.evaluate import Representation, evaluate, verdict
 from latentome.tl.order import cluster_order
 from latentome.tl.signatures import loadings, signatures
-from latentome.tl.tsne import place_on_map, tsne
+from latentome.tl.tsne import check_tsne, place_on_map, tsne
 
 __all__ = [
     "Representation",
     "check_pca",
+    "check_tsne",
     "cluster_order",
     "encode",
     "evaluate",

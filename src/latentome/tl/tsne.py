@@ -51,18 +51,29 @@ def tsne(
     from openTSNE import TSNE
 
     representation = _representation(adata, use_rep)
-    if len(representation) < 4:
-        raise InputError(
-            "A t-SNE map needs at least 4 samples.",
-            where=f"{len(representation)} samples in obsm['{use_rep}']",
-            expected="4 samples or more",
-            todo="map more samples together",
-        )
+    check_tsne(len(representation))
     perplexity = min(perplexity, (len(representation) - 1) / 3)
     key = key_added or f"tsne_{use_rep.removeprefix('X_')}"
     embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=-1).fit(representation)
     adata.obsm[f"X_{key}"] = np.asarray(embedding, dtype=np.float32)
     adata.uns[key] = {"params": {"use_rep": use_rep, "perplexity": float(perplexity), "rng": rng}}
+
+
+def check_tsne(samples: int) -> None:
+    """Refuse fewer samples than a map needs.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 4.
+    """
+    if samples < 4:
+        raise InputError(
+            "A t-SNE map needs at least 4 samples.",
+            where=f"{samples} samples",
+            expected="4 samples or more",
+            todo="bring more samples",
+        )
 
 
 def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, rng: int = 0) -> np.ndarray:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder
     from latentome.workflow.config import RunConfig
 
+#: Data sets that models take as they are, as the class does. A file of the user's may be called blobs.tsv.
+UNSCALED = ("blobs", "blobs-test", "blobs-independent")
 TITLES = {"linear": "Linear AE", "deep": "Deep AE", "adage": "ADAGE", "vae": "VAE"}
 
 
@@ -45,6 +47,6 @@ def choose_model(config: RunConfig) -> tuple[BaseAutoencoder, str]:
             )
     parameters = {**(preset.parameters if preset else {}), **config.parameters}
     scaling = config.scaling or (
-        preset.scaling if preset else "none" if config.data.startswith("blobs") else "zero-one"
+        preset.scaling if preset else "none" if config.data in UNSCALED else "zero-one"
     )
     return kind(**parameters, random_state=config.seed), scaling

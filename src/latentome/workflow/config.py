@@ -52,11 +52,7 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """As a table for TOML, which has no word for nothing: what is not set is left out."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-            if value is not None
-        }
+        return _plain(asdict(self))
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str) -> RunConfig:
@@ -77,6 +73,19 @@ class RunConfig:
                     todo="correct or remove that line",
                 )
         return cls(**table)
+
+
+def _plain(table: dict[str, Any]) -> dict[str, Any]:
+    """As TOML would give it back: lists for tuples, and what is None left out."""
+    plain: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            plain[name] = _plain(value)
+        elif isinstance(value, tuple):
+            plain[name] = list(value)
+        elif value is not None:
+            plain[name] = value
+    return plain
 
 
 def check_same(old: RunConfig, new: RunConfig, where: str) -> None:

@@ -92,6 +92,13 @@ def predict_new(
 
 
 def _check_folder(folder: Path, replace: bool) -> None:
+    if (folder / "manifest.json").exists() or (folder / "config.toml").exists():
+        raise RunFolderError(
+            "The folder for the predictions holds a run, whose own latent.tsv and tsne.tsv they would replace.",
+            where=str(folder),
+            expected="a folder that is new or empty, or holds predictions",
+            todo="give another folder with -o",
+        )
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not replace):
         raise RunFolderError(
             "The folder for the predictions is in use.",

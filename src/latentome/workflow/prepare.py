@@ -10,6 +10,7 @@ import numpy as np
 
 from latentome import datasets, io
 from latentome.errors import InputError, RunFolderError, nearest
+from latentome.io.files import sha256
 from latentome.pp import Preprocessing, fit_preprocessing, split_rows
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def load_data(data: str, orientation: str = "auto") -> AnnData:
     return io.read(data, orientation=orientation)
 
 
-def prepare(config: RunConfig, scaling: str, preprocessing: Preprocessing | None = None) -> Prepared:
-    """Read, label, split, and preprocess.
+def prepare(config: RunConfig, scaling: str) -> Prepared:
+    """Read, label, split, and preprocess; the preprocessing is fitted on the training samples alone.
 
     Parameters
     ----------
@@ -86,21 +87,11 @@ def prepare(config: RunConfig, scaling: str, preprocessing: Preprocessing | None
         What the run was asked for.
     scaling
         The scaling, where `config` leaves it to the model.
-    preprocessing
-        That of an existing run; by default it is fitted here, on the training samples alone.
     """
-    raw = load_data(config.data, config.orientation)
-    notes = [str(note) for note in raw.uns["source"].get("notes", [])]
-    label_column = _label(raw, config, notes)
-    labels = None if label_column is None else raw.obs[label_column].astype(str).to_numpy()
-    held_out = split_rows(raw.n_obs, config.test_size, labels, np.random.default_rng([config.seed, 0]))
-    if preprocessing is None:
-        preprocessing = fit_preprocessing(raw[~held_out], config.transform, config.genes, scaling)
-    scaled, filled = preprocessing.apply(raw)
-    adata = raw[:, preprocessing.genes].copy()
-    adata.X = scaled
-    adata.obs["split"] = np.where(held_out, "test", "train")
-    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars)
+    raw, label_column, notes = _read(config)
+    held_out = _hold_out(raw, label_column, config)
+    fitted = fit_preprocessing(raw[~held_out], config.transform, config.genes, scaling)
+    return _scale(raw, fitted, held_out, label_column, notes)
 
 
 def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
@@ -109,19 +100,43 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
     Raises
     ------
     RunFolderError
-        If the data are not the ones that the run was made with.
+        If the data or the labels are not the ones that the run was made with.
     """
+    raw, label_column, notes = _read(config)
+    now, then = raw.uns["source"], run.read_manifest()["data"]
+    # Other labels would split the samples in another way, and score the model on samples that it was trained on.
+    for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
+        if now.get(key) != then.get(key):
+            raise RunFolderError(
+                "The data have changed since the run was made.",
+                where=f"{file}: sha256 {str(now.get(key))[:16]}... now, {str(then.get(key))[:16]}... in {run.manifest}",
+                expected="the very file that the run was made with",
+                todo="restore the file, or make a new run",
+            )
     kept = Preprocessing.load(run.require("preprocessing"))
-    prepared = prepare(config, kept.scaling, kept)
-    then, now = run.read_manifest()["data"]["sha256"], prepared.adata.uns["source"]["sha256"]
-    if then != now:
-        raise RunFolderError(
-            "The data have changed since the run was made.",
-            where=f"{config.data}: sha256 {now[:16]}... now, {then[:16]}... in {run.path / 'manifest.json'}",
-            expected="the very file that the run was made with",
-            todo="restore the file, or make a new run",
-        )
-    return prepared
+    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes)
+
+
+def _read(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
+    """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
+    raw = load_data(config.data, config.orientation)
+    notes = [str(note) for note in raw.uns["source"].get("notes", [])]
+    return raw, _label(raw, config, notes), notes
+
+
+def _hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
+    labels = None if label_column is None else raw.obs[label_column].astype(str).to_numpy()
+    return split_rows(raw.n_obs, config.test_size, labels, np.random.default_rng([config.seed, 0]))
+
+
+def _scale(
+    raw: AnnData, preprocessing: Preprocessing, held_out: np.ndarray, label_column: str | None, notes: list[str]
+) -> Prepared:
+    scaled, filled = preprocessing.apply(raw)
+    adata = raw[:, preprocessing.genes].copy()
+    adata.X = scaled
+    adata.obs["split"] = np.where(held_out, "test", "train")
+    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars)
 
 
 def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
@@ -129,6 +144,7 @@ def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
     joined: list[str] = []
     if config.labels is not None:
         labels = io.read_labels(config.labels)
+        adata.uns["source"]["labels_sha256"] = sha256(Path(config.labels).expanduser())
         notes.extend(io.add_labels(adata, labels, config.label_column))
         joined = [str(column) for column in labels.columns]
     if config.label_column is not None:

@@ -49,10 +49,12 @@ def train_step(
     if not going_on:
         RunFolder.check_free(path, replace)
     with reporter.step("read and prepare"):
-        prepared = prepare(config, scaling)
-        # PCA is what the model will be compared with. Where it cannot be fitted, that is said now, not after the
-        # training.
+        # What goes on keeps its preprocessing, and refuses data that have changed meanwhile.
+        prepared = prepare_again(config, run) if going_on else prepare(config, scaling)
+        # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
+        # now, not after the training.
         tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components)
+        tl.check_tsne(prepared.adata.n_obs)
         data = prepared.adata.to_df()[prepared.training]
         estimator.check(data.to_numpy(np.float32))
     for note in [*prepared.notes, *prepared.preprocessing.notes]:

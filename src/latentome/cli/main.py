@@ -25,7 +25,13 @@ def run(arguments: list[str]) -> int:
     usage_error = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
     try:
-        return app(args=arguments, prog_name="latentome", standalone_mode=False) or 0
+        # Not app(...), which makes a bare exit code of an interruption and swallows what it said.
+        command = typer.main.get_command(app)
+        with command.make_context("latentome", list(arguments)) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as finished:
+        return finished.exit_code
     except LatentomeError as error:
         print(f"latentome: {error}", file=sys.stderr)
         return 2

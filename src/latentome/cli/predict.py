@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from latentome.cli import options as o
+from latentome.errors import InputError
 
 
 def command(
@@ -22,6 +23,13 @@ def command(
     from latentome.workflow import open_run, predict_new, predict_step, prepare_again
 
     folder, config = open_run(str(run))
+    if data is None and out is not None:
+        raise InputError(
+            "The samples of a run are encoded into the folder of the run.",
+            where=f"--out {out}",
+            expected="no --out, or new samples: latentome predict RUN DATA --out FOLDER",
+            todo="leave --out out, or name the new samples",
+        )
     if data is None:
         predict_step(folder, prepare_again(config, folder), Terminal())
         typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")

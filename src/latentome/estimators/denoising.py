@@ -73,7 +73,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         momentum=0.0,
         nesterov=False,
         batch_size=50,
-        max_epochs=300,
+        max_epochs=200,
         validation_fraction=0.1,
         shuffle=True,
         random_state=None,

@@ -85,7 +85,7 @@ def data_facts(manifest: Record) -> Facts:
         "n_genes": "Genes",
         "label_column": "Labels",
     }
-    return [(word, number(data[key])) for key, word in names.items() if data.get(key) is not None]
+    return [(word, number(data[key])) for key, word in names.items() if data.get(key) not in (None, "")]
 
 
 def score_rows(metrics: Metrics) -> list[dict[str, Any]]:

@@ -46,7 +46,5 @@ def choose_model(config: RunConfig) -> tuple[BaseAutoencoder, str]:
                 todo="leave the option out, or choose a model that has it",
             )
     parameters = {**(preset.parameters if preset else {}), **config.parameters}
-    scaling = config.scaling or (
-        preset.scaling if preset else "none" if config.data in UNSCALED else "zero-one"
-    )
+    scaling = config.scaling or (preset.scaling if preset else "none" if config.data in UNSCALED else "zero-one")
     return kind(**parameters, random_state=config.seed), scaling

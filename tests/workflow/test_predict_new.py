@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome import io
+from latentome.errors import InputError, RunFolderError
+from latentome.workflow import predict_new
+
+
+def read(path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", index_col=0)
+
+
+@pytest.fixture
+def new(finished, simulated, tmp_path, told):
+    """Write samples to a file, predict them, and give the folder."""
+
+    def _predict(table: pd.DataFrame, **options):
+        io.write_table(tmp_path / "new.tsv", table)
+        return predict_new(finished, str(tmp_path / "new.tsv"), tmp_path / "out", reporter=told, **options)
+
+    return _predict
+
+
+def test_the_training_file_gives_the_features_of_the_run(finished, config, tmp_path, simulated):
+    folder = predict_new(finished, config.data, tmp_path / "out")
+    assert sorted(p.name for p in folder.iterdir()) == ["error.tsv", "latent.tsv", "reconstruction.tsv.gz", "tsne.tsv"]
+    was, now = read(finished.latent), read(folder / "latent.tsv")
+    assert list(now) == list(was)
+    assert list(now.index) == list(was.index)
+    # The same program on blocks of the same size: the same bits.
+    assert np.array_equal(now.to_numpy(), was.to_numpy())
+    rebuilt = read(folder / "reconstruction.tsv.gz")
+    assert list(rebuilt) == list(simulated.var_names)
+    error = read(folder / "error.tsv")["mean squared error"]
+    assert (error > 0).all()
+    # The maps differ: a sample is placed anew beside its neighbours. It lands among them.
+    maps = read(finished.tsne)[["tsne_vae_1", "tsne_vae_2"]].to_numpy()
+    moved = np.linalg.norm(read(folder / "tsne.tsv").to_numpy() - maps, axis=1)
+    assert np.median(moved) < 0.25 * np.median(np.linalg.norm(maps - np.median(maps, axis=0), axis=1))
+
+
+def test_the_order_of_genes_and_samples_and_foreign_genes_do_not_matter(finished, simulated, new):
+    rng = np.random.default_rng(0)
+    table = simulated.to_df().iloc[rng.permutation(120), rng.permutation(40)].assign(**{"gene-99999": 1e3})
+    now = read(new(table) / "latent.tsv")
+    was = read(finished.latent).loc[now.index]
+    assert list(now.index) == list(table.index)
+    assert np.array_equal(now.to_numpy(), was.to_numpy())
+
+
+def test_a_transposed_file_is_the_same(finished, simulated, new):
+    now = read(new(simulated.to_df().T.rename_axis("gene")) / "latent.tsv")
+    assert np.array_equal(now.to_numpy(), read(finished.latent).to_numpy())
+
+
+def test_one_sample_is_as_among_all(finished, simulated, new):
+    now = read(new(simulated.to_df().iloc[[7, 3]]) / "latent.tsv")
+    assert np.array_equal(now.to_numpy(), read(finished.latent).iloc[[7, 3]].to_numpy())
+
+
+def test_missing_genes_are_filled_and_said(finished, config, simulated, new, told):
+    from latentome.workflow import prepare_again
+
+    training = prepare_again(config, finished).training
+    table = simulated.to_df()
+    gone = list(table)[::8]
+    now = read(new(table.drop(columns=gone)) / "latent.tsv")
+    assert any("5 of 40 genes (12.5%) are missing" in said for said in told.said)
+    filled = table.copy()
+    filled[gone] = filled.loc[training, gone].mean().to_numpy()
+    same = read(new(filled, replace=True) / "latent.tsv")
+    # The mean is written with the digits of float32, and the codes are of the order of 1.
+    np.testing.assert_allclose(now, same, atol=1e-5)
+    assert not np.allclose(now, read(finished.latent), atol=1e-3)
+
+
+def test_too_many_missing_genes_are_refused_and_nothing_is_written(simulated, new, tmp_path):
+    table = simulated.to_df()
+    with pytest.raises(InputError, match="lack 9 of the 40 genes"):
+        new(table.iloc[:, 9:])
+    assert not (tmp_path / "out").exists()
+    assert (new(table.iloc[:, 9:], max_missing=0.25) / "latent.tsv").exists()
+
+
+def test_predictions_are_not_overwritten_unless_asked(finished, simulated, new, tmp_path):
+    table = simulated.to_df()
+    folder = new(table)
+    before = (folder / "latent.tsv").read_bytes()
+    with pytest.raises(RunFolderError, match="in use"):
+        new(table.iloc[:10])
+    assert (folder / "latent.tsv").read_bytes() == before
+    assert len(read(new(table.iloc[:10], replace=True) / "latent.tsv")) == 10
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_run_is_never_overwritten_by_predictions(finished, config, replace):
+    before = finished.latent.read_bytes()
+    with pytest.raises(RunFolderError, match="holds a run"):
+        predict_new(finished, config.data, finished.path, replace=replace)
+    assert finished.latent.read_bytes() == before

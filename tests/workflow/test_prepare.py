@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome import datasets, io
+from latentome.errors import InputError
+from latentome.workflow import RunConfig
+from latentome.workflow.prepare import load_data, prepare
+
+
+def same_training_side(one, other) -> None:
+    for name in ("minimum", "span", "mean"):
+        assert getattr(one.preprocessing, name).tobytes() == getattr(other.preprocessing, name).tobytes(), name
+    for name in ("transform", "genes", "constant", "notes"):
+        assert getattr(one.preprocessing, name) == getattr(other.preprocessing, name), name
+    assert np.array_equal(one.training, other.training)
+    assert one.adata.X[one.training].tobytes() == other.adata.X[other.training].tobytes()
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_everything_learned_from_the_data_comes_from_training_rows(simulated, tmp_path, linear):
+    """Law 5: transform, gene selection, constant genes, scaling and mean. Held-out rows may hold anything."""
+    table = simulated.to_df()
+    if linear:
+        table = np.exp2(table) - 1.0
+    # The split depends on the number of samples alone: find it first.
+    config = RunConfig(data=str(tmp_path / "expression.tsv"), genes=25, seed=3)
+    io.write_table(tmp_path / "expression.tsv", table)
+    training = prepare(config, "zero-one").training
+    assert training.sum() == 96
+    table.loc[training, "gene-00007"] = 5.0  # constant in training, and variable beyond
+    io.write_table(tmp_path / "expression.tsv", table)
+    before = prepare(config, "zero-one")
+    assert before.preprocessing.constant == ["gene-00007"]
+    assert before.preprocessing.transform == ("log2p1" if linear else "none")
+    wild = table.copy()
+    rng = np.random.default_rng(0)
+    wild.loc[~training] = rng.choice([-0.99, 0.0, 1e-6, 29.0, 1e6], size=(24, 40)) * rng.uniform(size=(24, 40))
+    io.write_table(tmp_path / "expression.tsv", wild)
+    after = prepare(config, "zero-one")
+    same_training_side(before, after)
+    assert not np.array_equal(before.adata.X[~training], after.adata.X[~training])
+
+
+def test_labels_split_the_samples_within_classes(config):
+    prepared = prepare(config, "zero-one")
+    assert prepared.label_column == "type"
+    held_out = pd.crosstab(prepared.labels, prepared.adata.obs["split"].to_numpy())
+    assert (held_out["test"] == 8).all(), "40 samples of each of three types"
+    assert (held_out["train"] == 32).all()
+    assert prepared.n_genes_read == 40
+    assert any("120 of 120 samples have a row of labels" in note for note in prepared.notes)
+
+
+def test_a_seed_is_a_split(config):
+    one = prepare(config, "zero-one").training
+    assert np.array_equal(one, prepare(config, "zero-one").training)
+    assert not np.array_equal(one, prepare(replace(config, seed=2), "zero-one").training)
+
+
+def test_the_one_column_of_classes_is_found_and_of_several_one_has_to_be_named(config, simulated, tmp_path):
+    frame = simulated.obs[["type"]].assign(age=np.arange(120) + 0.5)
+    io.write_table(tmp_path / "labels.tsv", frame)
+    own = replace(config, labels=str(tmp_path / "labels.tsv"))
+    assert prepare(own, "none").label_column == "type", "120 different ages are no classes"
+    io.write_table(tmp_path / "labels.tsv", frame.assign(site=["a", "b"] * 60))
+    with pytest.raises(InputError, match="not clear which column") as refused:
+        prepare(own, "none")
+    assert "type, age, site" in refused.value.where
+    assert prepare(replace(own, label_column="site"), "none").label_column == "site"
+
+
+def test_labels_may_come_with_the_data(simulated, tmp_path):
+    adata = simulated.copy()
+    del adata.uns["source"]
+    adata.write_h5ad(tmp_path / "own.h5ad")
+    config = RunConfig(data=str(tmp_path / "own.h5ad"))
+    assert prepare(config, "none").label_column is None
+    labelled = prepare(replace(config, label_column="type"), "none")
+    assert list(labelled.labels) == list(simulated.obs["type"])
+    with pytest.raises(InputError, match="Did you mean 'type'"):
+        prepare(replace(config, label_column="typ"), "none")
+
+
+def test_missing_labels_are_missing(config, simulated, tmp_path):
+    io.write_table(tmp_path / "labels.tsv", simulated.obs[["type"]].iloc[:100])
+    prepared = prepare(replace(config, labels=str(tmp_path / "labels.tsv")), "none")
+    assert int(pd.isna(prepared.labels).sum()) == 20
+    assert any("20 samples have no type" in note for note in prepared.notes)
+
+
+def test_without_labels_it_is_said(config):
+    prepared = prepare(replace(config, labels=None), "none")
+    assert prepared.label_column is None
+    assert prepared.labels is None
+    assert any("There are no labels" in note for note in prepared.notes)
+
+
+def test_a_name_that_is_neither_data_nor_file_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="Did you mean 'tcga-33'"):
+        load_data("tcga33")
+    assert load_data("blobs").n_obs == datasets.load("blobs").n_obs
+    with pytest.raises(InputError, match="There is no file blobs.tsv"):
+        load_data("blobs.tsv")

@@ -1,4 +1,4 @@
-"""Time of an epoch: the compiled trainer beside ``keras.Model.fit`` on JAX and on TensorFlow, in one run, on one data set.
+"""Time of an epoch: the compiled trainer beside ``model.fit`` of Keras on JAX and on TensorFlow, in one run.
 
     python -m pip install ".[bench]"
     python benchmarks/train.py                    # everything, some minutes; writes benchmarks/results/train.tsv

@@ -99,3 +99,13 @@ def test_placing_leaves_the_map_as_it_was(mapped):
     tl.place_on_map(reference.obsm["X_pca"], reference.obsm["X_tsne_pca"], new)
     for kept, now in zip(before, (reference.obsm["X_tsne_pca"], reference.obsm["X_pca"], new), strict=True):
         assert np.array_equal(kept, now)
+
+
+def test_one_by_one_is_all_at_once_where_neighbours_are_searched_approximately(tcga):
+    """Beyond 1,000 samples openTSNE searches at random. The seed decides, not the company."""
+    codes = tcga[0].X[:, :5].astype(np.float64)
+    known, new = (codes[:1050], 10.0 * codes[:1050, :2]), codes[1050:1060]
+    together = tl.place_on_map(*known, new)
+    alone = np.concatenate([tl.place_on_map(*known, new[i : i + 1]) for i in (0, 9)])
+    # A map ten times as wide: one unit in the last place of float32 is 1e-5.
+    np.testing.assert_allclose(alone, together[[0, 9]], rtol=0, atol=2e-5)

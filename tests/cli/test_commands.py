@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome import io
+from latentome._version import __version__
+
+from .conftest import OPTIONS
+
+
+def read(path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", index_col=0)
+
+
+def test_help_and_version(latentome):
+    code, out, err = latentome("--version")
+    assert (code, out, err) == (0, f"latentome {__version__}\n", "")
+    code, out, err = latentome("--help")
+    assert (code, err) == (0, "")
+    commands = ("run", "train", "predict", "evaluate", "visualize", "report", "datasets", "reproduce")
+    for command in commands:
+        assert f" {command} " in out
+        code, told, err = latentome(command, "-h")
+        assert (code, err) == (0, "")
+        assert f"latentome {command}" in told
+
+
+def test_datasets_lists_every_name(latentome):
+    code, out, _ = latentome("datasets")
+    assert code == 0
+    for name in ("tcga-33", "tcga-6", "blobs", "blobs-test", "blobs-independent"):
+        assert f"{name}  " in out
+
+
+def test_run_says_what_was_read_decided_and_found(files, tmp_path, latentome):
+    out = tmp_path / "run"
+    code, printed, told = latentome(
+        "run", files / "expression.tsv", "--labels", files / "labels.tsv", "-o", out, *OPTIONS
+    )
+    assert code == 0
+    assert "Read as samples-by-genes" in told
+    assert "No transform" in told
+    for metric in ("held-out MSE", "probe accuracy", "NMI"):
+        assert metric in printed
+    verdict = json.loads((out / "metrics.json").read_text())["verdict"]
+    assert " ".join(verdict).split() == printed[printed.rindex("┘") + 1 : printed.index("Report:")].split()
+    assert f"Report: {out / 'report.html'}" in printed
+    for said in (printed, told):
+        assert "nan" not in said.lower().replace("nand", "")
+
+
+def test_the_commands_one_by_one_are_the_run(files, finished, tmp_path, latentome):
+    out = tmp_path / "steps"
+    arguments = ["train", files / "expression.tsv", "--labels", files / "labels.tsv", "-o", out, *OPTIONS]
+    for command in (arguments, ["predict", out], ["evaluate", out], ["visualize", out], ["report", out]):
+        code, printed, _ = latentome(*command)
+        assert code == 0, command[0]
+        if command[0] != "report":
+            following = {"train": "predict", "predict": "evaluate", "evaluate": "visualize", "visualize": "report"}
+            assert f"Next: latentome {following[command[0]]} {out}" in printed
+    names = {str(p.relative_to(finished)) for p in finished.rglob("*")}
+    assert {str(p.relative_to(out)) for p in out.rglob("*")} == names
+    for name in ("metrics.json", "latent.tsv", "tsne.tsv", "history.tsv", "signatures.tsv", "preprocessing.json"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_each_command_can_be_repeated(finished, latentome):
+    before = {name: (finished / name).read_bytes() for name in ("latent.tsv", "metrics.json", "report.html")}
+    for command in ("predict", "evaluate", "report"):
+        assert latentome(command, finished)[0] == 0
+    assert {name: (finished / name).read_bytes() for name in before} == before
+
+
+def test_predict_new_samples(finished, simulated, tmp_path, latentome):
+    io.write_table(tmp_path / "new.tsv", simulated.to_df().iloc[10:20, 4:])
+    out = tmp_path / "predicted"
+    code, printed, told = latentome("predict", finished, tmp_path / "new.tsv", "-o", out)
+    assert code == 0
+    assert f"Features: {out / 'latent.tsv'}" in printed
+    assert "4 of 40 genes (10.0%) are missing" in told
+    codes = read(out / "latent.tsv")
+    assert codes.shape == (10, 5)
+    # A tenth of the genes at their mean moves the codes a little, and less than samples are apart.
+    was = read(finished / "latent.tsv").iloc[10:20]
+    assert list(codes.index) == list(was.index)
+    assert np.square(codes - was).mean().mean() < 0.5 * was.var().mean()
+
+
+def test_constant_genes_are_dropped_and_said_and_change_nothing(files, finished, simulated, tmp_path, latentome):
+    table = simulated.to_df()
+    table.insert(3, "gene-90001", 0.0)
+    table.insert(20, "gene-90002", 7.25)
+    io.write_table(tmp_path / "expression.tsv", table)
+    out = tmp_path / "run"
+    arguments = [tmp_path / "expression.tsv", "--labels", files / "labels.tsv", "-o", out, *OPTIONS]
+    code, printed, told = latentome("run", *arguments)
+    assert code == 0
+    assert "2 genes have one value in all training samples and were dropped: gene-90001, gene-90002" in told
+    # Not one number is touched by them.
+    for name in ("latent.tsv", "history.tsv", "tsne.tsv", "signatures.tsv", "metrics.json"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes(), name
+        assert b"nan" not in (out / name).read_bytes().lower()
+    assert json.loads((out / "manifest.json").read_text())["preprocessing"]["dropped_constant"] == [
+        "gene-90001",
+        "gene-90002",
+    ]
+
+
+def test_without_labels_a_run_goes_through_and_says_what_is_left_out(files, tmp_path, latentome):
+    out = tmp_path / "run"
+    code, printed, told = latentome("run", files / "expression.tsv", "-o", out, *OPTIONS)
+    assert code == 0
+    assert "There are no labels" in told
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert list(metrics["table"]) == ["held-out MSE", "variance explained"]
+    assert metrics["by_class"] == {}
+    assert (out / "report.html").stat().st_size > 50_000
+
+
+def test_the_fewest_samples_that_go_through(simulated, tmp_path, latentome):
+    io.write_table(tmp_path / "few.tsv", simulated.to_df().iloc[:5, :6])
+    out = tmp_path / "run"
+    code, printed, told = latentome("run", tmp_path / "few.tsv", "-m", "linear", "-z", 2, "-e", 2, "-o", out)
+    assert code == 0, told
+    assert np.isfinite(read(out / "latent.tsv").to_numpy()).all()
+    assert "NaN" not in (out / "metrics.json").read_text()
+
+
+def test_replace_and_resume(finished, files, tmp_path, latentome):
+    out = tmp_path / "run"
+    arguments = ["train", files / "expression.tsv", "--labels", files / "labels.tsv", "-o", out, *OPTIONS]
+    assert latentome(*arguments)[0] == 0
+    model = (out / "model.keras").read_bytes()
+    code, _, told = latentome(*arguments)
+    assert code == 2
+    assert "--replace" in told
+    assert (out / "model.keras").read_bytes() == model
+    code, _, told = latentome(*arguments, "--resume")
+    assert (code, "is trained" in told) == (0, True)
+    assert (out / "model.keras").read_bytes() == model
+    code, _, told = latentome(*arguments, "--resume", "--noise", "0.3")
+    assert (code, "has no parameter 'noise'" in told) == (2, True)
+    code, _, told = latentome(*arguments, "--resume", "-l", "0.01")
+    assert code == 2
+    assert "'learning_rate': 0.01" in told
+    assert latentome(*arguments, "--replace", "-l", "0.01")[0] == 0
+    assert (out / "history.tsv").read_bytes() != (finished / "history.tsv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        (["--hidden", "30,20"], {"hidden": [30, 20]}),
+        (["--hidden", "none"], {"hidden": []}),
+        (["--warmup", "3"], {"warmup": 3}),
+        (["--warmup", "0.25"], {"warmup": 0.25}),
+        (["--warmup", "0"], {"warmup": 0}),
+        (
+            ["--optimizer", "sgd", "--momentum", "0.9", "--nesterov"],
+            {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
+        ),
+        (["--beta", "0", "--likelihood", "mse"], {"beta": 0.0, "likelihood": "mse"}),
+        (["-m", "adage", "--noise", "0", "--sparsity", "0.1"], {"noise": 0.0, "sparsity": 0.1}),
+        (
+            ["-z", "7", "-e", "9", "-b", "11", "-l", "0.1"],
+            {"n_components": 7, "max_epochs": 9, "batch_size": 11, "learning_rate": 0.1},
+        ),
+        ([], {}),
+    ],
+)
+def test_options_reach_the_model_and_what_is_not_given_is_left_to_it(monkeypatch, latentome, options, parameters):
+    asked = []
+
+    def train_step(config, path, reporter, **_):
+        asked.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("latentome.workflow.train_step", train_step)
+    assert latentome("train", "blobs", *options)[0] == 130
+    assert asked[0].parameters == parameters
+    assert [type(asked[0].parameters[name]) for name in parameters] == [type(value) for value in parameters.values()]
+    assert (asked[0].data, asked[0].seed, asked[0].test_size, asked[0].transform) == ("blobs", 0, 0.2, "auto")
+
+
+def test_a_preset_is_a_model(monkeypatch, latentome):
+    asked = []
+    monkeypatch.setattr("latentome.workflow.train_step", lambda config, *_, **__: asked.append(config) or 1 / 0)
+    for way in (["--preset", "class3-model1"], ["-m", "class3-model1"]):
+        latentome("train", "blobs", *way)
+    assert asked[0] == asked[1]
+    assert asked[0].model == "class3-model1"
+
+
+def test_a_defect_of_ours_is_1_and_shown_whole(monkeypatch, latentome):
+    def broken(*_, **__):
+        raise RuntimeError("out of cheese")
+
+    monkeypatch.setattr("latentome.workflow.train_step", broken)
+    code, _, told = latentome("train", "blobs")
+    assert code == 1
+    assert "Traceback" in told
+    assert "out of cheese" in told
+    assert "defect of latentome" in told
+
+
+def test_an_interruption_is_130_and_says_how_to_go_on(monkeypatch, latentome):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt("training was interrupted after epoch 3 of 9")
+
+    monkeypatch.setattr("latentome.workflow.train_step", interrupted)
+    code, _, told = latentome("train", "my data.tsv", "-z", 3, "--replace")
+    assert code == 130
+    assert told.strip().splitlines() == [
+        "latentome: training was interrupted after epoch 3 of 9",
+        "  to go on: latentome train 'my data.tsv' -z 3 --resume",
+    ]
+    monkeypatch.setattr("latentome.workflow.open_run", interrupted)
+    code, _, told = latentome("evaluate", "somewhere")
+    assert code == 130
+    assert "to go on" not in told

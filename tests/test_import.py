@@ -1,0 +1,34 @@
+"""Importing the package selects the JAX backend, or says why it cannot."""
+
+import subprocess
+import sys
+
+KERAS_ON_TORCH = """
+import sys, types
+keras = types.ModuleType("keras")
+keras.config = types.SimpleNamespace(backend=lambda: "torch")
+sys.modules["keras"] = keras
+import latentome
+"""
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_keras_on_another_backend_is_refused_with_the_remedy():
+    done = run(KERAS_ON_TORCH)
+    assert done.returncode != 0
+    assert "imported before with 'torch'" in done.stderr
+    assert "import latentome before keras" in done.stderr
+
+
+def test_the_backend_is_jax_whatever_the_environment_says():
+    code = "import os; os.environ['KERAS_BACKEND'] = 'torch'; import latentome, keras; print(keras.config.backend())"
+    done = run(code)
+    assert done.stdout.strip() == "jax", done.stderr
+
+
+def test_unknown_names_are_refused_as_python_does():
+    done = run("import latentome; latentome.VariationalAutoencoderr")
+    assert "has no attribute 'VariationalAutoencoderr'" in done.stderr

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from latentome import datasets, io
+from latentome import datasets
 from latentome.cli.main import run
+from latentome.io import write_table
 
 #: One configuration for all tests, so that its program compiles once.
 OPTIONS = ["-m", "vae", "--hidden", "none", "-z", "5", "-e", "6", "--seed", "1"]
@@ -21,17 +25,33 @@ def simulated():
 def files(simulated, tmp_path_factory) -> Path:
     """A folder with ``expression.tsv`` and ``labels.tsv``; tests leave it as it is."""
     folder = tmp_path_factory.mktemp("data")
-    io.write_table(folder / "expression.tsv", simulated.to_df())
-    io.write_table(folder / "labels.tsv", simulated.obs[["type"]])
+    write_table(folder / "expression.tsv", simulated.to_df())
+    write_table(folder / "labels.tsv", simulated.obs[["type"]])
     return folder
 
 
+class Finished(NamedTuple):
+    """A folder and what was printed while it was made."""
+
+    path: Path
+    printed: str
+    told: str
+
+
 @pytest.fixture(scope="session")
-def finished(files, tmp_path_factory) -> Path:
-    """The folder of ``latentome run``; tests leave it as it is."""
+def whole(files, tmp_path_factory) -> Finished:
+    """What ``latentome run`` made and said."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert run(["run", f"{files}/expression.tsv", "--labels", f"{files}/labels.tsv", "-o", str(out), *OPTIONS]) == 0
-    return out
+    arguments = [f"{files}/expression.tsv", "--labels", f"{files}/labels.tsv", "-o", str(out), *OPTIONS]
+    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()) as told:
+        assert run(["run", *arguments]) == 0
+    return Finished(out, printed.getvalue(), told.getvalue())
+
+
+@pytest.fixture(scope="session")
+def finished(whole) -> Path:
+    """The folder of ``latentome run``; tests leave it as it is."""
+    return whole.path
 
 
 @pytest.fixture

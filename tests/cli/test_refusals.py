@@ -75,7 +75,7 @@ BAD = {
     "three samples": (lambda lines: as_text(lines[:4]), "-z 2 or less"),
     "all constant": (lambda lines: as_text([lines[0], *([r[0], *["1"] * 6] for r in lines[1:])]), "Only 0 of 6 genes"),
     "too negative": (
-        lambda lines: as_text(spoil(spoil(lines, 1, 1, "-5"), 2, 2, "5000")),
+        lambda lines: as_text([lines[0], *([r[0], "-5", "5000", *r[3:]] for r in lines[1:])]),
         "logarithm of these values does not exist",
     ),
 }
@@ -103,6 +103,8 @@ def test_files_that_are_not_there(refused, files, tmp_path):
     assert "Did you mean expression.tsv" in refused("run", files / "expresion.tsv", "-o", tmp_path / "out")
     told = refused("train", files / "expression.tsv", "--labels", files / "label.tsv", "-o", tmp_path / "out")
     assert "There is no file label.tsv" in told
+    told = refused("train", files / "expression.tsv", "--orientation", "sample-by-genes", "-o", tmp_path / "out")
+    assert "Did you mean 'samples-by-genes'" in told
     assert "is a folder" in refused("train", files, "-o", tmp_path / "out")
 
 
@@ -138,10 +140,9 @@ def test_a_cut_archive(lines, tmp_path, refused):
         (["train", "blobs", "-z", "2", "--optimizer", "sgdd"], "Did you mean 'sgd'"),
         (["train", "blobs", "-z", "2", "--beta=-1"], "beta"),
         (["train", "blobs", "-z", "2", "--likelihood", "gausian"], "likelihood"),
-        (["train", "blobs", "-z", "2", "-m", "adage", "--noise", "1"], "noise"),
+        (["train", "blobs", "-z", "2", "-m", "adage", "--noise=-0.1"], "noise"),
         (["train", "blobs", "--transform", "log2"], "Did you mean 'log2p1'"),
         (["train", "blobs", "--scaling", "zscore"], "zero-one"),
-        (["train", "blobs", "--orientation", "samples"], "orientation"),
         (["train", "blobs", "--test-size", "0"], "cannot be split"),
         (["train", "blobs", "--test-size", "1"], "cannot be split"),
         (["train", "blobs", "--label-column", "blobb"], "Did you mean 'blob'"),
@@ -162,7 +163,7 @@ def test_wrong_options(arguments, said, tmp_path, refused, monkeypatch):
     [
         (["trian"], "Did you mean 'train'"),
         (["train", "blobs", "--epoch", "3"], "--epochs"),
-        (["train", "blobs", "-z", "three"], "'three' is not a valid int"),
+        (["train", "blobs", "-z", "three"], "'--latent-dim'"),
         (["train", "blobs", "--genes", "1"], "--genes"),
         (["train", "blobs", "--seed", "-1"], "--seed"),
         (["train"], "DATA"),

@@ -49,6 +49,17 @@ def test_neighbours_stay_neighbours(mapped):
     assert kept > 0.4
 
 
+def test_a_map_depends_on_the_seed_and_not_on_the_number_of_cores(tcga, monkeypatch):
+    """From 1,000 samples on, where openTSNE searches neighbours in as many random trees at once as there are threads."""
+    maps = []
+    for cores in (1, 2):
+        monkeypatch.setattr("multiprocessing.cpu_count", lambda cores=cores: cores)
+        adata = AnnData(np.zeros((1000, 1), np.float32), obsm={"X_x": tcga[0].X[:1000, :3]})
+        tl.tsne(adata, "X_x", perplexity=5.0)
+        maps.append(adata.obsm["X_tsne_x"])
+    assert np.array_equal(*maps)
+
+
 @pytest.mark.parametrize("n", [4, 5, 10])
 def test_few_samples_get_a_map_with_a_smaller_perplexity(n):
     adata = AnnData(np.zeros((n, 1), np.float32), obsm={"X_x": np.random.default_rng(0).normal(size=(n, 3))})

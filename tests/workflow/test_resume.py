@@ -42,7 +42,7 @@ def test_stopped_twice_and_resumed_is_the_uninterrupted_run(longer, tmp_path, to
     for resume in (False, True):
         stops = Stops()
         with pytest.raises(KeyboardInterrupt, match=f"after epoch .* of {EPOCHS}"):
-            train_step(longer, str(tmp_path / "run"), stops, command="", resume=resume)
+            train_step(longer, str(tmp_path / "run"), stops, command="again" if resume else "first", resume=resume)
         done += stops.stopped_at
         kept = tmp_path / "run" / "checkpoints" / "training.npz"
         with np.load(kept, allow_pickle=False) as state:
@@ -50,7 +50,7 @@ def test_stopped_twice_and_resumed_is_the_uninterrupted_run(longer, tmp_path, to
         assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "training"
         assert not (tmp_path / "run" / "model.keras").exists()
     assert 0 < done[0] < done[1] < EPOCHS
-    run, prepared = train_step(longer, str(tmp_path / "run"), told, command="", resume=True)
+    run, prepared = train_step(longer, str(tmp_path / "run"), told, command="again", resume=True)
     predict_step(run, prepared, told)
 
     for name in ("latent.tsv", "history.tsv", "tsne.tsv", "signatures.tsv", "preprocessing.json", "config.toml"):
@@ -60,6 +60,7 @@ def test_stopped_twice_and_resumed_is_the_uninterrupted_run(longer, tmp_path, to
         assert np.array_equal(a, b)
     assert not kept.exists()
     assert run.read_manifest()["status"] == "trained"
+    assert run.read_manifest()["command"] == "first", "the command that repeats the run, not the one that went on"
 
 
 def stopped(config, path):

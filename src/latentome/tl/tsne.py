@@ -54,7 +54,9 @@ def tsne(
     check_tsne(len(representation))
     perplexity = min(perplexity, (len(representation) - 1) / 3)
     key = key_added or f"tsne_{use_rep.removeprefix('X_')}"
-    embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=-1).fit(representation)
+    # One thread: beyond 1,000 samples more threads make another map, and where cores are shared they wait for one
+    # another, which takes up to fifty times as long.
+    embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=1).fit(representation)
     adata.obsm[f"X_{key}"] = np.asarray(embedding, dtype=np.float32)
     adata.uns[key] = {"params": {"use_rep": use_rep, "perplexity": float(perplexity), "rng": rng}}
 

@@ -63,8 +63,8 @@ def train_step(
         run = RunFolder.create(path, replace=replace)
         run.write_config(config.to_dict())
         prepared.preprocessing.save(run.preprocessing)
-    created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
+        created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
     with reporter.step("train"):
         estimator.fit(
             data,

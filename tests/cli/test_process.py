@@ -39,7 +39,7 @@ def test_ctrl_c_is_130_and_prints_the_command_that_goes_on(tmp_path):
         end = time.monotonic() + 60
         while not (out / "manifest.json").exists() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
-        time.sleep(2.5)  # most of it compilation; the training itself would take an hour
+        time.sleep(1.5)  # most of it compilation; the training itself would take an hour
         os.kill(process.pid, signal.SIGINT)
         printed, told = process.communicate(timeout=30)
     finally:

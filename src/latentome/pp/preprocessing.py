@@ -181,7 +181,8 @@ def fit_preprocessing(
     constant = [str(gene) for gene in adata.var_names[~varies]]
     if constant:
         shown = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
-        notes.append(f"{len(constant)} genes have one value in all training samples and were dropped: {shown}")
+        many = "1 gene has" if len(constant) == 1 else f"{len(constant)} genes have"
+        notes.append(f"{many} one value in all training samples and were dropped: {shown}")
     if n_genes is not None and n_genes < len(keep):
         deviation = np.abs(values[:, keep] - mean[keep]).mean(axis=0, dtype=np.float64)
         best = np.argsort(-deviation, kind="stable")[:n_genes]

@@ -145,12 +145,19 @@ def _by_labels(
 
 
 def _paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:
-    """Mean difference of the errors per sample, with a 95 % percentile bootstrap interval."""
+    """Mean difference of the errors per sample, as it is and in percent, with 95 % percentile bootstrap intervals."""
     difference = model - other
     generator = np.random.default_rng([rng, 2])
     draws = generator.integers(0, len(difference), size=(BOOTSTRAP, len(difference)))
     low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
-    return {"mean": float(difference.mean()), "low": float(low), "high": float(high)}
+    result = {"mean": float(difference.mean()), "low": float(low), "high": float(high)}
+    if other.mean() > 0:  # as many components as genes can leave PCA without any error
+        # The ratio of the two errors is drawn as a whole: both vary with the samples, and it cannot fall below -100 %.
+        ratio = 100.0 * (model[draws].mean(axis=1) / other[draws].mean(axis=1) - 1.0)
+        low, high = np.percentile(ratio, [2.5, 97.5])
+        percent = 100.0 * (model.mean() / other.mean() - 1.0)
+        result.update(percent=float(percent), percent_low=float(low), percent_high=float(high))
+    return result
 
 
 def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> list[str]:
@@ -166,8 +173,8 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     table, difference = result["table"], result["difference"][baseline]
     mse = table["held-out MSE"]
     beside = f"over {result['n_test']} samples"
-    if mse[baseline] > 0:  # as many components as genes can leave PCA without any error
-        mean, low, high = (100.0 * difference[key] / mse[baseline] for key in ("mean", "low", "high"))
+    if "percent" in difference:
+        mean, low, high = (difference[key] for key in ("percent", "percent_low", "percent_high"))
         beside = f"{mean:+.1f} %, 95 % interval {low:+.1f} % to {high:+.1f} % {beside}"
     if difference["high"] < 0:
         first = f"{model} reconstructs held-out samples better than {baseline} of equal size"

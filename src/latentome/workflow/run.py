@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from latentome import report
@@ -20,9 +21,9 @@ def default_folder(config: RunConfig) -> str:
 
 
 def run(
-    data: str = "tcga-33",
+    data: str | os.PathLike[str] = "tcga-33",
     model: str = "vae",
-    out: str | None = None,
+    out: str | os.PathLike[str] | None = None,
     *,
     replace: bool = False,
     resume: bool = False,
@@ -60,8 +61,9 @@ def run(
     LatentomeError
         If the input or an option is wrong; nothing is then written.
     """
-    config = RunConfig(data=data, model=model, **options)
-    out = out or default_folder(config)
+    paths = {name: os.fspath(value) for name, value in options.items() if isinstance(value, os.PathLike)}
+    config = RunConfig(data=os.fspath(data), model=model, **{**options, **paths})
+    out = os.fspath(out or default_folder(config))
     return run_config(
         config, out, replace=replace, resume=resume, reporter=reporter, command=command or _as_call(config, out)
     )

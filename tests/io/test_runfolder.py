@@ -113,7 +113,7 @@ def test_open_names_the_nearest_run(tmp_path):
 
 def test_require_names_the_command_that_makes_the_file(tmp_path):
     run = RunFolder.create(tmp_path / "run")
-    for name, command in (("tsne", "predict"), ("metrics", "evaluate"), ("signatures", "interpret")):
+    for name, command in (("tsne", "predict"), ("metrics", "evaluate"), ("signatures", "predict")):
         with pytest.raises(RunFolderError, match=f"latentome {command} .*run"):
             run.require(name)
     with pytest.raises(RunFolderError, match="latentome visualize"):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from latentome.errors import InputError
 from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.checks import check_zero_one
 from latentome.models import DenoisingModel
@@ -101,6 +102,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
             check_zero_one(X, "loss='bernoulli'", "loss='mse'")
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DenoisingModel:
+        if self.noise >= 1.0 and self.noise_kind != "gaussian":
+            raise InputError(
+                "With this noise nothing of the input is left.",
+                where=f"noise={self.noise}, noise_kind='{self.noise_kind}'",
+                expected="a share of the inputs below 1",
+                todo="use 0.1, say",
+            )
         return DenoisingModel(
             n_features,
             self.n_components,

@@ -101,7 +101,7 @@ def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, 
     affinities = affinity.PerplexityBasedNN(
         np.asarray(reference, np.float64), perplexity=min(PERPLEXITY, (len(reference) - 1) / 3), random_state=rng
     )
-    # Barnes-Hut: the interpolation grid of the other method would span the new samples and so tie them to one another.
+    # Barnes-Hut meets each new sample with the fixed ones alone, however many come together.
     fixed = TSNEEmbedding(
         np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng
     )

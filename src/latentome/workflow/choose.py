@@ -45,6 +45,19 @@ def choose_model(config: RunConfig) -> tuple[BaseAutoencoder, str]:
                 expected=nearest(name, known),
                 todo="leave the option out, or choose a model that has it",
             )
+        _check_plain(name, config.parameters[name])
     parameters = {**(preset.parameters if preset else {}), **config.parameters}
     scaling = config.scaling or (preset.scaling if preset else "none" if config.data in UNSCALED else "zero-one")
     return kind(**parameters, random_state=config.seed), scaling
+
+
+def _check_plain(name: str, value: object) -> None:
+    """Refuse what ``config.toml`` cannot hold, such as an optimizer object: the run could not be repeated from it."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(item, bool | int | float | str) for item in items):
+        raise InputError(
+            f"A run cannot keep this value of '{name}'.",
+            where=f"parameters={{'{name}': {type(value).__name__}}}",
+            expected="a number, a text, a truth value, or a list of them",
+            todo="name the optimizer and its settings, or call the estimator directly",
+        )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+from latentome import datasets
 from latentome.errors import InputError, RunFolderError, nearest
 
 
@@ -49,6 +51,14 @@ class RunConfig:
     test_size: float = 0.2
     seed: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A run is repeated from any folder: paths are kept whole. Names of data sets stay names.
+        names = {str(entry["name"]) for entry in datasets.available()}
+        for name in ("data", "labels"):
+            value = getattr(self, name)
+            if value is not None and value not in names and Path(value).exists():
+                object.__setattr__(self, name, str(Path(value).resolve()))
 
     def to_dict(self) -> dict[str, Any]:
         """As a table for TOML, which has no word for nothing: what is not set is left out."""

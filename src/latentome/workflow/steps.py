@@ -74,6 +74,8 @@ def train_step(
         )
     estimator.save(run.path)
     (run.checkpoints / "training.npz").unlink(missing_ok=True)
+    if run.checkpoints.is_dir() and not any(run.checkpoints.iterdir()):
+        run.checkpoints.rmdir()
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())
     return run, prepared
@@ -96,7 +98,7 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
         for representation in (family, "pca"):
             tl.tsne(adata, f"X_{representation}", rng=seed)
     maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in _maps(family) for axis in (0, 1)}
-    frame = adata.obs[[]]
+    frame = adata.obs[[]].rename_axis("sample")
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
     io.write_table(run.tsne, frame.assign(**maps))
     io.write_table(run.signatures, table.set_index("feature"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Integral
+
 import numpy as np
 
 from latentome.errors import InputError
@@ -26,3 +29,22 @@ def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:
             expected="every value in [0, 1]",
             todo=f"scale each feature to [0, 1] with the training rows' range, or use {instead}",
         )
+
+
+def check_widths(hidden: Iterable[int]) -> list[int]:
+    """The widths of hidden layers, refused where a layer would have no unit.
+
+    Parameters
+    ----------
+    hidden
+        What the user gave.
+    """
+    widths = list(hidden)
+    if not all(isinstance(width, Integral) and width >= 1 for width in widths):
+        raise InputError(
+            "A hidden layer cannot have this width.",
+            where=f"hidden={widths}",
+            expected="whole numbers of 1 or more, such as (300, 100); () for no hidden layer",
+            todo="correct the widths",
+        )
+    return [int(width) for width in widths]

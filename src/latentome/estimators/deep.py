@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from latentome.estimators.base import BaseAutoencoder
+from latentome.estimators.checks import check_widths
 from latentome.models import DeepModel
 
 
@@ -79,7 +80,7 @@ class DeepAutoencoder(BaseAutoencoder):
         return DeepModel(
             n_features,
             self.n_components,
-            hidden=[int(width) for width in self.hidden],
+            hidden=check_widths(self.hidden),
             activation=self.activation,
             code_activation=self.code_activation,
             output_activation=self.output_activation,

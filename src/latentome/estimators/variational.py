@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from latentome.estimators.base import BaseAutoencoder
-from latentome.estimators.checks import check_zero_one
+from latentome.estimators.checks import check_widths, check_zero_one
 from latentome.models import VariationalModel
 
 
@@ -103,7 +103,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         return VariationalModel(
             n_features,
             self.n_components,
-            hidden=[int(width) for width in self.hidden],
+            hidden=check_widths(self.hidden),
             activation=self.activation,
             likelihood=self.likelihood,
             heads=self.heads,

@@ -46,7 +46,7 @@ def test_one_sample_alone_lands_where_it_lands_among_all():
     reference = rng.normal(size=(200, 5)) + 5.0 * rng.integers(0, 3, size=(200, 1))
     import anndata
 
-    adata = anndata.AnnData(obsm={"X_z": reference})
+    adata = anndata.AnnData(np.zeros((200, 1)), obsm={"X_z": reference})
     lt.tl.tsne(adata, "X_z")
     positions = adata.obsm["X_tsne_z"]
     new = reference[:10] + 0.1

@@ -94,8 +94,9 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
     estimator = ESTIMATORS[description["estimator"]](**_parameters(description["parameters"]))
     model = _read_keras(folder / "model.keras")
     estimator.model_ = model
-    # Exact: pandas' default parser can miss the last bit of a double.
-    estimator.history_ = pd.read_csv(folder / "history.tsv", sep="\t", float_precision="round_trip")
+    # Read as text and converted by NumPy, which is exact: pandas' own parser can miss the last bit of a double.
+    history = pd.read_csv(folder / "history.tsv", sep="\t", dtype=str).astype(np.float64)
+    estimator.history_ = history.astype({"epoch": np.int64})
     estimator.n_iter_ = len(estimator.history_)
     estimator.seed_ = description["seed"]
     estimator.n_features_in_ = description["n_features"]

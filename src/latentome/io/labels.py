@@ -188,8 +188,9 @@ def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Seri
 
     at = np.array(positions)
     taken = pd.Series(values.to_numpy()[at], index=names)  # position -1 is masked in the next line
-    taken = taken.where(at >= 0, None if taken.dtype == object else np.nan)
-    return taken.astype("category") if taken.dtype == object else taken
+    taken = taken.where(at >= 0)
+    # Text is of the type object before pandas 3 and of the type str since.
+    return taken if pd.api.types.is_numeric_dtype(taken.dtype) else taken.astype("category")
 
 
 def _report(adata: AnnData, chosen: pd.DataFrame, counts: dict[str, int], replaced: list[str]) -> list[str]:

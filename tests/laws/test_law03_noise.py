@@ -31,7 +31,7 @@ def loss_of(model, x, training):
 def test_the_target_stays_clean_and_the_code_untouched():
     x = np.random.default_rng(0).uniform(0.5, 1.0, size=(50, 20)).astype("float32")
     model = DenoisingModel(20, 4, noise=0.5, seed=0)
-    model.corrupt.noise = 1.0
+    model.live.noise = 1.0
     # A bias, so that the code of nothing is not nothing: noise on the code would show.
     model.encoder.get_layer("code").bias.assign([0.5, 1.0, 1.5, 2.0])
     # With all of the input gone the reconstruction is that of zero. Had the target been corrupted too, the

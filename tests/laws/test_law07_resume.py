@@ -31,14 +31,29 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(model, tmp_path):
     x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0
     whole = model.fit(x).model_.get_weights()
     history = model.history_
-    file = tmp_path / "training.npz"
+    folder = tmp_path / "states"
     with pytest.raises(KeyboardInterrupt, match="interrupted after epoch"):
-        model.fit(x, progress=StopAfter(1), checkpoint=file)
-    assert file.exists()
-    model.fit(x, checkpoint=file, resume=True)
+        model.fit(x, progress=StopAfter(1), checkpoint=folder)
+    assert len(list(folder.iterdir())) == 1
+    model.fit(x, checkpoint=folder, resume=True)
     for resumed, uninterrupted in zip(model.model_.get_weights(), whole, strict=True):
         np.testing.assert_array_equal(resumed, uninterrupted)
     np.testing.assert_array_equal(model.history_.to_numpy(), history.to_numpy())
+
+
+@pytest.mark.parametrize("model", FAMILIES, ids=lambda m: m.family)
+def test_a_member_of_an_ensemble_is_the_single_model_of_its_seed(model):
+    x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0
+    ensemble = type(model)(**{**model.get_params(), "members": 3}).fit(x)
+    codes = np.split(ensemble.transform(x), 3, axis=1)
+    for member in range(3):
+        single = type(model)(**{**model.get_params(), "random_state": member}).fit(x)
+        theirs = ensemble.models_[member].get_weights()
+        for mine, other in zip(single.models_[0].get_weights(), theirs, strict=True):
+            np.testing.assert_allclose(mine, other, atol=1e-5, rtol=1e-4)
+        np.testing.assert_allclose(codes[member], single.transform(x), atol=1e-4)
+        table = ensemble.history_[ensemble.history_["member"] == member].drop(columns="member")
+        np.testing.assert_allclose(table.to_numpy(), single.history_.to_numpy(), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +67,12 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(model, tmp_path):
 )
 def test_another_training_is_refused_by_name(change, named, tmp_path):
     x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0
-    file = tmp_path / "training.npz"
+    folder = tmp_path / "states"
     model = FAMILIES[0]
     with pytest.raises(KeyboardInterrupt):
-        model.fit(x, progress=StopAfter(1), checkpoint=file)
+        model.fit(x, progress=StopAfter(1), checkpoint=folder)
     other = type(model)(**{**model.get_params(), **change})
     with pytest.raises(lt.TrainingError, match=named):
-        other.fit(x, checkpoint=file, resume=True)
+        other.fit(x, checkpoint=folder, resume=True)
     with pytest.raises(lt.TrainingError, match="the training data"):
-        model.fit(x + 0.001, checkpoint=file, resume=True)
+        model.fit(x + 0.001, checkpoint=folder, resume=True)

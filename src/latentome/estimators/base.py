@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
+from latentome.estimators.together import Fit, fit_together
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
-from latentome.training import apply_in_blocks, check_warmup, make_optimizer, train
-
-Progress = Callable[[int, int, dict[str, float]], None]
+from latentome.training import (
+    Options,
+    Split,
+    Training,
+    apply_in_blocks,
+    check_warmup,
+    make_optimizer,
+    make_schedule,
+)
+from latentome.training.schedules import SHAPES
 
 
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -29,10 +37,15 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     Attributes
     ----------
+    models_ : list of latentome.models.Autoencoder
+        The trained Keras models, one for each member.
     model_ : latentome.models.Autoencoder
-        The trained Keras model.
+        The first of them.
     history_ : pandas.DataFrame
-        One row an epoch: ``epoch``, ``loss``, its terms, ``learning_rate``, and ``val_...`` on the validation rows.
+        One row an epoch: ``epoch``, ``loss``, its terms, ``learning_rate``, and ``val_...`` on the validation rows; for
+        an ensemble one after the other, with a column ``member`` from 0.
+    best_epoch_ : int or None
+        The epoch whose weights the model has, where `patience` kept the best one; for an ensemble a list.
     n_iter_ : int
         Number of epochs trained.
     n_features_in_ : int
@@ -40,9 +53,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     feature_names_in_ : numpy.ndarray of str
         Their names, where `fit` was given a table with text column names.
     seed_ : int
-        The seed that all randomness of the fit came from.
+        The seed that all randomness of the fit came from; member m of an ensemble is the single model of seed + m.
     training_rows_, validation_rows_ : numpy.ndarray of int
-        Which rows of X were trained on and which were held out for the validation columns of the history.
+        Which rows of X were trained on and which were held out for the validation columns of the history; of an
+        ensemble those of the first member.
     """
 
     #: The name of the family on the command line.
@@ -54,10 +68,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "nesterov": ["boolean"],
+        "schedule": [StrOptions(set(SHAPES))],
+        "schedule_warmup": [Interval(Real, 0, 1, closed="left")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
         "shuffle": ["boolean"],
+        "precision": [StrOptions({"float32", "bfloat16"})],
+        "members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -120,23 +140,25 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 expected=expected or "a value that Keras knows",
                 todo="correct the option",
             ) from error
-        self._optimizer()
+        self._optimizer(steps * self.max_epochs)
+        self._check_early_stopping()
         self._check_data(X)
         check_warmup(model, steps * self.max_epochs, self.max_epochs)
+
+    def _check_early_stopping(self) -> None:
+        if self.patience is not None and not self.validation_fraction:
+            raise InputError(
+                "Early stopping needs held-out rows.",
+                where=f"patience={self.patience}, validation_fraction={self.validation_fraction}",
+                expected="a validation_fraction above 0",
+                todo="hold out a tenth of the rows (validation_fraction=0.1), or leave patience out",
+            )
 
     def _check_data(self, X: np.ndarray) -> None:
         """Refuse data that the model's likelihood cannot have produced (samples x features); by default none."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        progress: Progress | None = None,
-        checkpoint: Path | None = None,
-        resume: bool = False,
-    ) -> Self:
+    def fit(self, X: Any, y: Any = None, **how: Any) -> Self:
         """Train the model.
 
         Parameters
@@ -145,12 +167,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Data, samples x features.
         y
             Ignored; there for pipelines.
-        progress
-            Called about once a second with the epochs done, the epochs in all and the last row of the history.
-        checkpoint
-            A file in which the state is kept while training and when interrupted.
-        resume
-            Whether to go on from `checkpoint` where that file exists; the result is that of an uninterrupted run.
+        **how
+            What does not change the result: ``progress``, ``checkpoint``, ``resume``, ``notes``, ``devices``, and Keras
+            ``callbacks``, which see the model between epochs. See `latentome.training.train_together`.
 
         Raises
         ------
@@ -159,49 +178,82 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             to another training.
         """
         del y
-        X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        fit_together([self], validate_data(self, X, dtype=np.float32, ensure_min_samples=2), **how)
+        return self
+
+    def _prepare_fit(self, X: np.ndarray) -> list[Fit]:
+        """The untrained models of the members, compiled, each with the rows that it is trained and validated on."""
+        self._check_early_stopping()
         self._check_data(X)
         self.seed_ = self._seed()
-        self.training_rows_, self.validation_rows_ = self._hold_out(len(X))
-        # Copies only where rows are held out: a training set can be most of the memory.
-        rows = X if len(self.validation_rows_) == 0 else X[self.training_rows_]
-        batch_size = min(self.batch_size, len(rows))
-        model = self._make_model(X.shape[1], self.seed_, math.ceil(len(rows) / batch_size))
-        model.adapt(rows)
-        model.compile(optimizer=self._optimizer())
-        self.history_ = train(
-            model,
-            rows,
-            X[self.validation_rows_] if len(self.validation_rows_) else None,
+        fits = []
+        for member in range(self.members):
+            rows, held_out = self._hold_out(len(X), self.seed_ + member)
+            size = min(self.batch_size, len(rows))
+            steps = math.ceil(len(rows) / size)
+            model = self._make_model(X.shape[1], self.seed_ + member, steps)
+            # A copy only where a model looks at its rows: a training set can be most of the memory.
+            if type(model).adapt is not Autoencoder.adapt:
+                model.adapt(X if len(held_out) == 0 else X[rows])
+            model.compile(optimizer=self._optimizer(steps * self.max_epochs))
+            fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
+        return fits
+
+    def _options(self, tolerate: bool) -> Options:
+        """How the models are trained; `tolerate` as in `Options`."""
+        return Options(
             epochs=self.max_epochs,
-            batch_size=batch_size,
-            seed=self.seed_,
-            shuffle=self.shuffle,
-            progress=progress,
-            checkpoint=checkpoint,
-            resume=resume,
+            batch_size=self.batch_size,
+            shuffle=bool(self.shuffle),
+            patience=self.patience,
+            keep_best=self.patience is not None,
+            tolerate=tolerate,
         )
-        self.model_ = model
-        self.n_iter_ = len(self.history_)
-        self._n_features_out = self.n_components
-        return self
+
+    def _finish_fit(self, fits: list[Fit], trainings: list[Training]) -> None:
+        """Keep the trained models and what became of them."""
+        self.models_ = [fit.model for fit in fits]
+        self.training_rows_, self.validation_rows_ = fits[0].split.rows, fits[0].split.held_out
+        histories = [training.history for training in trainings]
+        if self.members > 1:
+            histories = [table.assign(member=i) for i, table in enumerate(histories)]
+        self.history_ = histories[0] if self.members == 1 else pd.concat(histories, ignore_index=True)
+        self.best_epoch_ = (
+            [training.best_epoch for training in trainings] if self.members > 1 else trainings[0].best_epoch
+        )
+        self.n_iter_ = max(len(table) for table in histories)
+        self._n_features_out = self.n_components * self.members
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        return int(check_random_state(self.random_state).randint(2**31 - 1 - self.members))
 
-    def _hold_out(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+    def _hold_out(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers to train on and to validate on; where a share is asked for, at least one row is held out."""
         held_out = min(max(round(n * self.validation_fraction), 1), n - 1) if self.validation_fraction else 0
-        order = np.random.default_rng([self.seed_, 1]).permutation(n)
+        order = np.random.default_rng([seed, 1]).permutation(n)
         return np.sort(order[held_out:]), np.sort(order[:held_out])
 
-    def _optimizer(self) -> keras.optimizers.Optimizer:
+    def _optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         if isinstance(self.optimizer, keras.optimizers.Optimizer):
+            if self.schedule != "constant" or self.schedule_warmup or self.clip_norm is not None:
+                raise InputError(
+                    "An optimizer object carries its own schedule and clipping.",
+                    where=f"schedule='{self.schedule}', {self.schedule_warmup=}, {self.clip_norm=}",
+                    expected="these arguments at their defaults, or the optimizer by name",
+                    todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
+                )
             # A copy: the state of an optimizer belongs to one training, and fit may be called again.
             return type(self.optimizer).from_config(self.optimizer.get_config())
-        return make_optimizer(self.optimizer, self.learning_rate, self.momentum, self.nesterov)
+        rate = make_schedule(self.learning_rate, self.schedule, self.schedule_warmup, steps)
+        return make_optimizer(self.optimizer, rate, self.momentum, self.nesterov, self.clip_norm)
+
+    @property
+    def model_(self) -> Autoencoder:
+        """The trained Keras model; of an ensemble the first one."""
+        check_is_fitted(self)
+        return self.models_[0]
 
     @property
     def encoder_(self) -> keras.Model:
@@ -218,6 +270,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def transform(self, X: Any) -> np.ndarray:
         """Encode samples, without noise and without sampling; a sample's code does not depend on the others.
 
+        An ensemble gives the codes of its members side by side.
+
         Parameters
         ----------
         X
@@ -225,19 +279,19 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         Returns
         -------
-        float32, samples x components.
+        float32, samples x components (times members).
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return apply_in_blocks(self.model_, "encoder", X)
+        return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
-        """Decode codes.
+        """Decode codes; of an ensemble the mean of what the members make of their own codes.
 
         Parameters
         ----------
         Z
-            Codes, samples x components.
+            Codes, samples x components (times members).
 
         Returns
         -------
@@ -257,7 +311,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 expected=f"samples x {self._n_features_out} components",
                 todo="pass what transform returned, or rows of the same width",
             )
-        return apply_in_blocks(self.model_, "decoder", Z)
+        parts = np.split(Z, self.members, axis=1)
+        decoded = [apply_in_blocks(m, "decoder", part) for m, part in zip(self.models_, parts, strict=True)]
+        return decoded[0] if self.members == 1 else np.mean(decoded, axis=0, dtype=np.float32)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of `X` that its reconstruction explains; 1 is perfect, 0 is what the mean explains.
@@ -291,19 +347,19 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: the Keras model as its configuration and weights."""
         state = dict(super().__getstate__())
-        model = state.pop("model_", None)
-        if model is not None:
-            state["_model_state"] = (type(model), model.get_config(), model.get_weights())
+        models = state.pop("models_", None)
+        if models is not None:
+            state["_model_states"] = [(type(model), model.get_config(), model.get_weights()) for model in models]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        kept = state.pop("_model_state", None)
+        kept = state.pop("_model_states", None)
         super().__setstate__(state)
         if kept is not None:
-            kind, config, weights = kept
-            self.model_ = kind.from_config(config)
-            self.model_.set_weights(weights)
+            self.models_ = [kind.from_config(config) for kind, config, _ in kept]
+            for model, (_, _, weights) in zip(self.models_, kept, strict=True):
+                model.set_weights(weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

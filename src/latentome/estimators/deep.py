@@ -22,7 +22,8 @@ class DeepAutoencoder(BaseAutoencoder):
         Activation of the hidden layers, by its Keras name.
     code_activation, output_activation
         Activation of the code and of the reconstruction.
-    optimizer, learning_rate, momentum, nesterov, batch_size, max_epochs, validation_fraction, shuffle, random_state
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs,
+    validation_fraction, patience, shuffle, precision, members, random_state
         As in `LinearAutoencoder`.
 
     Examples
@@ -55,10 +56,16 @@ class DeepAutoencoder(BaseAutoencoder):
         learning_rate=0.001,
         momentum=0.0,
         nesterov=False,
+        schedule="constant",
+        schedule_warmup=0.0,
+        clip_norm=None,
         batch_size=50,
         max_epochs=200,
         validation_fraction=0.1,
+        patience=None,
         shuffle=True,
+        precision="float32",
+        members=1,
         random_state=None,
     ):
         self.n_components = n_components
@@ -70,10 +77,16 @@ class DeepAutoencoder(BaseAutoencoder):
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.nesterov = nesterov
+        self.schedule = schedule
+        self.schedule_warmup = schedule_warmup
+        self.clip_norm = clip_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
+        self.patience = patience
         self.shuffle = shuffle
+        self.precision = precision
+        self.members = members
         self.random_state = random_state
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DeepModel:
@@ -84,5 +97,6 @@ class DeepAutoencoder(BaseAutoencoder):
             activation=self.activation,
             code_activation=self.code_activation,
             output_activation=self.output_activation,
+            precision=self.precision,
             seed=seed,
         )

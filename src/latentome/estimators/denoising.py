@@ -36,7 +36,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Activation of the reconstruction under ``mse``; ``bernoulli`` implies a sigmoid.
     sparsity
         Weight of the sum of the absolute code per sample.
-    optimizer, learning_rate, momentum, nesterov, batch_size, max_epochs, validation_fraction, shuffle, random_state
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs,
+    validation_fraction, patience, shuffle, precision, members, random_state
         As in `LinearAutoencoder`.
 
     References
@@ -73,10 +74,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
         learning_rate=0.001,
         momentum=0.0,
         nesterov=False,
+        schedule="constant",
+        schedule_warmup=0.0,
+        clip_norm=None,
         batch_size=50,
         max_epochs=200,
         validation_fraction=0.1,
+        patience=None,
         shuffle=True,
+        precision="float32",
+        members=1,
         random_state=None,
     ):
         self.n_components = n_components
@@ -91,10 +98,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.nesterov = nesterov
+        self.schedule = schedule
+        self.schedule_warmup = schedule_warmup
+        self.clip_norm = clip_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
+        self.patience = patience
         self.shuffle = shuffle
+        self.precision = precision
+        self.members = members
         self.random_state = random_state
 
     def _check_data(self, X: np.ndarray) -> None:
@@ -119,5 +132,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
             loss=self.loss,
             output_activation=self.output_activation,
             sparsity=self.sparsity,
+            precision=self.precision,
             seed=seed,
         )

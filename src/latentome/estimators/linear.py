@@ -21,14 +21,28 @@ class LinearAutoencoder(BaseAutoencoder):
         Step size of the optimizer.
     momentum, nesterov
         Momentum of ``sgd``, and whether it is Nesterov's.
+    schedule
+        ``constant``, or ``cosine``: the learning rate falls to zero along half a cosine.
+    schedule_warmup
+        Share of the training over which the learning rate rises to its value, in [0, 1).
+    clip_norm
+        The largest norm of the whole gradient; not clipped where it is None.
     batch_size
-        Samples of a step.
+        Samples of a step; all of them where there are fewer.
     max_epochs
         Number of passes over the data.
     validation_fraction
-        Share of the rows that is held out, for the validation columns of the history only.
+        Share of the rows that is held out, for the validation columns of the history and for `patience`.
+    patience
+        Epochs without a better validation loss after which the training ends; the model is then left as it was after
+        the best epoch. None: it trains to the end, and keeps the last epoch.
     shuffle
         Whether each epoch visits the samples in a new order.
+    precision
+        ``float32``, or ``bfloat16``: products in bfloat16, weights, losses and results in float32.
+    members
+        Number of models that are trained together, with the seeds that follow `random_state`. The codes of such an
+        ensemble stand side by side; its reconstruction is the mean of its members'.
     random_state
         Seed of the initial weights, the held-out rows and the order of the samples.
 
@@ -58,10 +72,16 @@ class LinearAutoencoder(BaseAutoencoder):
         learning_rate=0.001,
         momentum=0.0,
         nesterov=False,
+        schedule="constant",
+        schedule_warmup=0.0,
+        clip_norm=None,
         batch_size=50,
         max_epochs=200,
         validation_fraction=0.1,
+        patience=None,
         shuffle=True,
+        precision="float32",
+        members=1,
         random_state=None,
     ):
         self.n_components = n_components
@@ -69,11 +89,17 @@ class LinearAutoencoder(BaseAutoencoder):
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.nesterov = nesterov
+        self.schedule = schedule
+        self.schedule_warmup = schedule_warmup
+        self.clip_norm = clip_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
+        self.patience = patience
         self.shuffle = shuffle
+        self.precision = precision
+        self.members = members
         self.random_state = random_state
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DeepModel:
-        return DeepModel(n_features, self.n_components, seed=seed)
+        return DeepModel(n_features, self.n_components, precision=self.precision, seed=seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,27 @@ def save_model(estimator: BaseAutoencoder, folder: Path) -> Path:
         "features": None if names is None else [str(name) for name in names],
         "training_rows": estimator.training_rows_.tolist(),
         "validation_rows": estimator.validation_rows_.tolist(),
+        "best_epoch": estimator.best_epoch_,
+        "members": len(estimator.models_),
     }
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
-        estimator.model_.save(f"{aside}/model.keras")
+        for i, model in enumerate(estimator.models_):
+            model.save(f"{aside}/{_member(i)}")
         estimator.encoder_.save_weights(f"{aside}/encoder.weights.h5")
         estimator.decoder_.save_weights(f"{aside}/decoder.weights.h5")
         estimator.history_.to_csv(f"{aside}/history.tsv", sep="\t", index=False)
         Path(f"{aside}/estimator.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        for name in FILES:
+        # Members of an earlier, larger ensemble would be taken for this one's.
+        for old in folder.glob(_member("*")):
+            old.unlink()
+        for name in [_member(i) for i in range(1, len(estimator.models_))] + list(FILES):
             os.replace(f"{aside}/{name}", folder / name)
     return folder
+
+
+def _member(i: int | str) -> str:
+    """The file of a member of an ensemble; the first one has the name of a single model."""
+    return "model.keras" if i == 0 else f"model.member-{i}.keras"
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -92,19 +104,20 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
     folder = Path(folder)
     description = _read_description(folder)
     estimator = ESTIMATORS[description["estimator"]](**_parameters(description["parameters"]))
-    model = _read_keras(folder / "model.keras")
-    estimator.model_ = model
+    estimator.models_ = [_read_keras(folder / _member(i)) for i in range(description.get("members", 1))]
     # Read as text and converted by NumPy, which is exact: pandas' own parser can miss the last bit of a double.
     history = pd.read_csv(folder / "history.tsv", sep="\t", dtype=str).astype(np.float64)
-    estimator.history_ = history.astype({"epoch": np.int64})
-    estimator.n_iter_ = len(estimator.history_)
+    numbers = [name for name in ("epoch", "member") if name in history]
+    estimator.history_ = history.astype(dict.fromkeys(numbers, np.int64))
+    estimator.n_iter_ = int(estimator.history_["epoch"].max())
+    estimator.best_epoch_ = description.get("best_epoch")
     estimator.seed_ = description["seed"]
     estimator.n_features_in_ = description["n_features"]
     if description["features"] is not None:
         estimator.feature_names_in_ = np.array(description["features"], dtype=object)
     estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
     estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
-    estimator._n_features_out = estimator.n_components
+    estimator._n_features_out = estimator.n_components * estimator.members
     return estimator
 
 
@@ -118,14 +131,7 @@ def _parameters(kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            "This folder holds no complete model.",
-            where=f"{folder}; missing: {', '.join(missing)}",
-            expected=f"the files {', '.join(FILES)}",
-            todo="give the folder that estimator.save or a finished run wrote",
-        )
+    _check_complete(folder, FILES)
     description = json.loads((folder / "estimator.json").read_text(encoding="utf-8"))
     if description.get("schema", SCHEMA + 1) > SCHEMA:
         raise InputError(
@@ -134,6 +140,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
             expected=f"schema {SCHEMA} or older (this is latentome {__version__})",
             todo=f"install latentome {description.get('latentome')} or newer",
         )
+    _check_complete(folder, [_member(i) for i in range(description.get("members", 1))])
     if description["estimator"] not in ESTIMATORS:
         raise InputError(
             f"The model is of an unknown kind '{description['estimator']}'.",
@@ -142,6 +149,17 @@ def _read_description(folder: Path) -> dict[str, Any]:
             todo="restore the file from where it was saved",
         )
     return description
+
+
+def _check_complete(folder: Path, names: Sequence[str]) -> None:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            "This folder holds no complete model.",
+            where=f"{folder}; missing: {', '.join(missing)}",
+            expected=f"the files {', '.join(names)}",
+            todo="give the folder that estimator.save or a finished run wrote",
+        )
 
 
 def _read_keras(path: Path) -> keras.Model:

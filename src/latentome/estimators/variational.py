@@ -37,7 +37,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     warmup
         How the weight rises from 0: a fraction of the training, in [0, 1), or a whole number of epochs. A warm-up that
         would not end inside the training is refused.
-    optimizer, learning_rate, momentum, nesterov, batch_size, max_epochs, validation_fraction, shuffle, random_state
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs,
+    validation_fraction, patience, shuffle, precision, members, random_state
         As in `LinearAutoencoder`.
 
     References
@@ -72,10 +73,16 @@ class VariationalAutoencoder(BaseAutoencoder):
         learning_rate=0.001,
         momentum=0.0,
         nesterov=False,
+        schedule="constant",
+        schedule_warmup=0.0,
+        clip_norm=None,
         batch_size=50,
         max_epochs=200,
         validation_fraction=0.1,
+        patience=None,
         shuffle=True,
+        precision="float32",
+        members=1,
         random_state=None,
     ):
         self.n_components = n_components
@@ -89,10 +96,16 @@ class VariationalAutoencoder(BaseAutoencoder):
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.nesterov = nesterov
+        self.schedule = schedule
+        self.schedule_warmup = schedule_warmup
+        self.clip_norm = clip_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
+        self.patience = patience
         self.shuffle = shuffle
+        self.precision = precision
+        self.members = members
         self.random_state = random_state
 
     def _check_data(self, X: np.ndarray) -> None:
@@ -109,6 +122,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             heads=self.heads,
             beta=self.beta,
             warmup_steps=self._warmup_steps(steps_per_epoch),
+            precision=self.precision,
             seed=seed,
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,6 +25,8 @@ class Autoencoder(keras.Model):
         The arguments of the leaf's constructor: all that is needed to build the model again. Saved with it.
     terms
         Names of the loss terms, in the order in which ``call`` adds them; the first is ``"reconstruction"``.
+    live
+        Arguments that are read at each step and may take other values without another computation, by name.
 
     Attributes
     ----------
@@ -33,15 +36,18 @@ class Autoencoder(keras.Model):
         Samples x components to samples x features, in the space of the data.
     step : keras.Variable
         Number of training steps done; what schedules read.
+    live : types.SimpleNamespace
+        The values of the live arguments.
     """
 
     encoder: keras.Model
     decoder: keras.Model
-    #: Arguments that do not change the computation, only the numbers that it starts from.
-    _not_architecture: ClassVar[frozenset[str]] = frozenset({"seed"})
 
-    def __init__(self, config: Mapping[str, Any], terms: tuple[str, ...], name: str) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], terms: tuple[str, ...], name: str, live: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__(name=name)
+        self.live = SimpleNamespace(**(live or {}))
         self._config = json.dumps(dict(config))  # text, so that Keras does not wrap and track it
         self._term_names = terms
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
@@ -78,8 +84,13 @@ class Autoencoder(keras.Model):
 
     @property
     def architecture(self) -> str:
-        """A text that two models share when they run the same computation (same arguments, apart from the seed)."""
-        config = {k: v for k, v in json.loads(self._config).items() if k not in self._not_architecture}
+        """A text that two models share when they run the same computation.
+
+        Their arguments are the same, apart from the seed and from the values of the live ones. That a live value is
+        zero can change the computation (without noise nothing is drawn), so that it counts.
+        """
+        config = {k: v for k, v in json.loads(self._config).items() if k != "seed"}
+        config |= {name: bool(config[name]) for name in vars(self.live)}
         return f"{type(self).__name__} {json.dumps(config, sort_keys=True)}"
 
     def get_config(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import Seeds, dense_stack
+from latentome.models.layers import Seeds, dense_stack, dtype_policy
 from latentome.models.losses import squared_error
 
 
@@ -28,6 +28,8 @@ class DeepModel(Autoencoder):
         Activation of the hidden layers.
     code_activation, output_activation
         Activation of the code and of the reconstruction.
+    precision
+        ``"float32"``, or ``"bfloat16"``: products in bfloat16, weights and losses in float32.
     seed
         Seed of the initial weights.
     """
@@ -40,6 +42,7 @@ class DeepModel(Autoencoder):
         activation: str = "linear",
         code_activation: str = "linear",
         output_activation: str = "linear",
+        precision: str = "float32",
         seed: int = 0,
     ) -> None:
         config = {
@@ -49,22 +52,23 @@ class DeepModel(Autoencoder):
             "activation": activation,
             "code_activation": code_activation,
             "output_activation": output_activation,
+            "precision": precision,
             "seed": seed,
         }
         super().__init__(config, ("reconstruction",), name="deep")
-        seeds = Seeds(seed)
+        seeds, dtype = Seeds(seed), dtype_policy(precision)
         x = keras.Input((n_features,), name="x")
-        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden")
+        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype)
         z = keras.layers.Dense(
-            n_components, activation=code_activation, kernel_initializer=seeds.glorot(), name="code"
+            n_components, activation=code_activation, kernel_initializer=seeds.glorot(), name="code", dtype=dtype
         )(h)
-        self.encoder = keras.Model(x, z, name="encoder")
+        self.encoder = keras.Model(x, ops.cast(z, "float32"), name="encoder")
         code = keras.Input((n_components,), name="z")
-        h = dense_stack(code, list(hidden)[::-1], activation, seeds, "decoder_hidden")
+        h = dense_stack(code, list(hidden)[::-1], activation, seeds, "decoder_hidden", dtype)
         y = keras.layers.Dense(
-            n_features, activation=output_activation, kernel_initializer=seeds.glorot(), name="output"
+            n_features, activation=output_activation, kernel_initializer=seeds.glorot(), name="output", dtype=dtype
         )(h)
-        self.decoder = keras.Model(code, y, name="decoder")
+        self.decoder = keras.Model(code, ops.cast(y, "float32"), name="decoder")
         self.build((None, n_features))
 
     def call(self, x, training: bool = False):

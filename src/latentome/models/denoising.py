@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import InputNoise, Seeds, TiedDecoder
+from latentome.models.layers import InputNoise, Seeds, TiedDecoder, dtype_policy
 from latentome.models.losses import bernoulli_nll, squared_error
 
 
@@ -32,6 +32,8 @@ class DenoisingModel(Autoencoder):
         Activation of the reconstruction under ``"mse"``; ``"bernoulli"`` implies a sigmoid.
     sparsity
         Weight of the sum of the absolute code, per sample.
+    precision
+        ``"float32"``, or ``"bfloat16"``: products in bfloat16, weights and losses in float32.
     seed
         Seed of the initial weights and of the noise.
     """
@@ -47,6 +49,7 @@ class DenoisingModel(Autoencoder):
         loss: str = "mse",
         output_activation: str = "linear",
         sparsity: float = 0.0,
+        precision: str = "float32",
         seed: int = 0,
     ) -> None:
         config = {
@@ -59,22 +62,28 @@ class DenoisingModel(Autoencoder):
             "loss": loss,
             "output_activation": output_activation,
             "sparsity": sparsity,
+            "precision": precision,
             "seed": seed,
         }
-        super().__init__(config, ("reconstruction", "sparsity") if sparsity else ("reconstruction",), name="denoising")
-        self._loss, self._sparsity = loss, float(sparsity)
+        terms = ("reconstruction", "sparsity") if sparsity else ("reconstruction",)
+        live = {"noise": float(noise), "sparsity": float(sparsity)}
+        super().__init__(config, terms, name="denoising", live=live)
+        self._loss, self._sparse = loss, bool(sparsity)
+        dtype = dtype_policy(precision)
         seeds = Seeds(seed)
         self.corrupt = InputNoise(noise, noise_kind, seed=next(seeds), name="noise")
         x = keras.Input((n_features,), name="x")
-        code = keras.layers.Dense(n_components, activation=activation, kernel_initializer=seeds.glorot(), name="code")
-        self.encoder = keras.Model(x, code(x), name="encoder")
+        code = keras.layers.Dense(
+            n_components, activation=activation, kernel_initializer=seeds.glorot(), name="code", dtype=dtype
+        )
+        self.encoder = keras.Model(x, ops.cast(code(x), "float32"), name="encoder")
         z = keras.Input((n_components,), name="z")
         if tied:
-            linear = TiedDecoder(code, name="output")
+            linear = TiedDecoder(code, name="output", dtype=dtype)
         else:
-            linear = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output")
+            linear = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
         activate = keras.layers.Activation("sigmoid" if loss == "bernoulli" else output_activation, name="activation")
-        y = linear(z)
+        y = ops.cast(linear(z), "float32")
         self._linear = keras.Model(z, y, name="linear_decoder")
         self.decoder = keras.Model(z, activate(y), name="decoder")
         self._activate = activate
@@ -82,13 +91,13 @@ class DenoisingModel(Autoencoder):
 
     def call(self, x, training: bool = False):
         """Reconstruct `x` (samples x features); while training from a corrupted copy, always against the clean one."""
-        z = self.encoder(self.corrupt(x, training=training), training=training)
+        z = self.encoder(self.corrupt(x, training=training, noise=self.live.noise), training=training)
         linear = self._linear(z)
         y = self._activate(linear)
         if self._loss == "bernoulli":
             self.add_loss(ops.mean(bernoulli_nll(x, linear)))
         else:
             self.add_loss(ops.mean(squared_error(x, y)) / ops.shape(x)[-1])
-        if self._sparsity:
-            self.add_loss(self._sparsity * ops.mean(ops.sum(ops.abs(z), axis=-1)))
+        if self._sparse:
+            self.add_loss(self.live.sparsity * ops.mean(ops.sum(ops.abs(z), axis=-1)))
         return y

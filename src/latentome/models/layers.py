@@ -50,14 +50,18 @@ class InputNoise(keras.layers.Layer):
         self.noise, self.kind = float(noise), kind
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, x, training: bool = False):
-        """Corrupt `x` (batch x features) when training; return it untouched otherwise."""
+    def call(self, x, training: bool = False, noise=None):
+        """Corrupt `x` (batch x features) when training; return it untouched otherwise.
+
+        `noise` replaces the value of the constructor, but noise that was 0 there stays none.
+        """
         if not training or self.noise == 0.0:
             return x
+        noise = self.noise if noise is None else noise
         if self.kind == "gaussian":
-            return x + self.noise * keras.random.normal(ops.shape(x), dtype=x.dtype, seed=self.seed_generator)
-        kept = keras.random.uniform(ops.shape(x), dtype=x.dtype, seed=self.seed_generator) >= self.noise
-        scale = 1.0 / (1.0 - self.noise) if self.kind == "dropout" else 1.0
+            return x + noise * keras.random.normal(ops.shape(x), dtype=x.dtype, seed=self.seed_generator)
+        kept = keras.random.uniform(ops.shape(x), dtype=x.dtype, seed=self.seed_generator) >= noise
+        scale = 1.0 / (1.0 - noise) if self.kind == "dropout" else 1.0
         return ops.where(kept, x * scale, 0.0)
 
     def compute_output_shape(self, input_shape):
@@ -118,11 +122,16 @@ class PairedGlorot(keras.initializers.Initializer):
         return {"seeds": list(self.seeds)}
 
 
-def dense_stack(x, widths: Sequence[int], activation: str, seeds: Seeds, prefix: str):
+def dtype_policy(precision: str) -> str:
+    """The Keras policy of a precision: ``"float32"``, or ``"bfloat16"`` for products in it and weights in float32."""
+    return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+
+
+def dense_stack(x, widths: Sequence[int], activation: str, seeds: Seeds, prefix: str, dtype: str = "float32"):
     """Put dense layers of the given `widths` on the symbolic tensor `x`, named ``prefix_1``, ``prefix_2``, ..."""
     for i, width in enumerate(widths, start=1):
         layer = keras.layers.Dense(
-            width, activation=activation, kernel_initializer=seeds.glorot(), name=f"{prefix}_{i}"
+            width, activation=activation, kernel_initializer=seeds.glorot(), name=f"{prefix}_{i}", dtype=dtype
         )
         x = layer(x)
     return x

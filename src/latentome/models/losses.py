@@ -50,7 +50,7 @@ def kl_to_standard_normal(mean, log_variance):
     return -0.5 * ops.sum(1.0 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1)
 
 
-def kl_weight(step, beta: float, warmup_steps: int):
+def kl_weight(step, beta, warmup_steps):
     """The weight of the KL term at a training step: a line from 0 to `beta`, then `beta`.
 
     Parameters
@@ -62,6 +62,6 @@ def kl_weight(step, beta: float, warmup_steps: int):
     warmup_steps
         Length of the warm-up in steps; 0 for none.
     """
-    if warmup_steps == 0:
-        return ops.full((), beta, dtype="float32")
-    return beta * ops.minimum(ops.cast(step, "float32") / float(warmup_steps), 1.0)
+    # Both may be traced numbers. Without a warm-up the share is at least 1 at every step, the first included.
+    share = (ops.cast(step, "float32") + ops.cast(warmup_steps == 0, "float32")) / ops.maximum(warmup_steps, 1)
+    return beta * ops.minimum(share, 1.0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import PairedGlorot, Seeds, dense_stack
+from latentome.models.layers import PairedGlorot, Seeds, dense_stack, dtype_policy
 from latentome.models.losses import (
     MIN_VARIANCE,
     bernoulli_nll,
@@ -48,11 +48,11 @@ class VariationalModel(Autoencoder):
         Largest weight of the KL term.
     warmup_steps
         Steps over which the weight rises from 0 to `beta`.
+    precision
+        ``"float32"``, or ``"bfloat16"``: products in bfloat16, weights and losses in float32.
     seed
         Seed of the initial weights and of the sampling.
     """
-
-    _not_architecture: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class VariationalModel(Autoencoder):
         heads: str = "linear",
         beta: float = 1.0,
         warmup_steps: int = 0,
+        precision: str = "float32",
         seed: int = 0,
     ) -> None:
         config = {
@@ -75,18 +76,21 @@ class VariationalModel(Autoencoder):
             "heads": heads,
             "beta": beta,
             "warmup_steps": warmup_steps,
+            "precision": precision,
             "seed": seed,
         }
-        self.beta, self.warmup_steps, self.likelihood = float(beta), int(warmup_steps), likelihood
-        super().__init__(config, ("reconstruction", "kl"), name="variational")
+        self.warmup_steps, self.likelihood = int(warmup_steps), likelihood
+        live = {"beta": float(beta), "warmup_steps": int(warmup_steps)}
+        super().__init__(config, ("reconstruction", "kl"), name="variational", live=live)
+        dtype = dtype_policy(precision)
         seeds = Seeds(seed)
         self.sampling = keras.random.SeedGenerator(next(seeds))
         x = keras.Input((n_features,), name="x")
-        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden")
+        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype)
         # Both heads as one product: the input is read once. Columns are [mean | log-variance].
-        both = keras.layers.Dense(
-            2 * n_components, kernel_initializer=PairedGlorot((next(seeds), next(seeds))), name="heads"
-        )(h)
+        initializer = PairedGlorot((next(seeds), next(seeds)))
+        both = keras.layers.Dense(2 * n_components, kernel_initializer=initializer, name="heads", dtype=dtype)(h)
+        both = ops.cast(both, "float32")
         if heads == "batchnorm-relu":
             both = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name="heads_normalisation")(both)
             both = keras.layers.ReLU(name="heads_relu")(both)
@@ -94,9 +98,9 @@ class VariationalModel(Autoencoder):
         self.posterior = keras.Model(x, [mean, log_variance], name="posterior")
         self.encoder = keras.Model(x, mean, name="encoder")
         z = keras.Input((n_components,), name="z")
-        h = dense_stack(z, list(hidden)[::-1], activation, seeds, "decoder_hidden")
-        output = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output")
-        y = output(h)
+        h = dense_stack(z, list(hidden)[::-1], activation, seeds, "decoder_hidden", dtype)
+        output = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
+        y = ops.cast(output(h), "float32")
         activate = keras.layers.Activation("sigmoid" if likelihood == "bernoulli" else "linear", name="activation")
         self._linear = keras.Model(z, y, name="linear_decoder")
         self.decoder = keras.Model(z, activate(y), name="decoder")
@@ -127,7 +131,7 @@ class VariationalModel(Autoencoder):
 
     def weights_of_terms(self, step) -> dict[str, Any]:
         """The weight of the KL term at `step`."""
-        return {"beta": kl_weight(step, self.beta, self.warmup_steps)}
+        return {"beta": kl_weight(step, self.live.beta, self.live.warmup_steps)}
 
     def total(self, terms: Mapping[str, Any], weights: Mapping[str, Any]):
         """Reconstruction plus the weighted KL term."""

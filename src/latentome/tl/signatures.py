@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
     from latentome.estimators import BaseAutoencoder
@@ -30,11 +31,16 @@ def loadings(model: BaseAutoencoder, codes: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    float32, genes x components, in units of the scaled expression.
+    float32, genes x components, in units of the scaled expression; of an ensemble each feature through the decoder of
+    its own member.
     """
+    parts = np.split(codes, len(model.models_), axis=1)
+    return np.concatenate([_jacobian(m.decoder, part) for m, part in zip(model.models_, parts, strict=True)], axis=1)
+
+
+def _jacobian(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
     import jax
 
-    decoder = model.decoder_
     trainable = [v.value for v in decoder.trainable_variables]
     fixed = [v.value for v in decoder.non_trainable_variables]
 

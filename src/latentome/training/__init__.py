@@ -1,8 +1,24 @@
-"""How a model is trained: the compiled engine, history, checkpoints, optimizers."""
+"""How a model is trained: the compiled engine, history, checkpoints, optimizers and schedules."""
 
 from latentome.training.apply import apply_in_blocks
-from latentome.training.engine import epoch_order
+from latentome.training.checkpoint import clear_checkpoints
 from latentome.training.optimizers import make_optimizer
-from latentome.training.train import check_warmup, train
+from latentome.training.order import epoch_order
+from latentome.training.schedules import Schedule, make_schedule
+from latentome.training.task import Options, Split, Training
+from latentome.training.train import check_warmup, train, train_together
 
-__all__ = ["apply_in_blocks", "check_warmup", "epoch_order", "make_optimizer", "train"]
+__all__ = [
+    "Options",
+    "Schedule",
+    "Split",
+    "Training",
+    "apply_in_blocks",
+    "check_warmup",
+    "clear_checkpoints",
+    "epoch_order",
+    "make_optimizer",
+    "make_schedule",
+    "train",
+    "train_together",
+]

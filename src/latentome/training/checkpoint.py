@@ -1,78 +1,157 @@
-"""The state of a training on disk: written aside and renamed, and refused where it belongs to another training."""
+"""The state of a training on disk: two of the last, each with a checksum, refused where they are another training's."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-import jax.numpy as jnp
 import keras
 import numpy as np
 
 from latentome.errors import TrainingError
 from latentome.io import write_atomic
-from latentome.training.engine import State
 from latentome.training.optimizers import describe_optimizer
 
+#: The first bytes of a checkpoint, with the version of its layout; the SHA-256 of all that follows comes next.
+MAGIC = b"latentome-state-2\n"
+SUFFIX = ".state"
+#: How many are kept: the last one may be damaged.
+KEPT = 2
 
-def fingerprint(
-    model: keras.Model, x: np.ndarray, validation: np.ndarray, batch_size: int, seed: int, shuffle: bool
-) -> dict[str, str]:
-    """What has to be the same for a training to go on, by the name under which a refusal tells it."""
+
+def describe_models(models: list[keras.Model]) -> dict[str, str]:
+    """What has to be the same of the models for a training to go on, by the name under which a refusal tells it."""
+    configs = [[type(model).__name__, model.get_config()] for model in models]
     return {
-        "the model and its seed": json.dumps([type(model).__name__, model.get_config()], sort_keys=True, default=str),
-        "the optimizer": json.dumps(describe_optimizer(model.optimizer), sort_keys=True, default=str),
-        "the training data": hashlib.sha256(x.tobytes()).hexdigest(),
-        "the validation data": hashlib.sha256(np.ascontiguousarray(validation).tobytes()).hexdigest(),
-        "the batch size, the seed of the order, shuffling": json.dumps([batch_size, seed, shuffle]),
+        "the model and its seed": json.dumps(configs, sort_keys=True, default=str),
+        "the optimizer": json.dumps([describe_optimizer(m.optimizer) for m in models], sort_keys=True, default=str),
     }
 
 
-class Checkpoint:
-    """One file that holds the weights, the optimizer, the random streams and the history.
+def digest(*arrays: np.ndarray) -> str:
+    """The SHA-256 of the bytes of some arrays, in their order."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+class Checkpoints:
+    """A folder that holds the last states of one training.
 
     Parameters
     ----------
-    path
-        The file, an ``.npz``.
+    folder
+        Made at the first `save`.
     identity
-        See `fingerprint`.
+        What makes the training this one, by the name under which a refusal tells a difference.
     every
         Seconds between two checkpoints.
+
+    Attributes
+    ----------
+    notes : list of str
+        What `load` found that the user should know, such as a damaged file.
     """
 
-    def __init__(self, path: Path, identity: dict[str, str], every: float) -> None:
-        self.path, self.identity, self.every = path, identity, every
+    def __init__(self, folder: Path, identity: Mapping[str, str], every: float) -> None:
+        self.folder, self.identity, self.every = Path(folder), dict(identity), every
+        self.notes: list[str] = []
         self._last = time.monotonic()
 
     def due(self) -> bool:
         """Whether the last checkpoint, or the start, is long enough ago."""
         return time.monotonic() - self._last >= self.every
 
-    def save(self, state: State, rows: np.ndarray) -> None:
-        """Keep `state` and the metrics of the epochs done (epochs x columns)."""
-        arrays = {f"{group}.{i}": np.asarray(a) for group, all_ in state._asdict().items() for i, a in enumerate(all_)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomic(self.path) as file:
-            np.savez(file, rows=rows, identity=np.array(json.dumps(self.identity)), **arrays)
-        self._last = time.monotonic()
+    def save(self, arrays: Mapping[str, np.ndarray], number: int) -> Path:
+        """Keep a state.
 
-    def load(self, like: State) -> tuple[State, np.ndarray]:
-        """Read the state back; `like` gives the number of arrays of each group."""
-        with np.load(self.path, allow_pickle=False) as file:
-            kept = json.loads(str(file["identity"]))
-            different = [name for name, value in self.identity.items() if kept.get(name) != value]
-            if different:
-                raise TrainingError(
-                    "This training cannot go on from the checkpoint: it is another training.",
-                    where=f"{self.path}; what differs: {'; '.join(different)}",
-                    expected="the same data, model, optimizer, batch size and seed as when it was interrupted",
-                    todo="repeat the original command with --resume, or start anew with --replace",
-                )
-            groups = {
-                group: [jnp.asarray(file[f"{group}.{i}"]) for i in range(len(arrays))]
-                for group, arrays in like._asdict().items()
-            }
-            return State(**groups), file["rows"]
+        Parameters
+        ----------
+        arrays
+            The state by name.
+        number
+            What orders the states: the number of epochs done, say.
+        """
+        content = io.BytesIO()
+        np.savez(content, identity=np.array(json.dumps(self.identity)), **arrays)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{number:012d}{SUFFIX}"
+        with write_atomic(path) as file:
+            file.write(MAGIC)
+            file.write(hashlib.sha256(content.getbuffer()).digest())
+            file.write(content.getbuffer())
+        # States of a larger number are left over from another training in this folder.
+        for old in self._files():
+            if old.name > path.name:
+                old.unlink(missing_ok=True)
+        for old in self._files()[KEPT:]:
+            old.unlink(missing_ok=True)
+        self._last = time.monotonic()
+        return path
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Read the newest sound state back.
+
+        Returns
+        -------
+        The arrays by name, or None where there is no state.
+
+        Raises
+        ------
+        TrainingError
+            If the states are another training's, or if all of them are damaged.
+        """
+        files = self._files()
+        for path in files:
+            arrays = self._read(path)
+            if arrays is None:
+                self.notes.append(f"The checkpoint {path.name} is damaged; the one before it is tried.")
+                continue
+            self._check(path, json.loads(str(arrays.pop("identity"))))
+            return arrays
+        if files:
+            raise TrainingError(
+                "No checkpoint of this training can be read.",
+                where=f"{self.folder}: {', '.join(path.name for path in files)}",
+                expected="files as they were written, with their checksums",
+                todo="restore them from a copy, or start anew with --replace",
+            )
+        return None
+
+    def _files(self) -> list[Path]:
+        """The states that are there, the newest first."""
+        return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True) if self.folder.is_dir() else []
+
+    def _read(self, path: Path) -> dict[str, np.ndarray] | None:
+        """The arrays of a file, or None where its checksum is wrong."""
+        raw = path.read_bytes()
+        start = len(MAGIC) + hashlib.sha256().digest_size
+        if raw[: len(MAGIC)] != MAGIC or hashlib.sha256(raw[start:]).digest() != raw[len(MAGIC) : start]:
+            return None
+        with np.load(io.BytesIO(raw[start:]), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
+    def _check(self, path: Path, kept: Mapping[str, str]) -> None:
+        different = [name for name in {**self.identity, **kept} if kept.get(name) != self.identity.get(name)]
+        if different:
+            raise TrainingError(
+                "This training cannot go on from the checkpoint: it is another training.",
+                where=f"{path}; what differs: {'; '.join(different)}",
+                expected="the same data, model, optimizer, batch size and seed as when it was interrupted",
+                todo="repeat the original command with --resume, or start anew with --replace",
+            )
+
+
+def clear_checkpoints(folder: Path) -> None:
+    """Remove the states of a finished training, those of its groups and programs too, and the folders left empty."""
+    folders = [*sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True), folder]
+    for inside in filter(Path.is_dir, folders):
+        for path in inside.glob(f"*{SUFFIX}"):
+            path.unlink(missing_ok=True)
+        if not any(inside.iterdir()):
+            inside.rmdir()

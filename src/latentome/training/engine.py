@@ -2,18 +2,23 @@
 
 ``model.fit`` returns to Python at every step. Here the very same step, ``model.train_step``, runs inside
 ``jax.lax.scan`` over the batches and ``jax.lax.while_loop`` over the epochs. The order of the samples is drawn on the
-device, the last partial batch is trained with its right weight, and Python is back only at the end of a chunk.
+device, the last partial batch is trained with its right weight, and Python is back only at the end of a chunk. Models
+that differ in their seeds and in the values of their live hyperparameters train together: ``jax.vmap`` of that program.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import keras
 
-from latentome.training.optimizers import describe_optimizer
+from latentome.training.cache import keep_compiled_programs
+from latentome.training.live import live_names, live_values
+from latentome.training.optimizers import describe_optimizer, without_rates
+from latentome.training.order import epoch_order
 
 #: The most epochs that one call of the compiled program may run: the length of its table of metrics.
 MAX_CHUNK = 512
@@ -21,53 +26,105 @@ MAX_CHUNK = 512
 VALIDATION_ROWS = 1024
 #: How many compiled programs are kept; the one that was used longest ago goes first.
 MAX_PROGRAMS = 16
+#: Steps in one turn of the loop over batches. Two save the copies of the weights between turns (4 % of the time of a
+#: Tybalt epoch on 2 cores); more only take longer to compile.
+UNROLL = 2
 
 
 class State(NamedTuple):
-    """All that training changes, as lists of device arrays in the order of the model's variables."""
+    """All that training changes, as lists of device arrays in the order of the model's variables.
+
+    Parameters
+    ----------
+    trainable, non_trainable, optimizer
+        The values of the variables.
+    best
+        The trainable and the other values after the best epoch so far; empty where no best epoch is kept.
+    best_loss, best_epoch
+        The validation loss of that epoch and its number; 0 is the state before the first epoch.
+    epochs
+        Number of epochs done.
+    bad_step
+        The step of the last epoch, from 0, at which the loss stopped being finite; -1 where it is finite.
+    stopped
+        Whether the training has ended early, because the validation loss no longer improved.
+    """
 
     trainable: list[jax.Array]
     non_trainable: list[jax.Array]
     optimizer: list[jax.Array]
+    best: list[jax.Array]
+    best_loss: jax.Array
+    best_epoch: jax.Array
+    epochs: jax.Array
+    bad_step: jax.Array
+    stopped: jax.Array
 
 
-def epoch_order(seed: int, epoch, n_samples: int) -> jax.Array:
-    """The order in which an epoch visits the samples; a function of the seed and the epoch, nothing else.
+class Sample(NamedTuple):
+    """What one model is trained on.
 
     Parameters
     ----------
+    rows, held_out
+        Numbers of the rows of the data that are trained on and validated on, int32.
     seed
-        Seed of the training run.
-    epoch
-        Number of the epoch, from 0.
-    n_samples
-        Number of samples.
-
-    Returns
-    -------
-    A permutation of ``0 .. n_samples - 1``.
+        Seed of the order of the samples, int32.
+    live
+        The values of the live hyperparameters by name.
     """
-    return jax.random.permutation(jax.random.fold_in(jax.random.key(seed), epoch), n_samples)
+
+    rows: Any
+    held_out: Any
+    seed: Any
+    live: dict[str, Any]
 
 
-def read_state(model: keras.Model) -> State:
+class Limits(NamedTuple):
+    """When a training ends.
+
+    Parameters
+    ----------
+    last
+        Number of epochs after which the chunk ends.
+    patience
+        Epochs without a better validation loss after which the training ends.
+    first_candidate
+        The first epoch that may be the best one: before it the KL term has not its full weight, and its loss cannot be
+        compared with later ones.
+    """
+
+    last: int
+    patience: int
+    first_candidate: int
+
+
+def read_state(model: keras.Model, keep_best: bool = False) -> State:
     """Copy the variables of a compiled `model` and its optimizer; the copies may be donated to the program."""
     model.optimizer.build(model.trainable_variables)
+    groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
+    trainable, fixed, optimizer = ([jnp.array(v.value, copy=True) for v in variables] for variables in groups)
     return State(
-        *(
-            [jnp.array(v.value, copy=True) for v in variables]
-            for variables in (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-        )
+        trainable,
+        fixed,
+        optimizer,
+        best=[jnp.array(a, copy=True) for a in (*trainable, *fixed)] if keep_best else [],
+        best_loss=jnp.float32(jnp.inf),
+        best_epoch=jnp.int32(0),
+        epochs=jnp.int32(0),
+        bad_step=jnp.int32(-1),
+        stopped=jnp.bool_(False),
     )
 
 
-def write_state(model: keras.Model, state: State) -> None:
-    """Give the arrays of `state` back to the variables of `model` and its optimizer."""
+def write_state(model: keras.Model, state: State, best: bool = False) -> None:
+    """Give the arrays of `state`, or of its best epoch, back to the variables of `model` and its optimizer."""
     model.optimizer.build(model.trainable_variables)
-    groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    for variables, arrays in zip(groups, state, strict=True):
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    arrays = state.best if best else [*state.trainable, *state.non_trainable]
+    pairs = zip([*variables, *model.optimizer.variables], [*arrays, *state.optimizer], strict=True)
+    for variable, array in pairs:
+        variable.assign(array)
 
 
 class Program:
@@ -81,61 +138,123 @@ class Program:
         Rows of a batch. The rows that are left at the end of an epoch make a smaller last batch.
     shuffle
         Whether each epoch draws a new order of the samples.
+    devices
+        Devices that share every batch; none for the default device.
     """
 
-    def __init__(self, model: keras.Model, batch_size: int, shuffle: bool = True) -> None:
+    def __init__(
+        self, model: keras.Model, batch_size: int, shuffle: bool = True, devices: Sequence[jax.Device] = ()
+    ) -> None:
+        keep_compiled_programs()
         model.optimizer.build(model.trainable_variables)
         self.model, self.batch_size, self.shuffle = model, batch_size, shuffle
         names = list(model.get_metrics_result())
         self.columns = [*names, "learning_rate", *(f"val_{name}" for name in names)]
+        self.live = live_names(model)
+        self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None
         self.run = jax.jit(self._run, donate_argnums=0)
+        self.run_members = jax.jit(jax.vmap(self._run, in_axes=(0, None, 0, None, None)), donate_argnums=0)
+        self.start = jax.jit(self._start, donate_argnums=0)
+        self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
-    def _run(self, state: State, data, validation, seed, first, last) -> tuple[State, jax.Array]:
-        """Train the epochs ``first .. last - 1``; return the state and one row of metrics for each epoch."""
+    def _start(self, state: State, data, sample: Sample) -> State:
+        """Make the state before the first epoch a candidate for the best one."""
+        with live_values(self.model, sample.live):
+            metrics = self._validate(state, data, sample.held_out)
+        return state._replace(best_loss=metrics[self.columns.index("loss")])
+
+    def _run(self, state: State, data, sample: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
+        """Train the epochs ``first .. limits.last - 1``; return the state and a row of metrics for each epoch."""
+
+        def goes_on(carry):
+            epoch, state, _ = carry
+            return (epoch < limits.last) & ~state.stopped & (state.bad_step < 0)
 
         def one_epoch(carry):
             epoch, state, rows = carry
-            state, logs = self._epoch(state, data, seed, epoch)
-            row = jnp.stack([*logs, self._learning_rate(state), *self._validate(state, validation)])
-            return epoch + 1, state, rows.at[epoch - first].set(row)
+            with live_values(self.model, sample.live):
+                state, row = self._epoch(state, data, sample, epoch)
+                row += self._validate(state, data, sample.held_out)
+            if state.best:
+                state = self._keep_best(state, row[self.columns.index("val_loss")], limits)
+            return epoch + 1, state, rows.at[epoch - first].set(jnp.stack(row))
 
         rows = jnp.full((MAX_CHUNK, len(self.columns)), jnp.nan, dtype="float32")
-        _, state, rows = jax.lax.while_loop(lambda carry: carry[0] < last, one_epoch, (first, state, rows))
+        _, state, rows = jax.lax.while_loop(goes_on, one_epoch, (first, state, rows))
         return state, rows
 
-    def _epoch(self, state: State, data, seed, epoch) -> tuple[State, list[jax.Array]]:
-        n, size = data.shape[0], self.batch_size
-        order = epoch_order(seed, epoch, n) if self.shuffle else jnp.arange(n)
-
-        def step(carry, rows):
-            return self._step(carry, data[rows]), None
-
+    def _epoch(self, state: State, data, sample: Sample, epoch) -> tuple[State, list[jax.Array]]:
+        n, size = sample.rows.shape[0], self.batch_size
+        rows = sample.rows[epoch_order(sample.seed, epoch, n)] if self.shuffle else sample.rows
         full = n // size
-        carry = (*state, self._zero_metrics())
-        carry, _ = jax.lax.scan(step, carry, order[: full * size].reshape(full, size))
+        carry = (*state[:3], self.zero_metrics(), jnp.int32(-1))
+
+        def step(carry, numbered):
+            return self.step(carry, data[numbered[1]], numbered[0]), None
+
+        batches = (jnp.arange(full), rows[: full * size].reshape(full, size))
+        carry, _ = jax.lax.scan(step, carry, batches, unroll=UNROLL)
         if n % size:
-            carry, _ = step(carry, order[full * size :])
-        *state, metrics = carry
-        return State(*state), self._results(metrics)
+            carry, _ = step(carry, (full, rows[full * size :]))
+        trainable, fixed, optimizer, metrics, bad = carry
+        state = state._replace(trainable=trainable, non_trainable=fixed, optimizer=optimizer, epochs=state.epochs + 1)
+        # A loss can be finite while the update that follows it is not.
+        sound = jnp.isfinite(sum(jnp.sum(a) for a in trainable))
+        steps = full + (n % size > 0)
+        state = state._replace(bad_step=jnp.where((bad < 0) & ~sound, steps - 1, bad))
+        return state, [*self.results(metrics), self._learning_rate(state)]
 
-    def _step(self, carry, batch):
-        _, carry = self.model.train_step(carry, (batch,))
-        return tuple(carry)
+    def step(self, carry, batch, number):
+        """One step of training: the carry of ``model.train_step``, and the first step with a loss that is not finite.
 
-    def _validate(self, state: State, validation) -> list[jax.Array]:
-        """The metrics on the validation rows, nothing sampled and nothing updated; NaN where there are no such rows."""
-        metrics = self._zero_metrics()
-        if validation.shape[0] == 0:
-            return [jnp.float32(jnp.nan)] * len(self._results(metrics))
-        for start in range(0, validation.shape[0], VALIDATION_ROWS):
-            carry = (state.trainable, state.non_trainable, metrics)
-            _, (_, _, metrics) = self.model.test_step(carry, (validation[start : start + VALIDATION_ROWS],))
-        return self._results(metrics)
+        Parameters
+        ----------
+        carry
+            Trainable, other, optimizer and metrics values, and the first bad step of the epoch or -1.
+        batch
+            Samples x features.
+        number
+            Number of the step in its epoch, from 0.
+        """
+        *values, bad = carry
+        if self.mesh is not None and batch.shape[0] % self.mesh.size == 0:
+            split = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec("batch"))
+            batch = jax.lax.with_sharding_constraint(batch, split)
+        logs, values = self.model.train_step(tuple(values), (batch,))
+        first = (bad < 0) & ~jnp.isfinite(logs["loss"])  # the mean so far: what is lost stays lost
+        return (*values, jnp.where(first, jnp.int32(number), bad))
 
-    def _zero_metrics(self) -> list[jax.Array]:
+    def _keep_best(self, state: State, loss, limits: Limits) -> State:
+        better = (loss < state.best_loss) & (state.epochs >= limits.first_candidate)
+        now = [*state.trainable, *state.non_trainable]
+        best_epoch = jnp.where(better, state.epochs, state.best_epoch)
+        since = state.epochs - jnp.maximum(best_epoch, limits.first_candidate)
+        return state._replace(
+            best=[jnp.where(better, new, old) for new, old in zip(now, state.best, strict=True)],
+            best_loss=jnp.where(better, loss, state.best_loss),
+            best_epoch=best_epoch,
+            stopped=since >= limits.patience,
+        )
+
+    def _validate(self, state: State, data, held_out) -> list[jax.Array]:
+        """The metrics on the held-out rows, nothing sampled and nothing updated; NaN where there are no such rows."""
+        metrics = self.zero_metrics()
+        if held_out.shape[0] == 0:
+            return [jnp.float32(jnp.nan)] * len(self.results(metrics))
+        for start in range(0, held_out.shape[0], VALIDATION_ROWS):
+            metrics = self.test(state, metrics, data[held_out[start : start + VALIDATION_ROWS]])
+        return self.results(metrics)
+
+    def test(self, state: State, metrics: list[jax.Array], batch) -> list[jax.Array]:
+        """Add a batch of held-out samples to the metrics."""
+        return self.model.test_step((state.trainable, state.non_trainable, metrics), (batch,))[1][2]
+
+    def zero_metrics(self) -> list[jax.Array]:
+        """The metrics before the first batch."""
         return [jnp.zeros(v.shape, v.dtype) for v in self.model.metrics_variables]
 
-    def _results(self, metrics) -> list[jax.Array]:
+    def results(self, metrics: list[jax.Array]) -> list[jax.Array]:
+        """The values of the metrics, in the order of the history's columns."""
         with keras.StatelessScope(state_mapping=list(zip(self.model.metrics_variables, metrics, strict=True))):
             return [jnp.asarray(v, "float32") for v in self.model.get_metrics_result().values()]
 
@@ -148,26 +267,26 @@ class Program:
 _programs: dict[tuple[Any, ...], Program] = {}
 
 
-def program_for(model: keras.Model, batch_size: int, shuffle: bool) -> Program:
+def program_for(model: keras.Model, batch_size: int, shuffle: bool, devices: Sequence[jax.Device] = ()) -> Program:
     """The program of `model`, shared by all models of the same architecture and optimizer, so that it compiles once.
 
     Parameters
     ----------
     model
         A compiled model. One without an ``architecture`` (a model of the user's own) gets a program of its own.
-    batch_size, shuffle
+    batch_size, shuffle, devices
         See `Program`.
     """
     if not hasattr(model, "architecture"):
-        return Program(model, batch_size, shuffle)
+        return Program(model, batch_size, shuffle, devices)
     optimizer = describe_optimizer(model.optimizer)
-    key = (model.architecture, str(optimizer), batch_size, shuffle)
+    key = (model.architecture, str(without_rates(optimizer)), batch_size, shuffle, tuple(devices))
     program = _programs.pop(key, None)
     if program is None:
         # A copy, because the user is free to compile the model anew, with another optimizer, while the program lives.
         template = type(model).from_config(model.get_config())
         template.compile(optimizer=keras.saving.deserialize_keras_object(optimizer))
-        program = Program(template, batch_size, shuffle)
+        program = Program(template, batch_size, shuffle, devices)
     _programs[key] = program
     while len(_programs) > MAX_PROGRAMS:
         del _programs[next(iter(_programs))]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from latentome.errors import InputError, nearest
+from latentome.training.schedules import Schedule
 
 _OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -24,8 +25,26 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     return description
 
 
+def without_rates(description: dict[str, Any]) -> dict[str, Any]:
+    """The description of an optimizer without its learning rate, which programs take as a number.
+
+    A constant rate is one of the optimizer's variables, the peak of a `Schedule` a live value.
+    """
+    config = dict(description["config"])
+    rate = config.get("learning_rate")
+    if isinstance(rate, dict):
+        config["learning_rate"] = {**rate, "config": {k: v for k, v in rate["config"].items() if k != "peak"}}
+    else:
+        config["learning_rate"] = None
+    return {**description, "config": config}
+
+
 def make_optimizer(
-    name: str, learning_rate: float, momentum: float = 0.0, nesterov: bool = False
+    name: str,
+    learning_rate: float | Schedule,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    clip_norm: float | None = None,
 ) -> keras.optimizers.Optimizer:
     """Build a Keras optimizer.
 
@@ -34,11 +53,13 @@ def make_optimizer(
     name
         ``sgd``, ``adam``, ``adamw``, ``adadelta`` or ``rmsprop``.
     learning_rate
-        Step size.
+        Step size, or a schedule of it.
     momentum
         For ``sgd`` (and ``rmsprop``): the share of the last update that is added to this one, in [0, 1).
     nesterov
         For ``sgd``: whether the gradient is taken where the momentum leads (Nesterov's accelerated gradient).
+    clip_norm
+        The largest norm of the whole gradient; a longer one is shortened to it (Pascanu et al. 2013).
 
     Raises
     ------
@@ -52,7 +73,7 @@ def make_optimizer(
             expected=nearest(name, _OPTIMIZERS),
             todo="choose one of these",
         )
-    extra: dict[str, object] = {}
+    extra: dict[str, object] = {} if clip_norm is None else {"global_clipnorm": clip_norm}
     if momentum and name in ("sgd", "rmsprop"):
         extra["momentum"] = momentum
     if nesterov and name == "sgd":

@@ -37,6 +37,7 @@ def train_step(
     on, and one whose model is trained is left as it is.
     """
     from latentome import tl
+    from latentome.training import clear_checkpoints
 
     estimator, scaling = choose_model(config)
     going_on = resume and RunFolder(path).manifest.exists()
@@ -53,7 +54,7 @@ def train_step(
         prepared = prepare_again(config, run) if going_on else prepare(config, scaling)
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
-        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components)
+        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components * estimator.members)
         tl.check_tsne(prepared.adata.n_obs)
         data = prepared.adata.to_df()[prepared.training]
         estimator.check(data.to_numpy(np.float32))
@@ -69,13 +70,12 @@ def train_step(
         estimator.fit(
             data,
             progress=reporter.progress,
-            checkpoint=run.checkpoints / "training.npz",
+            checkpoint=run.checkpoints,
             resume=going_on,
+            notes=reporter.say,
         )
     estimator.save(run.path)
-    (run.checkpoints / "training.npz").unlink(missing_ok=True)
-    if run.checkpoints.is_dir() and not any(run.checkpoints.iterdir()):
-        run.checkpoints.rmdir()
+    clear_checkpoints(run.checkpoints)
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())
     return run, prepared
@@ -89,7 +89,7 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     adata = prepared.adata.copy()
     with reporter.step("encode, PCA beside it"):
         tl.encode(adata, model, key_added=family)
-        tl.pca(adata, model.n_components, prepared.training)
+        tl.pca(adata, model.n_components * model.members, prepared.training)
         weights = tl.loadings(model, adata.obsm[f"X_{family}"][prepared.training])
         adata.varm[f"{family}_loadings"] = weights
         table = tl.signatures(weights, [str(gene) for gene in adata.var_names])

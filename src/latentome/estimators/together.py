@@ -1,0 +1,94 @@
+"""Several estimators trained on the same data, in as few compiled programs as they can share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+
+from latentome.errors import InputError
+from latentome.training import Split, Training, train_together
+from latentome.training.optimizers import describe_optimizer, without_rates
+
+if TYPE_CHECKING:
+    from latentome.estimators.base import BaseAutoencoder
+
+
+class Fit(NamedTuple):
+    """A model to train, and what on."""
+
+    model: keras.Model
+    split: Split
+
+
+def fit_together(
+    estimators: Sequence[BaseAutoencoder],
+    X: np.ndarray,
+    *,
+    tolerate: bool = False,
+    checkpoint: Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **how: Any,
+) -> list[Training]:
+    """Train estimators on the same data; those that run the same computation train in one program.
+
+    Two estimators share a program when they differ only in their seeds and in learning rate, beta, warm-up, noise and
+    sparsity.
+
+    Parameters
+    ----------
+    estimators
+        The estimators, which are fitted in place.
+    X
+        Data, samples x features, float32, finite.
+    tolerate
+        Whether a model that diverges is told in its `Training` while the others go on.
+    checkpoint
+        A folder for the states; one inside it for each program where there are several.
+    callbacks
+        Keras callbacks; for one estimator with one member only.
+    **how
+        See `latentome.training.train_together`.
+
+    Returns
+    -------
+    What became of each estimator's first model.
+    """
+    prepared = [estimator._prepare_fit(X) for estimator in estimators]
+    if callbacks and sum(len(fits) for fits in prepared) > 1:
+        raise InputError(
+            "Keras callbacks see one model.",
+            where=f"{sum(len(fits) for fits in prepared)} models that train together",
+            expected="callbacks with one estimator and members=1",
+            todo="leave the callbacks out, or train the models one by one",
+        )
+    programs: dict[str, list[int]] = {}
+    for i, (estimator, fits) in enumerate(zip(estimators, prepared, strict=True)):
+        programs.setdefault(_program_key(estimator, fits[0]), []).append(i)
+    trainings: dict[int, list[Training]] = {}
+    for number, members in enumerate(programs.values()):
+        fits = [fit for i in members for fit in prepared[i]]
+        done = train_together(
+            [fit.model for fit in fits],
+            X,
+            [fit.split for fit in fits],
+            estimators[members[0]]._options(tolerate),
+            checkpoint=checkpoint if checkpoint is None or len(programs) == 1 else checkpoint / f"program-{number + 1}",
+            callbacks=callbacks,
+            **how,
+        )
+        for i in members:
+            trainings[i], done = done[: len(prepared[i])], done[len(prepared[i]) :]
+    for i, estimator in enumerate(estimators):
+        estimator._finish_fit(prepared[i], trainings[i])
+    return [trainings[i][0] for i in range(len(estimators))]
+
+
+def _program_key(estimator: BaseAutoencoder, fit: Fit) -> str:
+    """Equal for two estimators whose models can train in one program."""
+    optimizer = without_rates(describe_optimizer(fit.model.optimizer))
+    rows = (len(fit.split.rows), len(fit.split.held_out))
+    return str((fit.model.architecture, optimizer, rows, estimator._options(False)))

@@ -1,0 +1,52 @@
+"""Compiled programs kept on disk, so that a second run of the same shape starts at once."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+import platformdirs
+
+#: Set this variable to a folder to keep the programs there, or to "off" to keep none.
+VARIABLE = "LATENTOME_CACHE"
+#: The most that is kept, in bytes; what was used longest ago goes first.
+MAX_BYTES = 256 * 2**20
+
+
+@functools.cache
+def keep_compiled_programs() -> Path | None:
+    """Make JAX keep the programs that it compiles, unless it was told where to keep them, or not to.
+
+    Returns
+    -------
+    The folder, or None where the cache is off.
+
+    Notes
+    -----
+    A program compiled for one processor may not run on another one, and home folders are shared between machines: each
+    kind of processor has a folder of its own.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if jax.config.jax_compilation_cache_dir:
+        return Path(jax.config.jax_compilation_cache_dir)
+    if wanted.lower() == "off":
+        return None
+    base = Path(wanted) if wanted else Path(platformdirs.user_cache_dir("latentome", appauthor=False))
+    folder = base / "programs" / f"jax-{jax.__version__}-{_processor()}"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_compilation_cache_max_size", MAX_BYTES)
+    return folder
+
+
+def _processor() -> str:
+    """A short name for this kind of processor and what it can do."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text(encoding="utf-8", errors="replace").splitlines() if known.exists() else []
+    told = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+    text = "\n".join([platform.machine(), platform.processor(), *told])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,62 @@
+"""How many models fit into memory together."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import jax
+
+#: The share of the free memory that a group of models may fill.
+SHARE = 0.5
+#: The most models in one program: more of them gain nothing, and the program's tables grow.
+MAX_GROUP = 512
+
+
+def free_bytes(device: jax.Device | None = None) -> int:
+    """The free memory of a device, in bytes; that of the machine where the device is the processor."""
+    device = device or jax.devices()[0]
+    told = device.memory_stats() if device.platform != "cpu" else None
+    if told and "bytes_limit" in told:
+        return int(told["bytes_limit"] - told.get("bytes_in_use", 0))
+    if os.path.exists("/proc/meminfo"):
+        with open("/proc/meminfo", encoding="ascii") as file:
+            table = dict(line.split(":", 1) for line in file)
+        return int(table["MemAvailable"].split()[0]) * 1024
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) // 2
+
+
+def member_bytes(weights: int, variables: int, batch_rows: int, width: int) -> int:
+    """An estimate of the memory that one model takes while it trains, in bytes.
+
+    Parameters
+    ----------
+    weights
+        Number of trainable values: each has a gradient beside it.
+    variables
+        Number of all values of the state, the optimizer's and the best epoch's included: they are held twice, the copy
+        being what a training goes back to when it diverges.
+    batch_rows
+        Rows of the largest batch or validation block.
+    width
+        Sum of the widths of all layers: each keeps its values and their gradient.
+    """
+    return 4 * (2 * variables + weights + 2 * batch_rows * width)
+
+
+def group_sizes(members: int, bytes_each: int, free: int) -> list[int]:
+    """Cut `members` models into as few groups of nearly equal size as fit into memory.
+
+    Parameters
+    ----------
+    members
+        Number of models.
+    bytes_each
+        See `member_bytes`.
+    free
+        Free memory in bytes.
+    """
+    most = min(max(int(SHARE * free / bytes_each), 1), MAX_GROUP)
+    groups = math.ceil(members / most)
+    small, larger = divmod(members, groups)
+    return [small + 1] * larger + [small] * (groups - larger)

@@ -1,0 +1,71 @@
+"""What a training is asked for and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from latentome.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, beside the model and its optimizer.
+
+    Parameters
+    ----------
+    epochs
+        Number of passes over the data.
+    batch_size
+        Samples of a step; at most the number of samples is used. The last batch of an epoch may be smaller.
+    shuffle
+        Whether each epoch visits the samples in a new order.
+    patience
+        Epochs without a better validation loss after which the training ends; never where it is None.
+    keep_best
+        Whether the model is left as it was after the epoch with the best validation loss. Epoch 0, before training, is
+        a candidate unless the KL term warms up.
+    tolerate
+        Whether a model that diverges is told in its `Training` while the others go on, instead of stopping them all.
+    """
+
+    epochs: int
+    batch_size: int
+    shuffle: bool = True
+    patience: int | None = None
+    keep_best: bool = False
+    tolerate: bool = False
+
+
+@dataclass(frozen=True)
+class Training:
+    """What became of a training.
+
+    Parameters
+    ----------
+    history
+        One row an epoch: ``epoch`` (from 1), the loss and its terms as means over the samples of the epoch, the
+        learning rate, and each term with ``val_`` for the held-out rows.
+    best_epoch
+        The epoch whose weights the model has, where the best one was kept.
+    stopped_early
+        Whether it ended because the validation loss no longer improved.
+    error
+        Why it diverged, where that is tolerated.
+    """
+
+    history: pd.DataFrame
+    best_epoch: int | None = None
+    stopped_early: bool = False
+    error: TrainingError | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of the data that a model is trained on and validated on, and the seed of their order."""
+
+    rows: np.ndarray
+    held_out: np.ndarray
+    seed: int

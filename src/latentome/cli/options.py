@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -43,25 +46,102 @@ Warmup = Annotated[str | None, typer.Option(help="KL warm-up: a fraction of the 
 Likelihood = Annotated[str | None, typer.Option(help="Of the VAE: gaussian, bernoulli or mse.")]
 Noise = Annotated[float | None, typer.Option(help="Share of the inputs that ADAGE corrupts.")]
 Sparsity = Annotated[float | None, typer.Option(help="Weight of ADAGE's sparsity penalty.")]
+Schedule = Annotated[str | None, typer.Option(help="Learning rate over the training: constant or cosine.")]
+ScheduleWarmup = Annotated[
+    float | None, typer.Option(help="Share of the training over which the learning rate rises, such as 0.05.")
+]
+ClipNorm = Annotated[float | None, typer.Option(help="Largest norm of the gradient, such as 1.")]
+Patience = Annotated[
+    int | None, typer.Option(help="Stop after so many epochs without a better validation loss; keep the best epoch.")
+]
+Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: faster products on some GPUs.")]
+Members = Annotated[int | None, typer.Option(help="Train so many models that differ in their seed, as one ensemble.")]
 
 
-#: The name of the estimator's argument behind each option of a model.
-_PARAMETERS = {
-    "latent_dim": "n_components",
-    "epochs": "max_epochs",
-    "batch_size": "batch_size",
-    "learning_rate": "learning_rate",
-    "optimizer": "optimizer",
-    "momentum": "momentum",
-    "nesterov": "nesterov",
-    "hidden": "hidden",
-    "beta": "beta",
-    "warmup": "warmup",
-    "likelihood": "likelihood",
-    "noise": "noise",
-    "sparsity": "sparsity",
+#: The options that ask for a training, with their defaults, in the order of the help.
+_TRAINING: dict[str, tuple[Any, Any]] = {
+    "model": (Model, "vae"),
+    "out": (Out, None),
+    "preset": (Preset, None),
+    "labels": (Labels, None),
+    "label_column": (LabelColumn, None),
+    "latent_dim": (LatentDim, None),
+    "epochs": (Epochs, None),
+    "batch_size": (BatchSize, None),
+    "learning_rate": (LearningRate, None),
+    "optimizer": (Optimizer, None),
+    "momentum": (Momentum, None),
+    "nesterov": (Nesterov, False),
+    "schedule": (Schedule, None),
+    "schedule_warmup": (ScheduleWarmup, None),
+    "clip_norm": (ClipNorm, None),
+    "patience": (Patience, None),
+    "hidden": (Hidden, None),
+    "beta": (Beta, None),
+    "warmup": (Warmup, None),
+    "likelihood": (Likelihood, None),
+    "noise": (Noise, None),
+    "sparsity": (Sparsity, None),
+    "precision": (Precision, None),
+    "members": (Members, None),
+    "transform": (Transform, "auto"),
+    "genes": (Genes, None),
+    "scaling": (Scaling, None),
+    "orientation": (Orientation, "auto"),
+    "test_size": (TestSize, 0.2),
+    "seed": (Seed, 0),
+    "replace": (Replace, False),
+    "resume": (Resume, False),
 }
+#: Options of a model whose name is another one in the estimator, and those that have the same.
+_RENAMED = {"latent_dim": "n_components", "epochs": "max_epochs"}
+_SAME = (
+    *("batch_size", "learning_rate", "optimizer", "momentum", "nesterov", "schedule", "schedule_warmup", "clip_norm"),
+    *("patience", "hidden", "beta", "warmup", "likelihood", "noise", "sparsity", "precision", "members"),
+)
+_PARAMETERS = {**_RENAMED, **{name: name for name in _SAME}}
 _SETTINGS = ("data", "label_column", "transform", "genes", "scaling", "orientation", "test_size", "seed")
+
+
+class Asked(NamedTuple):
+    """What the options of a training ask for."""
+
+    config: RunConfig
+    out: str
+    replace: bool
+    resume: bool
+
+
+def asks_for_training(
+    data: Any, default: Any = inspect.Parameter.empty
+) -> Callable[[Callable[[Asked], None]], Callable]:
+    """Give a command the argument DATA and the options of a training; it is called with what they ask for.
+
+    Parameters
+    ----------
+    data, default
+        Type and default of the argument.
+    """
+    shared = {"data": (data, default), **_TRAINING}
+
+    def decorate(command: Callable[[Asked], None]) -> Callable:
+        @functools.wraps(command)
+        def parsed(**arguments: Any) -> None:
+            from latentome.workflow import default_folder
+
+            config = request(arguments)
+            out = str(arguments["out"] or default_folder(config))
+            command(Asked(config, out, arguments["replace"], arguments["resume"]))
+
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parsed.__signature__ = inspect.Signature(  # what typer reads
+            [inspect.Parameter(name, kind, default=value, annotation=hint) for name, (hint, value) in shared.items()]
+        )
+        parsed.__annotations__ = {name: hint for name, (hint, _) in shared.items()}
+        del parsed.__wrapped__  # whose own signature typer would read instead
+        return parsed
+
+    return decorate
 
 
 def request(arguments: dict[str, Any]) -> RunConfig:

@@ -17,7 +17,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
+from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.together import Fit, fit_together
+from latentome.io import BackedMatrix
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
 from latentome.training import (
@@ -164,7 +166,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X
-            Data, samples x features.
+            Data, samples x features; or a matrix on disk (see `latentome.io.open_matrix`), of which only some buffers
+            are in memory at any time.
         y
             Ignored; there for pipelines.
         **how
@@ -178,6 +181,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             to another training.
         """
         del y
+        if isinstance(X, BackedMatrix):
+            return fit_backed(self, X, **how)
         fit_together([self], validate_data(self, X, dtype=np.float32, ensure_min_samples=2), **how)
         return self
 
@@ -193,7 +198,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             steps = math.ceil(len(rows) / size)
             model = self._make_model(X.shape[1], self.seed_ + member, steps)
             # A copy only where a model looks at its rows: a training set can be most of the memory.
-            if type(model).adapt is not Autoencoder.adapt:
+            if model.starts_from_data:
                 model.adapt(X if len(held_out) == 0 else X[rows])
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
             fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
@@ -275,14 +280,19 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X
-            Data, samples x features.
+            Data, samples x features, or a matrix on disk.
 
         Returns
         -------
         float32, samples x components (times members).
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+        if isinstance(X, BackedMatrix):
+            check_backed(self, X)
+            return np.concatenate([self._encode(block) for block in blocks_of(X)])
+        return self._encode(validate_data(self, X, dtype=np.float32, reset=False))
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
         return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:

@@ -55,9 +55,10 @@ def save_model(estimator: BaseAutoencoder, folder: Path) -> Path:
         estimator.decoder_.save_weights(f"{aside}/decoder.weights.h5")
         estimator.history_.to_csv(f"{aside}/history.tsv", sep="\t", index=False)
         Path(f"{aside}/estimator.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-        # Members of an earlier, larger ensemble would be taken for this one's.
-        for old in folder.glob(_member("*")):
-            old.unlink()
+        # Half of an earlier model and half of this one are none; and members of an earlier, larger ensemble would be
+        # taken for this one's.
+        for old in [folder / FILES[-1], *folder.glob(_member("*"))]:
+            old.unlink(missing_ok=True)
         for name in [_member(i) for i in range(1, len(estimator.models_))] + list(FILES):
             os.replace(f"{aside}/{name}", folder / name)
     return folder

@@ -1,9 +1,19 @@
-"""Files in and out: expression tables, labels, TCGA barcodes, atomic writes and run folders.
+"""Files in and out: expression tables, matrices read in blocks, labels, TCGA barcodes, atomic writes and run folders.
 
 Importing this room is cheap: pandas and AnnData are imported by the functions that need them.
 """
 
-from latentome.io.atomic import atomic_path, write_atomic, write_bytes, write_json, write_table, write_toml
+from latentome.io.atomic import (
+    atomic_path,
+    guard_writing,
+    write_atomic,
+    write_bytes,
+    write_h5ad,
+    write_json,
+    write_table,
+    write_toml,
+)
+from latentome.io.backed import BackedMatrix, MemoryMatrix, open_matrix
 from latentome.io.barcodes import looks_like_barcode, parse_barcodes
 from latentome.io.genes import gene_table
 from latentome.io.labels import add_labels, read_labels
@@ -11,16 +21,21 @@ from latentome.io.runfolder import RunFolder
 from latentome.io.tables import read
 
 __all__ = [
+    "BackedMatrix",
+    "MemoryMatrix",
     "RunFolder",
     "add_labels",
     "atomic_path",
     "gene_table",
+    "guard_writing",
     "looks_like_barcode",
+    "open_matrix",
     "parse_barcodes",
     "read",
     "read_labels",
     "write_atomic",
     "write_bytes",
+    "write_h5ad",
     "write_json",
     "write_table",
     "write_toml",

@@ -67,8 +67,18 @@ class Autoencoder(keras.Model):
         del weights
         return sum(terms.values())
 
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether the model takes something from the training data before its first step."""
+        return type(self).start_from is not Autoencoder.start_from
+
     def adapt(self, x: np.ndarray) -> None:
-        """Set what a model takes from the training data before its first step (samples x features); nothing here."""
+        """Start from the training data, samples x features; see `start_from`."""
+        if self.starts_from_data:
+            self.start_from(x.mean(axis=0, dtype="float64"), x.var(axis=0, dtype="float64"))
+
+    def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Set what a model takes from the moments of the training data (one for each feature); nothing here."""
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Weigh the terms that ``call`` added; regularisation losses of layers are added as they are."""

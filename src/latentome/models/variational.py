@@ -137,15 +137,14 @@ class VariationalModel(Autoencoder):
         """Reconstruction plus the weighted KL term."""
         return terms["reconstruction"] + weights["beta"] * terms["kl"]
 
-    def adapt(self, x: np.ndarray) -> None:
+    def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Start the Gaussian likelihood at the best model without a code: every gene's own mean and variance.
 
         Parameters
         ----------
-        x
-            Training data, samples x features.
+        mean, variance
+            Of the training data, one for each feature.
         """
         if self.likelihood == "gaussian":
-            self._output.bias.assign(x.mean(axis=0, dtype="float64").astype("float32"))
-            variance = np.maximum(x.var(axis=0, dtype="float64"), MIN_VARIANCE)
-            self.log_variance.assign(np.log(variance).astype("float32"))
+            self._output.bias.assign(mean.astype("float32"))
+            self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))

@@ -35,7 +35,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
     history
         One row an epoch: ``epoch``, ``loss``, and where they exist ``reconstruction``, ``kl``, ``beta``, ``penalty``
         and the same names with ``val_`` in front. A part that equals the loss throughout, or is zero throughout, gets
-        no panel.
+        no panel. Of an ensemble the members one after the other, told apart by ``member``: one thin line for each.
 
     Returns
     -------
@@ -83,26 +83,27 @@ def _draw_part(axes: Axes, history: pd.DataFrame, name: str, heading: str, color
     """Draw one part of the loss, on training and validation samples."""
     import numpy as np
 
-    epoch = history["epoch"].to_numpy(dtype=float)
+    members = [table for _, table in history.groupby("member")] if "member" in history.columns else [history]
     curves = []
-    for column, line in ((name, "-"), (f"val_{name}", "--")):
-        if column not in history.columns:
-            continue
-        values = history[column].to_numpy(dtype=float)
-        known = np.isfinite(values)
-        # A single epoch has no line: a marker keeps it visible.
-        marker = "o" if known.sum() == 1 else None
-        width, shade = (1.3, 1.0) if line == "-" else (1.1, 0.75)
-        axes.plot(
-            epoch[known], values[known], line, color=color, linewidth=width, alpha=shade, marker=marker, markersize=3
-        )
-        curves.append((epoch[known], values[known]))
+    for member in members:
+        for column, line in ((name, "-"), (f"val_{name}", "--")):
+            if column not in history.columns:
+                continue
+            known = member[np.isfinite(member[column].to_numpy(dtype=float))]
+            epoch, values = known["epoch"].to_numpy(dtype=float), known[column].to_numpy(dtype=float)
+            # A single epoch has no line: a marker keeps it visible.
+            marker = "o" if len(known) == 1 else None
+            width, shade = (1.3, 1.0) if line == "-" else (1.1, 0.75)
+            width, shade = (width, shade) if len(members) == 1 else (0.6 * width, 0.6 * shade)
+            axes.plot(epoch, values, line, color=color, linewidth=width, alpha=shade, marker=marker, markersize=3)
+            curves.append((epoch, values))
     axes.set(title=heading, xlabel="epoch")
     axes.margins(x=0.02)
     axes.xaxis.get_major_locator().set_params(integer=True)
     _scale(axes, curves)
     if name == "kl" and "beta" in history.columns:
-        _add_beta(axes, epoch, history["beta"].to_numpy(dtype=float))
+        longest = max(members, key=len)
+        _add_beta(axes, longest["epoch"].to_numpy(dtype=float), longest["beta"].to_numpy(dtype=float))
 
 
 def _scale(axes: Axes, curves: list[tuple[np.ndarray, np.ndarray]]) -> None:

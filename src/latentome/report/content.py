@@ -69,7 +69,7 @@ def _training(sources: Sources) -> str:
     ]
     sentence = f"The model {model.get('name', '')}{family}"
     sentence += f" with {' and '.join(size)}" if size else ""
-    sentence += f" was trained for {several(len(sources.history), 'epoch')}"
+    sentence += f" was trained for {several(len(_first_member(sources.history)[0]), 'epoch')}"
     seconds = next((v for k, v in sources.manifest.table("timings").items() if k in ("train", "training", "fit")), None)
     return sentence + (f", which took {duration(seconds)}." if seconds is not None else ".")
 
@@ -125,8 +125,9 @@ def gene_rows(signatures: list[dict[str, str]]) -> dict[str, list[dict[str, Any]
 
 def training_facts(sources: Sources) -> Facts:
     """List how the training ended."""
-    history = sources.history
-    facts = [("Epochs", number(len(history)))]
+    history, members = _first_member(sources.history)
+    facts = [("Members, of which the first is told here", number(members))] if members > 1 else []
+    facts.append(("Epochs", number(len(history))))
     if history:
         first, last = history[0], history[-1]
         facts.append(("Training loss, first and last epoch", _pair(first.get("loss"), last.get("loss"))))
@@ -139,6 +140,12 @@ def training_facts(sources: Sources) -> Facts:
                 facts.append(("Lowest validation loss", f"{number(lowest)} at epoch {plain(epoch)}"))
     facts += [(str(key), plain(value)) for key, value in sources.manifest.table("model", "parameters").items()]
     return facts
+
+
+def _first_member(history: list[dict[str, str]]) -> tuple[list[dict[str, str]], int]:
+    """The epochs of the first member of an ensemble, and how many members there are; a single model is one."""
+    members = {row.get("member", "0") for row in history}
+    return [row for row in history if row.get("member", "0") == "0"], max(len(members), 1)
 
 
 def _pair(first: str | None, last: str | None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from latentome.errors import TrainingError
 from latentome.io import write_atomic
+from latentome.io.atomic import TEMPORARY_SUFFIX
 from latentome.training.optimizers import describe_optimizer
 
 #: The first bytes of a checkpoint, with the version of its layout; the SHA-256 of all that follows comes next.
@@ -33,9 +34,10 @@ def describe_models(models: list[keras.Model]) -> dict[str, str]:
 
 
 def digest(*arrays: np.ndarray) -> str:
-    """The SHA-256 of the bytes of some arrays, in their order."""
+    """The SHA-256 of some arrays in their order: of the shape, the type and the bytes of each."""
     total = hashlib.sha256()
     for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
         total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()
 
@@ -85,6 +87,9 @@ class Checkpoints:
             file.write(MAGIC)
             file.write(hashlib.sha256(content.getbuffer()).digest())
             file.write(content.getbuffer())
+        # What a writer left that was killed: half a state, under its temporary name.
+        for half in self.folder.glob(f".*{TEMPORARY_SUFFIX}.*{SUFFIX}"):
+            half.unlink(missing_ok=True)
         # States of a larger number are left over from another training in this folder.
         for old in self._files():
             if old.name > path.name:
@@ -125,7 +130,7 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         """The states that are there, the newest first."""
-        return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True) if self.folder.is_dir() else []
+        return sorted(self.folder.glob(f"[0-9]*{SUFFIX}"), reverse=True) if self.folder.is_dir() else []
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         """The arrays of a file, or None where its checksum is wrong."""
@@ -145,6 +150,18 @@ class Checkpoints:
                 expected="the same data, model, optimizer, batch size and seed as when it was interrupted",
                 todo="repeat the original command with --resume, or start anew with --replace",
             )
+
+
+def kept_groups(folder: Path) -> int | None:
+    """In how many groups the models of an interrupted training were trained; None where it left no state.
+
+    What fits into memory may have changed since, and a state is one of a whole group.
+    """
+    states = [*folder.glob(f"[0-9]*{SUFFIX}"), *folder.glob(f"group-*-of-*/[0-9]*{SUFFIX}")]
+    if not states:
+        return None
+    newest = max(states, key=lambda path: path.stat().st_mtime_ns).parent
+    return 1 if newest == folder else int(newest.name.rpartition("-")[2])
 
 
 def clear_checkpoints(folder: Path) -> None:

@@ -91,12 +91,12 @@ class Limits(NamedTuple):
         Epochs without a better validation loss after which the training ends.
     first_candidate
         The first epoch that may be the best one: before it the KL term has not its full weight, and its loss cannot be
-        compared with later ones.
+        compared with later ones. A number for each model, where several train.
     """
 
     last: int
     patience: int
-    first_candidate: int
+    first_candidate: Any
 
 
 def read_state(model: keras.Model, keep_best: bool = False) -> State:
@@ -153,7 +153,8 @@ class Program:
         self.live = live_names(model)
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None
         self.run = jax.jit(self._run, donate_argnums=0)
-        self.run_members = jax.jit(jax.vmap(self._run, in_axes=(0, None, 0, None, None)), donate_argnums=0)
+        axes = (0, None, 0, None, Limits(None, None, 0))
+        self.run_members = jax.jit(jax.vmap(self._run, in_axes=axes), donate_argnums=0)
         self.start = jax.jit(self._start, donate_argnums=0)
         self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
@@ -176,7 +177,8 @@ class Program:
                 state, row = self._epoch(state, data, sample, epoch)
                 row += self._validate(state, data, sample.held_out)
             if state.best:
-                state = self._keep_best(state, row[self.columns.index("val_loss")], limits)
+                loss = row[self.columns.index("val_loss")]
+                state = self.keep_best(state, loss, limits.patience, limits.first_candidate)
             return epoch + 1, state, rows.at[epoch - first].set(jnp.stack(row))
 
         rows = jnp.full((MAX_CHUNK, len(self.columns)), jnp.nan, dtype="float32")
@@ -184,10 +186,27 @@ class Program:
         return state, rows
 
     def _epoch(self, state: State, data, sample: Sample, epoch) -> tuple[State, list[jax.Array]]:
-        n, size = sample.rows.shape[0], self.batch_size
+        n = sample.rows.shape[0]
         rows = sample.rows[epoch_order(sample.seed, epoch, n)] if self.shuffle else sample.rows
+        carry = self.pass_over((*state[:3], self.zero_metrics(), jnp.int32(-1)), data, rows)
+        trainable, fixed, optimizer, metrics, bad = carry
+        state = State(trainable, fixed, optimizer, *state[3:])._replace(epochs=state.epochs + 1, bad_step=bad)
+        return state, [*self.results(metrics), self.learning_rate(state)]
+
+    def pass_over(self, carry, data, rows):
+        """Train on some rows of the data, in their order, batch after batch.
+
+        Parameters
+        ----------
+        carry
+            Trainable, other, optimizer and metrics values, and the first bad step or -1.
+        data
+            Samples x features.
+        rows
+            Numbers of the rows, int32.
+        """
+        n, size = rows.shape[0], self.batch_size
         full = n // size
-        carry = (*state[:3], self.zero_metrics(), jnp.int32(-1))
 
         def step(carry, numbered):
             return self.step(carry, data[numbered[1]], numbered[0]), None
@@ -196,13 +215,11 @@ class Program:
         carry, _ = jax.lax.scan(step, carry, batches, unroll=UNROLL)
         if n % size:
             carry, _ = step(carry, (full, rows[full * size :]))
-        trainable, fixed, optimizer, metrics, bad = carry
-        state = state._replace(trainable=trainable, non_trainable=fixed, optimizer=optimizer, epochs=state.epochs + 1)
+        *values, bad = carry
         # A loss can be finite while the update that follows it is not.
-        sound = jnp.isfinite(sum(jnp.sum(a) for a in trainable))
-        steps = full + (n % size > 0)
-        state = state._replace(bad_step=jnp.where((bad < 0) & ~sound, steps - 1, bad))
-        return state, [*self.results(metrics), self._learning_rate(state)]
+        sound = jnp.isfinite(sum(jnp.sum(a) for a in values[0]))
+        last = full + (n % size > 0) - 1
+        return (*values, jnp.where((bad < 0) & ~sound, last, bad))
 
     def step(self, carry, batch, number):
         """One step of training: the carry of ``model.train_step``, and the first step with a loss that is not finite.
@@ -224,16 +241,17 @@ class Program:
         first = (bad < 0) & ~jnp.isfinite(logs["loss"])  # the mean so far: what is lost stays lost
         return (*values, jnp.where(first, jnp.int32(number), bad))
 
-    def _keep_best(self, state: State, loss, limits: Limits) -> State:
-        better = (loss < state.best_loss) & (state.epochs >= limits.first_candidate)
+    def keep_best(self, state: State, loss, patience, first_candidate) -> State:
+        """Keep this state where its validation `loss` is the best so far, and stop where none was for too long."""
+        better = (loss < state.best_loss) & (state.epochs >= first_candidate)
         now = [*state.trainable, *state.non_trainable]
         best_epoch = jnp.where(better, state.epochs, state.best_epoch)
-        since = state.epochs - jnp.maximum(best_epoch, limits.first_candidate)
+        since = state.epochs - jnp.maximum(best_epoch, first_candidate)
         return state._replace(
             best=[jnp.where(better, new, old) for new, old in zip(now, state.best, strict=True)],
             best_loss=jnp.where(better, loss, state.best_loss),
             best_epoch=best_epoch,
-            stopped=since >= limits.patience,
+            stopped=since >= patience,
         )
 
     def _validate(self, state: State, data, held_out) -> list[jax.Array]:
@@ -241,13 +259,14 @@ class Program:
         metrics = self.zero_metrics()
         if held_out.shape[0] == 0:
             return [jnp.float32(jnp.nan)] * len(self.results(metrics))
-        for start in range(0, held_out.shape[0], VALIDATION_ROWS):
-            metrics = self.test(state, metrics, data[held_out[start : start + VALIDATION_ROWS]])
-        return self.results(metrics)
+        return self.results(self.test_rows(state, metrics, data, held_out))
 
-    def test(self, state: State, metrics: list[jax.Array], batch) -> list[jax.Array]:
-        """Add a batch of held-out samples to the metrics."""
-        return self.model.test_step((state.trainable, state.non_trainable, metrics), (batch,))[1][2]
+    def test_rows(self, state: State, metrics: list[jax.Array], data, rows) -> list[jax.Array]:
+        """Add some rows of the data to the metrics of a validation."""
+        for start in range(0, rows.shape[0], VALIDATION_ROWS):
+            carry = (state.trainable, state.non_trainable, metrics)
+            _, (_, _, metrics) = self.model.test_step(carry, (data[rows[start : start + VALIDATION_ROWS]],))
+        return metrics
 
     def zero_metrics(self) -> list[jax.Array]:
         """The metrics before the first batch."""
@@ -258,7 +277,8 @@ class Program:
         with keras.StatelessScope(state_mapping=list(zip(self.model.metrics_variables, metrics, strict=True))):
             return [jnp.asarray(v, "float32") for v in self.model.get_metrics_result().values()]
 
-    def _learning_rate(self, state: State) -> jax.Array:
+    def learning_rate(self, state: State) -> jax.Array:
+        """The learning rate of the step that comes next."""
         optimizer = self.model.optimizer
         with keras.StatelessScope(state_mapping=list(zip(optimizer.variables, state.optimizer, strict=True))):
             return jnp.asarray(optimizer.learning_rate, "float32")

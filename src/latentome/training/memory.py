@@ -57,6 +57,10 @@ def group_sizes(members: int, bytes_each: int, free: int) -> list[int]:
         Free memory in bytes.
     """
     most = min(max(int(SHARE * free / bytes_each), 1), MAX_GROUP)
-    groups = math.ceil(members / most)
+    return shares(members, math.ceil(members / most))
+
+
+def shares(members: int, groups: int) -> list[int]:
+    """Cut `members` models into `groups` of nearly equal size, the larger ones first."""
     small, larger = divmod(members, groups)
     return [small + 1] * larger + [small] * (groups - larger)

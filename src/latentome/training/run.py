@@ -59,14 +59,14 @@ class Run:
         states = [read_state(model, keep) for model in self.models]
         self.state: State = states[0] if self.alone else jax.tree.map(_stack, *states)
         self.good = self.state
-        warmup = max(getattr(model, "warmup_steps", 0) for model in self.models)
         self.patience = NEVER if options.patience is None else options.patience
-        self.first_candidate = math.ceil(warmup / steps)
+        firsts = [math.ceil(getattr(model, "warmup_steps", 0) / steps) for model in self.models]
+        self.first_candidate = firsts[0] if self.alone else np.array(firsts, np.int32)
         # Epochs x models x columns; the epochs after the end of a model are NaN.
         self.rows = np.zeros((0, len(self.models), len(program.columns)), np.float32)
         self.checkpoints: Checkpoints | None = None
         self.length, self.warm = 1, False
-        if keep and self.first_candidate == 0:
+        if keep and not any(firsts):
             start = program.start if self.alone else program.start_members
             self.state = start(self.state, data, self.sample)
 
@@ -93,6 +93,13 @@ class Run:
             leaves, tree = jax.tree.flatten(self.state)
             self.state = jax.tree.unflatten(tree, [jnp.asarray(kept[f"state.{i}"]) for i in range(len(leaves))])
             self.rows = kept["rows"]
+            if len(self.rows) > self.options.epochs:
+                raise TrainingError(
+                    "This training went on for longer than is asked for now.",
+                    where=f"{checkpoints.folder}: the state after epoch {len(self.rows)}",
+                    expected=f"a state within the {self.options.epochs} epochs of this training",
+                    todo="ask for as many epochs as before, or start anew with --replace",
+                )
 
     def save(self) -> None:
         """Keep the last good state."""
@@ -105,6 +112,7 @@ class Run:
         epochs = self.options.epochs
         with DeferredInterrupt() as interrupt:
             if callbacks:
+                self._write(best=False)  # a resumed state, say
                 callbacks.begin()
             while self._goes_on():
                 if callbacks:
@@ -132,6 +140,8 @@ class Run:
         if keep_end:
             self.save()
         self._write(best=bool(self.state.best))
+        if keep_end and interrupt.pending:
+            raise KeyboardInterrupt("training was interrupted between two groups of models")
         if callbacks:
             callbacks.end()
         return self._trainings()
@@ -191,10 +201,10 @@ class Run:
         self.state = self.state._replace(**{name: getattr(changed, name) for name in State._fields[:3]})
 
     def _shown(self) -> dict[str, float]:
-        last = self.rows[-1]
-        values = last[np.isfinite(last).any(axis=1)]
-        mean = np.nanmean(values, axis=0) if len(values) > 1 else values.sum(axis=0)
-        return {name: float(v) for name, v in zip(self.program.columns, mean, strict=True) if not np.isnan(v)}
+        """The last row of the history, a mean over the models that still train; without what none of them has."""
+        values = self.rows[-1].T.astype(np.float64)
+        means = {name: v[~np.isnan(v)] for name, v in zip(self.program.columns, values, strict=True)}
+        return {name: float(v.mean()) for name, v in means.items() if len(v)}
 
     def _write(self, best: bool) -> None:
         for i, model in enumerate(self.models):

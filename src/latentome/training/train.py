@@ -13,9 +13,9 @@ import numpy as np
 
 from latentome.errors import TrainingError
 from latentome.training.callbacks import Callbacks
-from latentome.training.checkpoint import Checkpoints, digest
+from latentome.training.checkpoint import Checkpoints, digest, kept_groups
 from latentome.training.engine import VALIDATION_ROWS, Program, program_for
-from latentome.training.memory import free_bytes, group_sizes, member_bytes
+from latentome.training.memory import free_bytes, group_sizes, member_bytes, shares
 from latentome.training.run import Progress, Run
 from latentome.training.task import Options, Split, Training
 
@@ -89,12 +89,17 @@ def train_together(
     data = jnp.asarray(x) if program.mesh is None else jax.device_put(x, _everywhere(program))
     hashed = digest(x) if checkpoint is not None else ""
     done: list[Training] = []
-    groups = group_sizes(len(models), _bytes_each(models[0], splits[0], size, options.keep_best), free_bytes())
+    kept = kept_groups(checkpoint) if resume and checkpoint is not None else None
+    groups = (
+        group_sizes(len(models), _bytes_each(models[0], splits[0], size, options.keep_best), free_bytes())
+        if kept is None
+        else shares(len(models), kept)
+    )
     for number, count in enumerate(groups):
         part = slice(len(done), len(done) + count)
         run = Run(program, data, x, models[part], splits[part], options, steps)
         if checkpoint is not None:
-            folder = checkpoint if len(groups) == 1 else checkpoint / f"group-{number + 1}"
+            folder = checkpoint if len(groups) == 1 else checkpoint / f"group-{number + 1}-of-{len(groups)}"
             run.keep_in(Checkpoints(folder, run.identity(hashed), CHECKPOINT_SECONDS), resume, notes)
         shown = _shifted(progress, number, len(groups), options.epochs)
         called = Callbacks(callbacks, models[0]) if callbacks else None

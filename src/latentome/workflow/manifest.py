@@ -64,10 +64,11 @@ def describe_model(estimator: BaseAutoencoder, config: RunConfig, title: str) ->
             "name": config.model,
             "title": title,
             "family": estimator.family,
-            "n_components": estimator.n_components,
+            "n_components": estimator.n_components * estimator.members,
+            "members": estimator.members,
             "parameters": {k: list(v) if isinstance(v, tuple) else v for k, v in parameters.items()},
             # The step counter of the schedules is a weight to Keras, and nothing that is learned.
-            "n_parameters": estimator.model_.count_params() - 1,
+            "n_parameters": sum(model.count_params() - 1 for model in estimator.models_),
             "validation_rows": len(estimator.validation_rows_),
         },
         "seed": config.seed,

@@ -1,0 +1,78 @@
+"""Estimators on matrices on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentome.errors import InputError
+from latentome.io import BackedMatrix
+from latentome.training import Split
+from latentome.training.stream import lay_out, moments, train_stream
+
+if TYPE_CHECKING:
+    from latentome.estimators.base import BaseAutoencoder
+
+#: Rows that are encoded at once.
+ROWS = 4096
+
+
+def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> BaseAutoencoder:
+    """Train an estimator in place on a matrix of which only some buffers are in memory.
+
+    Parameters
+    ----------
+    estimator
+        Has one member.
+    matrix
+        Samples x features, on the scale that the model is to see.
+    **how
+        See `latentome.training.stream.train_stream`.
+    """
+    from latentome.estimators.together import Fit
+
+    if estimator.members > 1:
+        raise InputError(
+            "An ensemble cannot be trained from a matrix on disk.",
+            where=f"members={estimator.members}",
+            expected="members=1",
+            todo="train the members one by one, with the seeds that follow random_state",
+        )
+    estimator._validate_params()
+    estimator._check_early_stopping()
+    estimator.n_features_in_ = matrix.shape[1]
+    if matrix.genes is not None:
+        estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
+    estimator.seed_ = seed = estimator._seed()
+    layout = lay_out(matrix, estimator.batch_size, estimator.validation_fraction, seed)
+    split = Split(layout.rows(held_out=False), layout.rows(held_out=True), seed)
+    steps = math.ceil(len(split.rows) / min(estimator.batch_size, len(matrix)))
+    model = estimator._make_model(matrix.shape[1], seed, steps)
+    if model.starts_from_data:
+        model.start_from(*moments(matrix, layout))
+    model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
+    training = train_stream(model, matrix, layout, estimator._options(tolerate=False), **how)
+    estimator._finish_fit([Fit(model, split)], [training])
+    return estimator
+
+
+def blocks_of(matrix: BackedMatrix) -> Iterator[np.ndarray]:
+    """The matrix, some thousand rows at a time."""
+    for start in range(0, len(matrix), ROWS):
+        yield matrix.block(start, min(start + ROWS, len(matrix)))
+
+
+def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
+    """Refuse a matrix on disk with other features than the estimator was trained on."""
+    names = getattr(estimator, "feature_names_in_", None)
+    same = names is None or matrix.genes is None or np.array_equal(names, matrix.genes)
+    if matrix.shape[1] != estimator.n_features_in_ or not same:
+        raise InputError(
+            "This matrix has other features than the one that the model was trained on.",
+            where=f"{matrix.path or 'a matrix in memory'}, of shape {matrix.shape}",
+            expected=f"the same {estimator.n_features_in_} features in the same order",
+            todo="align the matrix with the training data first",
+        )

@@ -1,0 +1,329 @@
+"""Training on data that do not fit into memory: block-shuffled, the next buffer read while this one trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from latentome.io import BackedMatrix
+from latentome.training.checkpoint import Checkpoints, describe_models
+from latentome.training.diagnose import diverged
+from latentome.training.engine import Program, State, program_for, read_state, write_state
+from latentome.training.interrupt import DeferredInterrupt
+from latentome.training.live import live_values, read_live
+from latentome.training.order import epoch_order
+from latentome.training.run import NEVER, Progress, history
+from latentome.training.task import Options, Training
+from latentome.training.train import CHECKPOINT_SECONDS, check_warmup
+
+#: Rows that are read at once: neighbours on disk stay together in a pass, their companions change.
+CHUNK_ROWS = 1024
+#: Bytes of a buffer, the rows that are shuffled among each other. Two are in memory, and one on its way.
+BUFFER_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which rows of a matrix are read together, which are held out, and in which order a pass takes the others.
+
+    Parameters
+    ----------
+    n_rows
+        Rows of the matrix.
+    chunk_rows
+        Rows of a chunk; the last one may have fewer.
+    per_buffer
+        Chunks of a buffer.
+    held_out
+        Numbers of the chunks that are held out.
+    seed
+        Seed of the order.
+    """
+
+    n_rows: int
+    chunk_rows: int
+    per_buffer: int
+    held_out: np.ndarray
+    seed: int
+
+    def bounds(self, chunk: int) -> tuple[int, int]:
+        """First row, and the one after the last, of a chunk."""
+        return int(chunk) * self.chunk_rows, min((int(chunk) + 1) * self.chunk_rows, self.n_rows)
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+        return math.ceil(self.n_rows / self.chunk_rows)
+
+    def rows(self, held_out: bool) -> np.ndarray:
+        """The numbers of the rows that are held out, or of those that are not."""
+        wanted = [c for c in range(self.chunks) if (c in self.held_out) == held_out]
+        return np.concatenate([np.zeros(0, np.int64), *(np.arange(*self.bounds(c)) for c in wanted)])
+
+    def buffers(self, epoch: int) -> list[np.ndarray]:
+        """The chunks of each buffer of a pass.
+
+        A chunk that is short comes last, so that all buffers but the last one have one shape.
+        """
+        chunks = np.setdiff1d(np.arange(self.chunks), self.held_out)
+        order = np.random.default_rng([self.seed, 2, epoch]).permutation(chunks)
+        if self.n_rows % self.chunk_rows:
+            order = np.concatenate([order[order != self.chunks - 1], order[order == self.chunks - 1]])
+        return [order[i : i + self.per_buffer] for i in range(0, len(order), self.per_buffer)]
+
+
+def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, seed: int) -> Layout:
+    """Choose chunks and buffers of a matrix.
+
+    Parameters
+    ----------
+    source
+        Samples x features.
+    batch_size
+        Samples of a step. A chunk is a whole number of batches, so that only the last batch of a pass is smaller.
+    validation_fraction
+        Share of the rows to hold out, in whole chunks; the short last chunk is among them.
+    seed
+        Seed of the order and of what is held out.
+    """
+    n, width = source.shape
+    size = min(batch_size, n)
+    rows = size * max(CHUNK_ROWS // size, 1)
+    while validation_fraction and math.ceil(n / rows) * validation_fraction < 1.0 and rows > size:
+        rows = size * max(rows // size // 2, 1)  # smaller chunks, until the share to hold out is one of them
+    chunks = math.ceil(n / rows)
+    held_out = min(max(round(chunks * validation_fraction), 1), chunks - 1) if validation_fraction else 0
+    order = np.random.default_rng([seed, 1]).permutation(chunks)
+    if n % rows:
+        order = np.concatenate([[chunks - 1], order[order != chunks - 1]])
+    per_buffer = max(BUFFER_BYTES // (rows * width * 4), 1)
+    return Layout(n, rows, int(per_buffer), np.sort(order[:held_out]), seed)
+
+
+def read_chunks(source: BackedMatrix, layout: Layout, chunks: np.ndarray) -> np.ndarray:
+    """The rows of some chunks, in the order of the matrix: float32, rows x features."""
+    bounds = [layout.bounds(chunk) for chunk in np.sort(chunks)]
+    block = np.empty((sum(stop - start for start, stop in bounds), source.shape[1]), np.float32)
+    at = 0
+    for start, stop in bounds:
+        block[at : at + stop - start] = source.block(start, stop)
+        at += stop - start
+    return block
+
+
+def ahead(source: BackedMatrix, layout: Layout, buffers: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Read buffer after buffer, each while the one before it is used."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read_chunks, source, layout, buffers[0]) if buffers else None
+        for following in [*buffers[1:], None]:
+            if coming is None:
+                return
+            block = coming.result()
+            coming = None if following is None else reader.submit(read_chunks, source, layout, following)
+            yield block
+            del block
+
+
+def moments(source: BackedMatrix, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each feature over the rows that are not held out, float64."""
+    buffers = [np.array([chunk]) for chunk in range(layout.chunks) if chunk not in layout.held_out]
+    count, mean, squares = 0, np.zeros(source.shape[1]), np.zeros(source.shape[1])
+    for block in ahead(source, layout, buffers):
+        # Chan, Golub and LeVeque (1983): the sums of two parts, without the loss of digits of a sum of squares.
+        own, total = block.mean(axis=0, dtype=np.float64), count + len(block)
+        squares += block.var(axis=0, dtype=np.float64) * len(block) + (own - mean) ** 2 * count * len(block) / total
+        mean += (own - mean) * len(block) / total
+        count = total
+    return mean, squares / count
+
+
+def train_stream(
+    model: keras.Model,
+    source: BackedMatrix,
+    layout: Layout,
+    options: Options,
+    *,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    notes: Callable[[str], None] | None = None,
+) -> Training:
+    """Train a compiled model in place on a matrix of which only some buffers are in memory.
+
+    The result is a function of the data, the seed and the layout: it is the same whether the rows come from memory or
+    from disk.
+
+    Parameters
+    ----------
+    model
+        A compiled `keras.Model` that trains as ``model.fit(x)``.
+    source
+        Samples x features.
+    layout
+        See `lay_out`.
+    options
+        See `Options`; ``shuffle=False`` takes the rows of each buffer in their order.
+    progress, checkpoint, resume, notes
+        As in `train_together`; the state is kept between buffers, so that no pass has to be repeated.
+
+    Raises
+    ------
+    TrainingError, KeyboardInterrupt
+        As in `train_together`.
+    """
+    stream = _Stream(model, source, layout, options)
+    if checkpoint is not None:
+        stream.keep_in(Checkpoints(checkpoint, stream.identity(), CHECKPOINT_SECONDS), resume, notes)
+    return stream.finish(progress)
+
+
+class _Stream:
+    """A training on its way through the buffers."""
+
+    def __init__(self, model: keras.Model, source: BackedMatrix, layout: Layout, options: Options) -> None:
+        self.model, self.source, self.layout, self.options = model, source, layout, options
+        size = min(options.batch_size, layout.n_rows)
+        lengths = [sum(np.ptp(layout.bounds(c)) for c in chunks) for chunks in layout.buffers(0)]
+        steps = sum(math.ceil(length / size) for length in lengths)
+        check_warmup(model, options.epochs * steps, options.epochs)
+        self.program = program_for(model, size, options.shuffle)
+        self.keep = options.keep_best or options.patience is not None
+        self.state: State = read_state(model, self.keep)
+        self.live = {name: np.float32(value) for name, value in read_live(model).items()}
+        self.first_candidate = math.ceil(getattr(model, "warmup_steps", 0) / steps)
+        self.rows = np.zeros((0, len(self.program.columns)), np.float32)
+        self.metrics, self.buffer = self.program.zero_metrics(), 0
+        self.checkpoints: Checkpoints | None = None
+        self._train, self._test = _compiled(self.program)
+
+    def identity(self) -> dict[str, str]:
+        """What makes this training the one it is, by the name under which a refusal tells a difference."""
+        return {
+            **describe_models([self.model]),
+            "the training data": self.source.fingerprint(),
+            "the buffers": str((self.layout.chunk_rows, self.layout.per_buffer, self.layout.held_out.tolist())),
+            "the batch size, the seed of the order, shuffling": str(
+                [self.options.batch_size, self.layout.seed, self.options.shuffle]
+            ),
+            "early stopping": str([self.options.patience, self.options.keep_best]),
+        }
+
+    def keep_in(self, checkpoints: Checkpoints, resume: bool, notes: Callable[[str], None] | None) -> None:
+        """Keep the state in `checkpoints`, and go on from there where that is asked for."""
+        self.checkpoints = checkpoints
+        kept = checkpoints.load() if resume else None
+        for note in checkpoints.notes if notes else ():
+            notes(note)
+        if kept is not None:
+            leaves, tree = jax.tree.flatten((self.state, self.metrics))
+            read = [jnp.asarray(kept[f"state.{i}"]) for i in range(len(leaves))]
+            self.state, self.metrics = jax.tree.unflatten(tree, read)
+            self.rows, self.buffer = kept["rows"], int(kept["buffer"])
+
+    def save(self) -> None:
+        """Keep the state between two buffers."""
+        if self.checkpoints is not None:
+            leaves = jax.tree.leaves((self.state, self.metrics))
+            arrays = {f"state.{i}": np.asarray(a) for i, a in enumerate(leaves)}
+            number = len(self.rows) * 1_000_000 + self.buffer
+            self.checkpoints.save({"rows": self.rows, "buffer": np.array(self.buffer), **arrays}, number)
+
+    def finish(self, progress: Progress | None) -> Training:
+        """Train to the end and give the model its weights."""
+        epochs, patience = self.options.epochs, self.options.patience or NEVER
+        if self.keep and self.first_candidate == 0 and len(self.rows) == 0 and self.buffer == 0:
+            losses = self._validate()
+            self.state = self.state._replace(best_loss=jnp.float32(losses[self.program.columns.index("loss")]))
+        with DeferredInterrupt() as interrupt:
+            while len(self.rows) < epochs and not self.state.stopped:
+                for _ in self._epoch():
+                    if progress is not None and len(self.rows):
+                        progress(len(self.rows), epochs, self._shown())
+                    if interrupt.pending or (self.checkpoints is not None and self.checkpoints.due()):
+                        self.save()
+                    if interrupt.pending:
+                        write_state(self.model, self.state)
+                        raise KeyboardInterrupt(f"training was interrupted in epoch {len(self.rows) + 1} of {epochs}")
+                self._end_epoch(patience)
+                if progress is not None:
+                    progress(len(self.rows), epochs, self._shown())
+        write_state(self.model, self.state, best=self.keep)
+        table = history(self.rows, self.program.columns, len(self.layout.held_out) > 0)
+        best = int(self.state.best_epoch) if self.keep else None
+        return Training(table, best, bool(self.state.stopped))
+
+    def _epoch(self) -> Iterator[None]:
+        """Train on the buffers of this pass that are left; stop for a moment after each."""
+        epoch = len(self.rows)
+        buffers = self.layout.buffers(epoch)
+        for block in ahead(self.source, self.layout, buffers[self.buffer :]):
+            turn = np.int32(epoch * len(buffers) + self.buffer)
+            good = jax.tree.map(jnp.copy, (self.state, self.metrics))
+            carry = (*self.state[:3], self.metrics, jnp.int32(-1))
+            *values, self.metrics, bad = self._train(carry, block, np.int32(self.layout.seed), turn, self.live)
+            self.state = self.state._replace(**dict(zip(State._fields[:3], values, strict=True)))
+            if int(bad) >= 0:  # waits for the device; the next buffer is being read meanwhile
+                self._diverged(good, int(bad), block)
+            self.buffer += 1
+            yield
+
+    def _diverged(self, good: tuple[State, list[jax.Array]], step: int, block: np.ndarray) -> None:
+        """Go back to the state before this buffer, keep it, and say what happened."""
+        (self.state, self.metrics), at = good, self.buffer
+        rate = float(self.program.learning_rate(self.state))
+        self.save()
+        write_state(self.model, self.state)
+        kept = "The model has its state before that buffer"
+        kept += "." if self.checkpoints is None else f", kept in {self.checkpoints.folder}."
+        now = np.full((1, len(self.program.columns)), np.nan, np.float32)
+        rows = np.concatenate([self.rows, now])
+        raise diverged(rows, self.program.columns, step, block, rate, kept, f"In buffer {at + 1} of the pass")
+
+    def _end_epoch(self, patience: int) -> None:
+        row = [*self.program.results(self.metrics), self.program.learning_rate(self.state), *self._validate()]
+        self.rows = np.concatenate([self.rows, np.array([[float(v) for v in row]], np.float32)])
+        self.metrics, self.buffer = self.program.zero_metrics(), 0
+        self.state = self.state._replace(epochs=self.state.epochs + 1)
+        if self.keep:
+            loss = jnp.float32(self.rows[-1, self.program.columns.index("val_loss")])
+            self.state = self.program.keep_best(self.state, loss, patience, self.first_candidate)
+
+    def _validate(self) -> list[jax.Array]:
+        metrics = self.program.zero_metrics()
+        if len(self.layout.held_out) == 0:
+            return [jnp.float32(jnp.nan)] * len(self.program.results(metrics))
+        held_out = self.layout.held_out
+        buffers = [held_out[i : i + self.layout.per_buffer] for i in range(0, len(held_out), self.layout.per_buffer)]
+        for block in ahead(self.source, self.layout, buffers):
+            metrics = self._test(self.state, metrics, block, self.live)
+        return self.program.results(metrics)
+
+    def _shown(self) -> dict[str, float]:
+        named = zip(self.program.columns, self.rows[-1].tolist(), strict=True)
+        return {name: value for name, value in named if not math.isnan(value)}
+
+
+def _compiled(program: Program) -> tuple[Callable, Callable]:
+    """The compiled pass through a buffer, and the validation on one."""
+
+    def train(carry, block, seed, turn, live):
+        with live_values(program.model, live):
+            n = block.shape[0]
+            order = epoch_order(seed, turn, n) if program.shuffle else jnp.arange(n, dtype="int32")
+            return program.pass_over(carry, block, order)
+
+    def test(state, metrics, block, live):
+        with live_values(program.model, live):
+            return program.test_rows(state, metrics, block, jnp.arange(block.shape[0], dtype="int32"))
+
+    if not hasattr(program, "stream"):
+        program.stream = jax.jit(train, donate_argnums=0), jax.jit(test)
+    return program.stream

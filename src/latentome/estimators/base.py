@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.together import Fit, fit_together
-from latentome.io import BackedMatrix
+from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
 from latentome.training import (
@@ -31,6 +31,7 @@ from latentome.training import (
     make_optimizer,
     make_schedule,
 )
+from latentome.training.memory import fits_on_device
 from latentome.training.schedules import SHAPES
 
 
@@ -183,7 +184,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         del y
         if isinstance(X, BackedMatrix):
             return fit_backed(self, X, **how)
-        fit_together([self], validate_data(self, X, dtype=np.float32, ensure_min_samples=2), **how)
+        if not fits_on_device(*np.shape(X)):
+            if how.get("notes"):
+                how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
+            names = getattr(X, "columns", None)
+            X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+            return fit_backed(self, MemoryMatrix(X, genes=names), **how)
+        fit_together([self], X, **how)
         return self
 
     def _prepare_fit(self, X: np.ndarray) -> list[Fit]:
@@ -251,7 +258,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 )
             # A copy: the state of an optimizer belongs to one training, and fit may be called again.
             return type(self.optimizer).from_config(self.optimizer.get_config())
-        rate = make_schedule(self.learning_rate, self.schedule, self.schedule_warmup, steps)
+        # A float, because Keras takes no whole number.
+        rate = make_schedule(float(self.learning_rate), self.schedule, self.schedule_warmup, steps)
         return make_optimizer(self.optimizer, rate, self.momentum, self.nesterov, self.clip_norm)
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
 from latentome.training import Split, Training, train_together
@@ -26,7 +27,7 @@ class Fit(NamedTuple):
 
 def fit_together(
     estimators: Sequence[BaseAutoencoder],
-    X: np.ndarray,
+    X: Any,
     *,
     tolerate: bool = False,
     checkpoint: Path | None = None,
@@ -43,7 +44,7 @@ def fit_together(
     estimators
         The estimators, which are fitted in place.
     X
-        Data, samples x features, float32, finite.
+        Data, samples x features: an array or a table.
     tolerate
         Whether a model that diverges is told in its `Training` while the others go on.
     checkpoint
@@ -56,8 +57,24 @@ def fit_together(
     Returns
     -------
     What became of each estimator's first model.
+
+    Examples
+    --------
+    >>> import latentome as lt
+    >>> X = lt.datasets.load("blobs").X
+    >>> rates = [0.001, 0.003, 0.01]
+    >>> models = [lt.DeepAutoencoder(2, learning_rate=r, max_epochs=5, random_state=0) for r in rates]
+    >>> len(lt.estimators.fit_together(models, X))
+    3
     """
-    prepared = [estimator._prepare_fit(X) for estimator in estimators]
+    if not estimators:
+        raise InputError(
+            "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"
+        )
+    for estimator in estimators:
+        estimator._validate_params()
+        x = validate_data(estimator, X, dtype=np.float32, ensure_min_samples=2)
+    prepared = [estimator._prepare_fit(x) for estimator in estimators]
     if callbacks and sum(len(fits) for fits in prepared) > 1:
         raise InputError(
             "Keras callbacks see one model.",
@@ -73,7 +90,7 @@ def fit_together(
         fits = [fit for i in members for fit in prepared[i]]
         done = train_together(
             [fit.model for fit in fits],
-            X,
+            x,
             [fit.split for fit in fits],
             estimators[members[0]]._options(tolerate),
             checkpoint=checkpoint if checkpoint is None or len(programs) == 1 else checkpoint / f"program-{number + 1}",

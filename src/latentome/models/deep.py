@@ -10,6 +10,7 @@ from keras import ops
 from latentome.models.base import Autoencoder
 from latentome.models.layers import Seeds, dense_stack, dtype_policy
 from latentome.models.losses import squared_error
+from latentome.models.products import Dense
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -59,13 +60,13 @@ class DeepModel(Autoencoder):
         seeds, dtype = Seeds(seed), dtype_policy(precision)
         x = keras.Input((n_features,), name="x")
         h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype)
-        z = keras.layers.Dense(
+        z = Dense(
             n_components, activation=code_activation, kernel_initializer=seeds.glorot(), name="code", dtype=dtype
         )(h)
         self.encoder = keras.Model(x, ops.cast(z, "float32"), name="encoder")
         code = keras.Input((n_components,), name="z")
         h = dense_stack(code, list(hidden)[::-1], activation, seeds, "decoder_hidden", dtype)
-        y = keras.layers.Dense(
+        y = Dense(
             n_features, activation=output_activation, kernel_initializer=seeds.glorot(), name="output", dtype=dtype
         )(h)
         self.decoder = keras.Model(code, ops.cast(y, "float32"), name="decoder")

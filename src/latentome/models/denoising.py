@@ -8,6 +8,7 @@ from keras import ops
 from latentome.models.base import Autoencoder
 from latentome.models.layers import InputNoise, Seeds, TiedDecoder, dtype_policy
 from latentome.models.losses import bernoulli_nll, squared_error
+from latentome.models.products import Dense
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -73,15 +74,13 @@ class DenoisingModel(Autoencoder):
         seeds = Seeds(seed)
         self.corrupt = InputNoise(noise, noise_kind, seed=next(seeds), name="noise")
         x = keras.Input((n_features,), name="x")
-        code = keras.layers.Dense(
-            n_components, activation=activation, kernel_initializer=seeds.glorot(), name="code", dtype=dtype
-        )
+        code = Dense(n_components, activation=activation, kernel_initializer=seeds.glorot(), name="code", dtype=dtype)
         self.encoder = keras.Model(x, ops.cast(code(x), "float32"), name="encoder")
         z = keras.Input((n_components,), name="z")
         if tied:
             linear = TiedDecoder(code, name="output", dtype=dtype)
         else:
-            linear = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
+            linear = Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
         activate = keras.layers.Activation("sigmoid" if loss == "bernoulli" else output_activation, name="activation")
         y = ops.cast(linear(z), "float32")
         self._linear = keras.Model(z, y, name="linear_decoder")

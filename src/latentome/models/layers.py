@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from latentome.models.products import Dense
+
 
 class Seeds(Iterator[int]):
     """Independent integer seeds from one seed, so that no global random state is ever read.
@@ -130,7 +132,7 @@ def dtype_policy(precision: str) -> str:
 def dense_stack(x, widths: Sequence[int], activation: str, seeds: Seeds, prefix: str, dtype: str = "float32"):
     """Put dense layers of the given `widths` on the symbolic tensor `x`, named ``prefix_1``, ``prefix_2``, ..."""
     for i, width in enumerate(widths, start=1):
-        layer = keras.layers.Dense(
+        layer = Dense(
             width, activation=activation, kernel_initializer=seeds.glorot(), name=f"{prefix}_{i}", dtype=dtype
         )
         x = layer(x)

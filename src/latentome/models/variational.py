@@ -19,6 +19,7 @@ from latentome.models.losses import (
     kl_weight,
     squared_error,
 )
+from latentome.models.products import Dense
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -89,7 +90,7 @@ class VariationalModel(Autoencoder):
         h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype)
         # Both heads as one product: the input is read once. Columns are [mean | log-variance].
         initializer = PairedGlorot((next(seeds), next(seeds)))
-        both = keras.layers.Dense(2 * n_components, kernel_initializer=initializer, name="heads", dtype=dtype)(h)
+        both = Dense(2 * n_components, kernel_initializer=initializer, name="heads", dtype=dtype)(h)
         both = ops.cast(both, "float32")
         if heads == "batchnorm-relu":
             both = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name="heads_normalisation")(both)
@@ -99,7 +100,7 @@ class VariationalModel(Autoencoder):
         self.encoder = keras.Model(x, mean, name="encoder")
         z = keras.Input((n_components,), name="z")
         h = dense_stack(z, list(hidden)[::-1], activation, seeds, "decoder_hidden", dtype)
-        output = keras.layers.Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
+        output = Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
         y = ops.cast(output(h), "float32")
         activate = keras.layers.Activation("sigmoid" if likelihood == "bernoulli" else "linear", name="activation")
         self._linear = keras.Model(z, y, name="linear_decoder")

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from latentome.models.products import written_out_products
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.live import live_names, live_values
 from latentome.training.optimizers import describe_optimizer, without_rates
@@ -163,6 +164,10 @@ class Program:
         with live_values(self.model, sample.live):
             metrics = self._validate(state, data, sample.held_out)
         return state._replace(best_loss=metrics[self.columns.index("loss")])
+
+    def _run_members(self, states: State, data, samples: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
+        with written_out_products():
+            return jax.vmap(self._run, in_axes=(0, None, 0, None, None))(states, data, samples, first, limits)
 
     def _run(self, state: State, data, sample: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
         """Train the epochs ``first .. limits.last - 1``; return the state and a row of metrics for each epoch."""

@@ -9,6 +9,8 @@ import jax
 
 #: The share of the free memory that a group of models may fill.
 SHARE = 0.5
+#: The share of an accelerator's free memory that the data may take, to stay there.
+RESIDENT = 0.7
 #: The most models in one program: more of them gain nothing, and the program's tables grow.
 MAX_GROUP = 512
 
@@ -24,6 +26,12 @@ def free_bytes(device: jax.Device | None = None) -> int:
             table = dict(line.split(":", 1) for line in file)
         return int(table["MemAvailable"].split()[0]) * 1024
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) // 2
+
+
+def fits_on_device(samples: int = 0, features: int = 0) -> bool:
+    """Whether a matrix of float32 can stay on an accelerator while models train on it; always on the processor."""
+    device = jax.devices()[0]
+    return device.platform == "cpu" or 4 * samples * features < RESIDENT * free_bytes(device)
 
 
 def member_bytes(weights: int, variables: int, batch_rows: int, width: int) -> int:

@@ -42,6 +42,10 @@ class RunFolderError(LatentomeError, ValueError):
     """A run folder cannot be used as asked: it holds another run, is incomplete, or was altered."""
 
 
+class WriteError(RunFolderError):
+    """A file cannot be written: the disk is full or read-only, say. What was complete before is still there."""
+
+
 class TrainingError(LatentomeError, RuntimeError):
     """Training cannot go on, or cannot start as configured."""
 

@@ -217,7 +217,7 @@ def test_an_interruption_is_130_and_says_how_to_go_on(monkeypatch, latentome):
         "latentome: training was interrupted after epoch 3 of 9",
         "  to go on: latentome train 'my data.tsv' -z 3 --resume",
     ]
-    monkeypatch.setattr("latentome.workflow.open_run", interrupted)
+    monkeypatch.setattr("latentome.workflow.open_to_write", interrupted)
     code, _, told = latentome("evaluate", "somewhere")
     assert code == 130
     assert "to go on" not in told

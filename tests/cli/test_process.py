@@ -1,4 +1,4 @@
-"""What only a process of its own can show: what is imported, and a real Ctrl-C."""
+"""What only a process of its own can show: what is imported, a real Ctrl-C, two writers, a full disk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,20 @@ import time
 
 import pytest
 
+from .conftest import OPTIONS
+
 HEAVY = ("keras", "jax", "pandas", "sklearn", "matplotlib", "scipy", "anndata", "openTSNE", "h5py", "numpy")
 MAIN = "from latentome.cli import main; main()"
+#: The same, where no file may become larger than the first argument says.
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+from latentome.cli import main
+main()
+"""
+#: A training of an hour: it ends when it is killed.
+ENDLESS = ["train", "blobs", "-m", "linear", "-z", "2", "-e", "5000000"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +62,7 @@ def test_ctrl_c_is_130_and_prints_the_command_that_goes_on(tmp_path):
     assert json.loads((out / "manifest.json").read_text())["status"] == "training"
     assert not (out / "model.keras").exists()
     if "training was interrupted after epoch" in told:
-        assert (out / "checkpoints" / "training.npz").exists()
+        assert list((out / "checkpoints").glob("*.state"))
 
 
 def test_exit_codes_leave_the_process():
@@ -60,3 +72,86 @@ def test_exit_codes_leave_the_process():
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("latentome: 'no-such-data' is neither a data set nor a file.\n")
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", MAIN, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait(condition, *processes: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 90
+    while not condition() and all(process.poll() is None for process in processes) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_of_two_commands_at_the_same_moment_one_trains_and_the_other_is_refused(tmp_path, latentome):
+    out = tmp_path / "run"
+    both = [start(*ENDLESS, "-o", out), start(*ENDLESS, "-o", out)]
+    try:
+        wait(lambda: False, *both)  # until one of them ends
+        loser, winner = both if both[0].poll() is not None else both[::-1]
+        printed, told = loser.communicate(timeout=30)
+        assert (loser.returncode, printed) == (2, "")
+        assert "Another process is writing into run" in told
+        assert f"{out}, held by process {winner.pid} on " in told
+        assert "Traceback" not in told
+        wait(lambda: (out / "manifest.json").exists(), winner)
+        before = (out / "manifest.json").read_bytes()
+        # Whatever else is asked for while it trains is refused at once, and changes nothing.
+        again = [*ENDLESS, "-o", out]
+        for command in (again, [*again, "--resume"], [*again, "--replace"], ["run", *again[1:], "--resume"]):
+            code, _, told = latentome(*command)
+            assert (code, f"held by process {winner.pid}" in told) == (2, True), command
+        assert winner.poll() is None
+        assert (out / "manifest.json").read_bytes() == before
+        os.kill(winner.pid, signal.SIGKILL)
+        winner.wait(timeout=30)
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+    # Nobody was there to let go of the lock, and nothing has to be removed by hand.
+    assert (out / ".lock").exists()
+    code, _, told = latentome("train", "blobs", "-m", "linear", "-z", 2, "-e", 2, "-o", out, "--replace")
+    assert code == 0, told
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+@pytest.mark.parametrize(("limit", "full"), [(1000, "preprocessing.json"), (16000, "model.keras")])
+def test_a_full_disk_is_2_and_the_command_goes_on_with_resume(files, finished, tmp_path, latentome, limit, full):
+    out = tmp_path / "run"
+    arguments = ["train", f"{files}/expression.tsv", "--labels", f"{files}/labels.tsv", "-o", str(out), *OPTIONS]
+    command = [sys.executable, "-c", LIMITED, str(limit), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert f"latentome: {full} cannot be written: files may not become that large there\n" in done.stderr
+    assert f"where:    {out / full}: File too large; " in done.stderr
+    assert "--resume" in done.stderr[done.stderr.index("to do:") :]
+    assert "Traceback" not in done.stderr
+    left = {path.name for path in out.iterdir() if path.name != "checkpoints"}
+    early = {"config.toml"}
+    assert left == (early if full == "preprocessing.json" else early | {"preprocessing.json", "manifest.json"})
+    code, _, told = latentome(*arguments, "--resume")
+    assert (code, "starts afresh" in told) == (0, full == "preprocessing.json"), told
+    for name in ("history.tsv", "preprocessing.json"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_a_full_disk_during_a_later_command_leaves_what_was_there(files, tmp_path, latentome):
+    out = tmp_path / "run"
+    arguments = [f"{files}/expression.tsv", "--labels", f"{files}/labels.tsv", "-o", str(out), *OPTIONS]
+    assert latentome("run", *arguments)[0] == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    limits = {"predict": ((out / "latent.h5ad").stat().st_size - 1, "latent.h5ad"), "visualize": (30000, ".png")}
+    for command, (limit, full) in limits.items():
+        arguments = [sys.executable, "-c", LIMITED, str(limit), command, str(out)]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 2, (done.returncode, done.stderr)
+        assert f"{full} cannot be written" in done.stderr
+        assert "Exception ignored" not in done.stderr, "HDF5 has not seen the full disk"
+        assert {path for path in out.rglob("*") if path.is_file()} == set(before)
+        assert (out / "latent.h5ad").read_bytes() == before[out / "latent.h5ad"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -234,6 +236,31 @@ def test_steps_in_the_wrong_order_name_the_step_before(files, tmp_path, latentom
     assert "latentome " in refused("report", out)
     (out / "model.keras").unlink()
     assert "latentome train" in refused("predict", out)
+
+
+def test_a_folder_that_another_process_writes_into(finished, files, tmp_path, latentome):
+    """Whoever would write into it is refused; who writes elsewhere may read it."""
+    code = "import sys; from latentome.io import RunFolder\nwith RunFolder(sys.argv[1]).lock(): print(); input()"
+    command = [sys.executable, "-c", code, str(finished)]
+    data, labels = files / "expression.tsv", files / "labels.tsv"
+    train = ["train", data, "--labels", labels, "-o", finished, *OPTIONS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        holder.stdout.readline()
+        before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+        single = [[name, finished] for name in ("predict", "evaluate", "visualize", "report")]
+        again = [train, [*train, "--replace"], ["run", *train[1:], "--replace"], ["run", *train[1:], "--resume"]]
+        for arguments in (*single, *again, ["predict", finished, data]):
+            code, out, told = latentome(*arguments)
+            assert (code, out) == (2, ""), arguments
+            assert f"{finished}, held by process {holder.pid} on " in told
+            assert f"kill {holder.pid}" in told
+        assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+        assert latentome("predict", finished, data, "-o", tmp_path / "out")[0] == 0
+        code, _, told = latentome(*train, "--resume")  # the model is trained: nothing is to be written
+        assert (code, "is trained" in told) == (0, True)
+        holder.communicate("\n")
+    assert latentome("evaluate", finished)[0] == 0
+    assert not (finished / ".lock").exists()
 
 
 def test_damaged_folders(files, tmp_path, latentome, refused):

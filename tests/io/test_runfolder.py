@@ -66,6 +66,86 @@ def test_replace_removes_what_a_run_writes_and_nothing_else(tmp_path):
     assert (elsewhere / "precious.png").exists()
 
 
+def test_replace_removes_the_states_and_members_of_many_models_and_what_a_killed_process_left(tmp_path):
+    run = a_run(tmp_path / "run")
+    made = ["checkpoints/group-1/000000000012.state", "checkpoints/000000000012.state", "model.member-1.keras"]
+    made += [".saving-x1/model.keras", ".saving-x1/history.tsv", "figures/.ab.partial.tsne.png", ".lock-holder.json"]
+    for name in (*made, "checkpoints/group-1/mine.doc"):
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).write_text("x")
+    RunFolder.create(run.path, replace=True)
+    left = sorted(str(p.relative_to(run.path)) for p in run.path.rglob("*"))
+    assert left == ["checkpoints", "checkpoints/group-1", "checkpoints/group-1/mine.doc"]
+
+
+def test_a_run_that_came_while_the_lock_was_waited_for_is_found(tmp_path, monkeypatch):
+    """Of two processes that found the folder free, the second one holds it when the first is done."""
+    lock = RunFolder.lock
+
+    def late(self):
+        with monkeypatch.context() as patched:
+            patched.setattr(RunFolder, "lock", lock)
+            a_run(self.path)
+        return lock(self)
+
+    monkeypatch.setattr(RunFolder, "lock", late)
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        RunFolder.create(tmp_path / "run")
+    assert (tmp_path / "run" / "latent.tsv").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 4])
+def test_a_removal_that_is_broken_off_can_be_repeated_and_is_no_run_to_go_on_with(tmp_path, monkeypatch, kept):
+    run = a_run(tmp_path / "run")
+    unlink, done = Path.unlink, []
+
+    def broken(self, missing_ok=False):
+        if self.name not in (".lock", ".lock-holder.json") and len(done) == kept:
+            raise KeyboardInterrupt
+        done.append(self.name)
+        unlink(self, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", broken)
+        with pytest.raises(KeyboardInterrupt):
+            RunFolder.create(run.path, replace=True)
+    assert run.manifest.exists() == (kept == 0), "the first to go"
+    assert run.config.exists(), "the last to go"
+    if 0 < kept < 4:
+        with pytest.raises(RunFolderError, match="has lost its manifest.json(.|\n)*--replace"):
+            run.is_broken_off()
+    RunFolder.create(run.path, replace=True)
+    assert list(run.path.iterdir()) == []
+
+
+def test_a_run_that_was_stopped_before_its_manifest_is_known(tmp_path):
+    run = RunFolder.create(tmp_path / "run")
+    assert not run.is_broken_off()
+    run.write_config({"model": "vae"})
+    assert run.is_broken_off()
+    run.preprocessing.write_text("{}")
+    assert run.is_broken_off()
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        RunFolder.create(run.path)
+    run.model.write_text("hours of training")
+    with pytest.raises(RunFolderError, match="holds model.keras"):
+        run.is_broken_off()
+    run.update_manifest(seed=1)
+    assert not run.is_broken_off()
+
+
+def test_what_a_killed_process_left_makes_no_folder_a_used_one(tmp_path):
+    for name in (".lock", ".lock-holder.json", ".probe.partial", ".0a1b2c3d4e5f.partial.config.toml"):
+        (tmp_path / name).write_text("")
+    RunFolder.check_free(tmp_path)
+    RunFolder.create(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".lock").write_text("")
+    (tmp_path / ".locked-in.doc").write_text("mine")
+    with pytest.raises(RunFolderError, match="not a run(.|\n)*holds .locked-in.doc\n"):
+        RunFolder.create(tmp_path)
+
+
 def test_replace_does_not_follow_a_folder_that_is_a_link(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import latentome as lt
-from latentome.errors import LatentomeError, RunFolderError
-from latentome.workflow import Reporter, predict_step, train_step
+from latentome import io, report
+from latentome.errors import LatentomeError, RunFolderError, WriteError
+from latentome.workflow import Reporter, predict_new, predict_step, run_config, train_step
 
 EPOCHS = 60
 
@@ -44,9 +49,8 @@ def test_stopped_twice_and_resumed_is_the_uninterrupted_run(longer, tmp_path, to
         with pytest.raises(KeyboardInterrupt, match=f"after epoch .* of {EPOCHS}"):
             train_step(longer, str(tmp_path / "run"), stops, command="again" if resume else "first", resume=resume)
         done += stops.stopped_at
-        kept = tmp_path / "run" / "checkpoints" / "training.npz"
-        with np.load(kept, allow_pickle=False) as state:
-            assert len(state["rows"]) == stops.stopped_at[0]
+        kept = sorted((tmp_path / "run" / "checkpoints").glob("*.state"))
+        assert int(kept[-1].stem) == stops.stopped_at[0]
         assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "training"
         assert not (tmp_path / "run" / "model.keras").exists()
     assert 0 < done[0] < done[1] < EPOCHS
@@ -58,7 +62,7 @@ def test_stopped_twice_and_resumed_is_the_uninterrupted_run(longer, tmp_path, to
     one, other = lt.load_model(run.path), lt.load_model(whole.path)
     for a, b in zip(one.model_.get_weights(), other.model_.get_weights(), strict=True):
         assert np.array_equal(a, b)
-    assert not kept.exists()
+    assert not (run.path / "checkpoints").exists()
     assert run.read_manifest()["status"] == "trained"
     assert run.read_manifest()["command"] == "first", "the command that repeats the run, not the one that went on"
 
@@ -85,7 +89,8 @@ def test_other_data_are_refused_with_and_without_a_checkpoint(own_data, tmp_path
     longer = replace(own_data, parameters={**own_data.parameters, "max_epochs": EPOCHS})
     path = stopped(longer, tmp_path / "run")
     if not keep:
-        (path / "checkpoints" / "training.npz").unlink()
+        for kept in (path / "checkpoints").glob("*.state"):
+            kept.unlink()
     with open(longer.data, encoding="utf-8") as stream:
         content = stream.read()
     value = content.splitlines()[5].split("\t")[3]
@@ -108,3 +113,101 @@ def test_resume_leaves_a_trained_model_alone(finished, config, told):
     assert run.model.read_bytes() == before
     assert prepared.training.sum() == 96
     assert any("is trained" in said for said in told.said)
+
+
+@pytest.mark.parametrize("way", [{"resume": True}, {"replace": True}])
+@pytest.mark.parametrize("killed", ["preprocessing.json", "manifest.json"])
+def test_a_run_that_was_killed_before_its_manifest_starts_afresh(
+    config, finished, tmp_path, told, monkeypatch, way, killed
+):
+    """The process ends while it writes this file; what it leaves is as it was then, the files of its lock too."""
+    path = tmp_path / "run"
+    write = io.atomic.write_bytes
+
+    def stop(target, content):
+        if target.name == killed:
+            raise KeyboardInterrupt
+        write(target, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("latentome.io.atomic.write_bytes", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_step(config, str(path), told, command="")
+    for name in (".lock", ".lock-holder.json", f".0123456789ab.partial.{killed}"):
+        (path / name).write_text("")
+    assert (path / "config.toml").exists()
+    assert not (path / "manifest.json").exists()
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        train_step(config, str(path), told, command="")
+    told.said.clear()
+    run, _ = train_step(config, str(path), told, command="", **way)
+    assert any("starts afresh" in said for said in told.said) == ("resume" in way)
+    assert run.history.read_bytes() == finished.history.read_bytes()
+    assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_run_that_lost_its_manifest_is_not_started_afresh(config, tmp_path, told):
+    """That would remove a trained model where going on was asked for."""
+    run, _ = train_step(config, str(tmp_path / "run"), told, command="")
+    run.manifest.unlink()
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match="has lost its manifest.json"):
+        train_step(config, str(run.path), told, command="", resume=True)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+class Tries(Reporter):
+    """Tries to write into the folder, from another thread, in every step."""
+
+    def __init__(self, path) -> None:
+        super().__init__()
+        self.path, self.tried = path, {}
+
+    @contextlib.contextmanager
+    def step(self, title):
+        def attempt() -> None:
+            try:
+                with io.RunFolder(self.path).lock():
+                    self.tried[title] = "taken"
+            except RunFolderError:
+                self.tried[title] = "refused"
+
+        if self.path.exists():
+            thread = threading.Thread(target=attempt)
+            thread.start()
+            thread.join()
+        with super().step(title):
+            yield
+
+
+def test_a_run_holds_its_folder_from_its_first_file_to_its_last(config, tmp_path, told):
+    path = tmp_path / "run"
+    tries = Tries(path)
+    run_config(config, str(path), reporter=tries)
+    steps = ["train", "encode, PCA beside it", "t-SNE of both", "evaluate", "figures", "report"]
+    assert tries.tried == dict.fromkeys(steps, "refused"), "and before its first file there is no folder"
+    assert not (path / ".lock").exists()
+    tries = Tries(path)
+    run_config(config, str(path), reporter=tries, resume=True)
+    assert tries.tried == dict.fromkeys(steps[1:], "refused")
+    assert not (path / ".lock").exists()
+
+
+def test_a_trained_run_on_a_read_only_disk_can_be_read(config, finished, tmp_path, told, monkeypatch):
+    def read_only(self):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    take = io.lock._Lock.take
+    monkeypatch.setattr(
+        "latentome.io.lock._Lock.take", lambda self: read_only(self) if self.folder == finished.path else take(self)
+    )
+    run, _ = train_step(config, str(finished.path), told, command="", resume=True)
+    assert predict_new(run, config.data, tmp_path / "elsewhere").is_dir()
+    assert not (tmp_path / "elsewhere" / ".lock").exists()
+    for task in (
+        lambda: predict_new(run, config.data),
+        lambda: report.write(run.path),
+        lambda: run_config(config, str(run.path), resume=True),
+    ):
+        with pytest.raises(WriteError, match="cannot be written: the disk is read-only"):
+            task()

@@ -20,9 +20,9 @@ def command(
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
     from latentome.cli.show import Terminal
-    from latentome.workflow import open_run, predict_new, predict_step, prepare_again
+    from latentome.workflow import open_run, open_to_write, predict_new, predict_step, prepare_again
 
-    folder, config = open_run(str(run))
+    folder, _ = open_run(str(run))
     if data is None and out is not None:
         raise InputError(
             "The samples of a run are encoded into the folder of the run.",
@@ -31,7 +31,8 @@ def command(
             todo="leave --out out, or name the new samples",
         )
     if data is None:
-        predict_step(folder, prepare_again(config, folder), Terminal())
+        with open_to_write(str(run), "model") as (folder, config):
+            predict_step(folder, prepare_again(config, folder), Terminal())
         typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
         return
     written = predict_new(

@@ -5,6 +5,7 @@ Importing this room is cheap: pandas and AnnData are imported by the functions t
 
 from latentome.io.atomic import (
     atomic_path,
+    check_room,
     guard_writing,
     write_atomic,
     write_bytes,
@@ -26,6 +27,7 @@ __all__ = [
     "RunFolder",
     "add_labels",
     "atomic_path",
+    "check_room",
     "gene_table",
     "guard_writing",
     "looks_like_barcode",

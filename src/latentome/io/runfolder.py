@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from latentome.errors import RunFolderError, nearest
-from latentome.io.atomic import TEMPORARY_SUFFIX, write_json, write_toml
+from latentome.io.atomic import TEMPORARY_SUFFIX, guard_writing, write_json, write_toml
+from latentome.io.lock import HOLDER, LOCK, lock_folder, refuse_held
 
 
 class Item(NamedTuple):
@@ -40,7 +43,12 @@ ITEMS = {
     "report": Item("report.html", "report"),
 }
 # What runs write into their folders, by suffix. Nothing else in them is ever removed.
-_FOLDERS = {"figures": (".png", ".pdf", ".svg"), "checkpoints": (".keras", ".h5", ".npz", ".json", ".toml", ".tsv")}
+_FOLDERS = {
+    "figures": (".png", ".pdf", ".svg"),
+    "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
+    ".saving-*": (".keras", ".h5", ".json", ".tsv"),  # of a process that was killed while it saved its model
+}
+_PROBE = f".probe{TEMPORARY_SUFFIX}"
 
 
 class RunFolder:
@@ -65,6 +73,8 @@ class RunFolder:
     def create(cls, path: str | os.PathLike[str], replace: bool = False) -> RunFolder:
         """Make the folder for a new run, with its parents.
 
+        It is locked while it is made; hold :meth:`lock` around this and what is written then.
+
         Parameters
         ----------
         path
@@ -75,11 +85,15 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If the path is a file, cannot be written, holds something else, or holds a run and `replace` is False.
+            If the path is a file, cannot be written, is held by another process, holds something else, or holds a run
+            and `replace` is False.
         """
         run = cls.check_free(path, replace)
-        run._remove_run()
-        run._prepare()
+        with run.lock():
+            # Anew, now that it stays as it is: of two processes that found it free, the second one finds a run.
+            cls.check_free(path, replace)
+            run._remove_run()
+            run._prepare()
         return run
 
     @classmethod
@@ -93,7 +107,10 @@ class RunFolder:
                 expected="a folder for the run, or a path at which nothing exists",
                 todo="Give another path (-o).",
             )
+        refuse_held(run.path)
         inside = sorted(entry.name for entry in run.path.iterdir()) if run.path.exists() else []
+        # What a process leaves that was killed before it wrote anything makes no folder a used one.
+        inside = [name for name in inside if not is_litter(name)]
         if inside and not run._holds_run():
             raise RunFolderError(
                 f"{run.path.name} is not empty and is not a run",
@@ -135,6 +152,40 @@ class RunFolder:
                 todo=f"Give the folder of the run itself. {_neighbours(run.path / 'x')}",
             )
         return run
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the folder for writing: until the block ends, no other process can; its end, in any way, sets it free.
+
+        The thread that holds the folder may ask again. Who only reads needs no lock, and gets files that are complete.
+
+        Raises
+        ------
+        RunFolderError
+            If another process holds the folder, with its number; or if the folder cannot be written.
+        """
+        return lock_folder(self.path)
+
+    def is_broken_off(self) -> bool:
+        """Whether a run was stopped here so early that nothing is lost when it starts afresh.
+
+        Raises
+        ------
+        RunFolderError
+            If there is no manifest.json, but something that is made after it.
+        """
+        if self.manifest.exists() or not self.config.exists():
+            return False
+        early = (self.config, self.manifest, self.preprocessing)
+        later = [item.path for item in ITEMS.values() if self.path / item.path not in early]
+        found = [path for path in later if (self.path / path).exists()]
+        if found:
+            raise RunFolderError(
+                f"The run {self.path.name} has lost its manifest.json",
+                where=f"{self.path} holds {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}",
+                expected="manifest.json, which says what these files were made from",
+                todo="Restore manifest.json, or give --replace to remove the run and start anew.",
+            )
+        return True
 
     def item(self, name: str) -> Path:
         """Give the path of a part of the run by its name, such as ``"latent"``, whether it exists or not."""
@@ -280,35 +331,47 @@ class RunFolder:
         return self.manifest.is_file() or self.config.is_file()
 
     def _remove_run(self) -> None:
-        """Remove what a run has written here, by its known names, and no more."""
-        if not self.path.is_dir():
-            return
+        """Remove what a run has written here, by its known names, and no more.
+
+        The files of the lock stay: they are ours, and whoever else might look at them does so now. `lock` removes them
+        at its end, in the order that makes it safe.
+        """
         doomed = [self.path / item.path for item in ITEMS.values()]
+        doomed += self.path.glob("model.member-*.keras")
         doomed += self.path.glob(f".*{TEMPORARY_SUFFIX}.*")
-        folders = [self.path / name for name in _FOLDERS if not (self.path / name).is_symlink()]
-        for folder in filter(Path.is_dir, folders):
-            doomed += [entry for entry in folder.iterdir() if entry.suffix in _FOLDERS[folder.name]]
-        # The two files that make it a run go last: a removal that is broken off can be repeated.
-        for path in sorted(doomed, key=lambda path: path in (self.manifest, self.config)):
+        folders = list(self._folders())
+        for folder, suffixes in folders:
+            doomed += [entry for entry in folder.iterdir() if entry.suffix in suffixes]
+        # A removal that is broken off has to look like what it is: without its manifest the run is no run to go on
+        # with, and as long as its last file is there, the removal can be repeated.
+        last = self.config if self.config.exists() else self.manifest
+        for path in sorted(doomed, key=lambda path: (path == last, path != self.manifest)):
             if path.is_symlink() or path.is_file():
                 path.unlink()
-        for folder in filter(Path.is_dir, folders):
+        for folder, _ in folders:
             if not any(folder.iterdir()):
                 folder.rmdir()
 
+    def _folders(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        """The folders of the run, inner ones first, each with the suffixes of what runs write there."""
+        for pattern, suffixes in _FOLDERS.items():
+            for folder in self.path.glob(pattern):
+                if folder.is_symlink() or not folder.is_dir():
+                    continue
+                if pattern == "checkpoints":  # states of several trainings lie in a folder each
+                    inner = (path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+                    yield from ((path, suffixes) for path in inner)
+                yield folder, suffixes
+
     def _prepare(self) -> None:
-        probe = self.path / f".probe{TEMPORARY_SUFFIX}"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as failure:
-            raise RunFolderError(
-                f"The run folder {self.path.name} cannot be written",
-                where=f"{self.path}: {failure.strerror or failure}",
-                expected="a folder in which you may write",
-                todo="Give another folder (-o), or free space and rights there.",
-            ) from failure
+        with guard_writing(self.path):
+            (self.path / _PROBE).touch()
+            (self.path / _PROBE).unlink()
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file is what a killed process leaves: a lock that nobody holds, or half of a file."""
+    return name in (LOCK, HOLDER, _PROBE) or fnmatch.fnmatchcase(name, f".*{TEMPORARY_SUFFIX}.*")
 
 
 def _neighbours(path: Path) -> str:

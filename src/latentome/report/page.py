@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from latentome.io import RunFolder, write_atomic
+from latentome.io import RunFolder, write_bytes
 from latentome.report.content import data_facts, gene_rows, limits, repeat_facts, score_rows, steps, training_facts
 from latentome.report.figures import read_figures
 from latentome.report.sources import Sources, read_sources
@@ -48,14 +48,16 @@ def write(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     RunFolderError
-        If the folder is not a run, or one of these files is missing or damaged; the command that makes it is named.
+        If the folder is not a run, or one of these files is missing or damaged; the command that makes it is named. If
+        another process holds the folder, or it cannot be written.
     """
     run = RunFolder.open(path)
-    sources = read_sources(run)
-    page = _render(sources, read_figures(run))
+    for part in ("metrics", "manifest", "config", "history", "latent", "figures"):
+        run.require(part)  # what is not there is refused before anything is touched
     target = Path(run.report)
-    with write_atomic(target, "w") as stream:
-        stream.write(page)
+    with run.lock():  # already for reading: the files of one run belong together
+        page = _render(read_sources(run), read_figures(run)).encode()
+        write_bytes(target, page)
     return target
 
 

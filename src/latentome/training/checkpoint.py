@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from latentome.errors import TrainingError
-from latentome.io import write_atomic
+from latentome.io import guard_writing, write_atomic
 from latentome.io.atomic import TEMPORARY_SUFFIX
 from latentome.training.optimizers import describe_optimizer
 
@@ -81,7 +81,8 @@ class Checkpoints:
         """
         content = io.BytesIO()
         np.savez(content, identity=np.array(json.dumps(self.identity)), **arrays)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with guard_writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{number:012d}{SUFFIX}"
         with write_atomic(path) as file:
             file.write(MAGIC)

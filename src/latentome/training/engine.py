@@ -159,6 +159,12 @@ class Program:
         self.start = jax.jit(self._start, donate_argnums=0)
         self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
+    def place(self, tree: Any) -> Any:
+        """Put arrays where the program runs: on each of its devices, so that it need not compile for another place."""
+        if self.mesh is None:
+            return jax.tree.map(jnp.asarray, tree)
+        return jax.device_put(tree, jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec()))
+
     def _start(self, state: State, data, sample: Sample) -> State:
         """Make the state before the first epoch a candidate for the best one."""
         with live_values(self.model, sample.live):

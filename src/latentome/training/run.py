@@ -55,9 +55,9 @@ class Run:
             )
             for model, split in zip(self.models, self.splits, strict=True)
         ]
-        self.sample = jax.tree.map(jnp.asarray, samples[0] if self.alone else jax.tree.map(_stack, *samples))
+        self.sample = program.place(samples[0] if self.alone else jax.tree.map(_stack, *samples))
         states = [read_state(model, keep) for model in self.models]
-        self.state: State = states[0] if self.alone else jax.tree.map(_stack, *states)
+        self.state: State = program.place(states[0] if self.alone else jax.tree.map(_stack, *states))
         self.good = self.state
         self.patience = NEVER if options.patience is None else options.patience
         firsts = [math.ceil(getattr(model, "warmup_steps", 0) / steps) for model in self.models]
@@ -91,7 +91,7 @@ class Run:
             notes(note)
         if kept is not None:
             leaves, tree = jax.tree.flatten(self.state)
-            self.state = jax.tree.unflatten(tree, [jnp.asarray(kept[f"state.{i}"]) for i in range(len(leaves))])
+            self.state = self.program.place(jax.tree.unflatten(tree, [kept[f"state.{i}"] for i in range(len(leaves))]))
             self.rows = kept["rows"]
             if len(self.rows) > self.options.epochs:
                 raise TrainingError(

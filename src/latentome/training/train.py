@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 
 from latentome.errors import TrainingError
 from latentome.training.callbacks import Callbacks
 from latentome.training.checkpoint import Checkpoints, digest, kept_groups
-from latentome.training.engine import VALIDATION_ROWS, Program, program_for
+from latentome.training.engine import VALIDATION_ROWS, program_for
 from latentome.training.memory import free_bytes, group_sizes, member_bytes, shares
 from latentome.training.run import Progress, Run
 from latentome.training.task import Options, Split, Training
@@ -86,7 +85,7 @@ def train_together(
     for model in models:
         check_warmup(model, options.epochs * steps, options.epochs)
     program = program_for(models[0], size, options.shuffle, tuple(devices))
-    data = jnp.asarray(x) if program.mesh is None else jax.device_put(x, _everywhere(program))
+    data = program.place(x)
     hashed = digest(x) if checkpoint is not None else ""
     done: list[Training] = []
     kept = kept_groups(checkpoint) if resume and checkpoint is not None else None
@@ -105,10 +104,6 @@ def train_together(
         called = Callbacks(callbacks, models[0]) if callbacks else None
         done += run.finish(shown, called, keep_end=number + 1 < len(groups))
     return done
-
-
-def _everywhere(program: Program) -> jax.sharding.NamedSharding:
-    return jax.sharding.NamedSharding(program.mesh, jax.sharding.PartitionSpec())
 
 
 def _shifted(progress: Progress | None, group: int, groups: int, epochs: int) -> Progress | None:

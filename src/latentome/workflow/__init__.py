@@ -6,7 +6,7 @@ from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
-from latentome.workflow.steps import evaluate_step, open_run, predict_step, train_step, visualize_step
+from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step, visualize_step
 
 __all__ = [
     "Reporter",
@@ -14,6 +14,7 @@ __all__ = [
     "default_folder",
     "evaluate_step",
     "open_run",
+    "open_to_write",
     "predict_new",
     "predict_step",
     "prepare_again",

@@ -62,7 +62,8 @@ def reproduce_class3(
         folder = name.replace(" ", "")
         with reporter.step(f"train {name}"):
             model = kind.from_preset(f"class3-{folder}", random_state=seed).fit(train, progress=reporter.progress)
-        model.save(out / folder)
+        with io.guard_writing(out / folder):
+            model.save(out / folder)
         decoded[name] = tuple(model.inverse_transform(model.transform(x)) for x in (train, test))
     errors = pd.DataFrame(
         {name: [np.square(train - a).mean(), np.square(test - b).mean()] for name, (a, b) in decoded.items()},
@@ -100,5 +101,6 @@ def _folder(out: Path, replace: bool) -> Path:
             expected="a folder that is new or empty" + ("" if foreign else ", or --replace"),
             todo="give another folder with -o" + ("" if foreign else ", or add --replace"),
         )
-    out.mkdir(parents=True, exist_ok=True)
+    with io.guard_writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     return out

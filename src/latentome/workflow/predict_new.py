@@ -10,6 +10,7 @@ import numpy as np
 from latentome import io
 from latentome.errors import RunFolderError
 from latentome.io import RunFolder
+from latentome.io.runfolder import is_litter
 from latentome.pp import Preprocessing
 from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
@@ -56,7 +57,7 @@ def predict_new(
     Raises
     ------
     LatentomeError
-        If the samples cannot be read or lack too many genes, or the folder is in use.
+        If the samples cannot be read or lack too many genes, or the folder is in use, or cannot be written.
     """
     import pandas as pd
 
@@ -73,21 +74,27 @@ def predict_new(
         reporter.say(str(note))
     folder = Path(out) if out else run.path / "predictions" / Path(data).name.split(".")[0]
     _check_folder(folder, replace)
-    names = pd.Index(adata.obs_names, name="sample")
-    with reporter.step("encode and reconstruct"):
-        table = pd.DataFrame(x, index=names, columns=model.feature_names_in_)
-        codes = model.transform(table)
-        decoded = model.inverse_transform(codes)
-    encoded: AnnData = read_encoded(run)
-    with reporter.step("place on the map"):
-        positions = tl.place_on_map(encoded.obsm[key], encoded.obsm[f"X_tsne_{model.family}"], codes)
-    columns = [f"{model.family}_{i + 1}" for i in range(codes.shape[1])]
-    error = np.square(x - decoded, dtype=np.float64).mean(axis=1)
-    folder.mkdir(parents=True, exist_ok=True)
-    io.write_table(folder / "latent.tsv", pd.DataFrame(codes, index=names, columns=columns))
-    io.write_table(folder / "reconstruction.tsv.gz", pd.DataFrame(decoded, index=names, columns=table.columns))
-    io.write_table(folder / "tsne.tsv", pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]))
-    io.write_table(folder / "error.tsv", pd.DataFrame({"mean squared error": error}, index=names))
+    # A run is written into by one process, wherever in it. What is written elsewhere only reads the run, which may lie
+    # where nothing can be written.
+    inside = folder.resolve().is_relative_to(run.path.resolve())
+    with RunFolder(run.path if inside else folder).lock():
+        _check_folder(folder, replace)
+        names = pd.Index(adata.obs_names, name="sample")
+        with reporter.step("encode and reconstruct"):
+            table = pd.DataFrame(x, index=names, columns=model.feature_names_in_)
+            codes = model.transform(table)
+            decoded = model.inverse_transform(codes)
+        encoded: AnnData = read_encoded(run)
+        with reporter.step("place on the map"):
+            positions = tl.place_on_map(encoded.obsm[key], encoded.obsm[f"X_tsne_{model.family}"], codes)
+        columns = [f"{model.family}_{i + 1}" for i in range(codes.shape[1])]
+        error = np.square(x - decoded, dtype=np.float64).mean(axis=1)
+        with io.guard_writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        io.write_table(folder / "latent.tsv", pd.DataFrame(codes, index=names, columns=columns))
+        io.write_table(folder / "reconstruction.tsv.gz", pd.DataFrame(decoded, index=names, columns=table.columns))
+        io.write_table(folder / "tsne.tsv", pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]))
+        io.write_table(folder / "error.tsv", pd.DataFrame({"mean squared error": error}, index=names))
     return folder
 
 
@@ -99,7 +106,8 @@ def _check_folder(folder: Path, replace: bool) -> None:
             expected="a folder that is new or empty, or holds predictions",
             todo="give another folder with -o",
         )
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not replace):
+    used = folder.is_dir() and any(not is_litter(entry.name) for entry in folder.iterdir())
+    if folder.is_file() or (used and not replace):
         raise RunFolderError(
             "The folder for the predictions is in use.",
             where=str(folder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -80,13 +81,14 @@ def run_config(
 ) -> RunFolder:
     """Do what `run` does for a request that is made already."""
     reporter = reporter or Reporter()
-    folder, prepared = train_step(config, out, reporter, command=command, replace=replace, resume=resume)
-    predict_step(folder, prepared, reporter)
-    evaluate_step(folder, prepared, reporter)
-    visualize_step(folder, prepared, reporter)
-    folder.update_manifest(status="done", timings=reporter.timings)
-    with reporter.step("report"):
-        report.write(folder.path)
+    with contextlib.ExitStack() as held:  # the folder, from its first file to its last
+        folder, prepared = train_step(config, out, reporter, command=command, replace=replace, resume=resume, held=held)
+        predict_step(folder, prepared, reporter)
+        evaluate_step(folder, prepared, reporter)
+        visualize_step(folder, prepared, reporter)
+        folder.update_manifest(status="done", timings=reporter.timings)
+        with reporter.step("report"):
+            report.write(folder.path)
     return folder
 
 

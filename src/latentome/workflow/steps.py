@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,23 +31,84 @@ def open_run(path: str) -> tuple[RunFolder, RunConfig]:
     return run, RunConfig.from_dict(run.read_config(), str(run.config))
 
 
+@contextlib.contextmanager
+def open_to_write(path: str, *parts: str) -> Iterator[tuple[RunFolder, RunConfig]]:
+    """Open the folder of a run and hold it until the block ends: no other process can write into it.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    *parts
+        What has to be there, such as ``"model"``. What is not is refused before anything is touched.
+    """
+    run, _ = open_run(path)
+    run.read_manifest()
+    for part in parts:
+        run.require(part)
+    with run.lock():
+        # Read anew: until it was held, another process could replace the run.
+        yield open_run(path)
+
+
+def _holding(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a step hold the folder it writes into, for who calls it alone; commands hold it for longer."""
+
+    @functools.wraps(step)
+    def held(run: RunFolder, *arguments: Any, **options: Any) -> Any:
+        with run.lock():
+            return step(run, *arguments, **options)
+
+    return held
+
+
 def train_step(
-    config: RunConfig, path: str, reporter: Reporter, *, command: str, replace: bool = False, resume: bool = False
+    config: RunConfig,
+    path: str,
+    reporter: Reporter,
+    *,
+    command: str,
+    replace: bool = False,
+    resume: bool = False,
+    held: contextlib.ExitStack | None = None,
 ) -> tuple[RunFolder, Prepared]:
     """Prepare the data and train the model.
 
     Nothing is written before the data and the options are known to be right. With `resume` a run that is there goes
-    on, and one whose model is trained is left as it is.
+    on, and one whose model is trained is left as it is. The folder is held from the moment it is written until `held`
+    is closed, for a caller that goes on writing; or else until the step is done.
     """
+    with contextlib.ExitStack() as own:
+        options = {"command": command, "replace": replace, "resume": resume, "goes_on": held is not None}
+        return _train(config, path, reporter, own if held is None else held, **options)
+
+
+def _train(
+    config: RunConfig,
+    path: str,
+    reporter: Reporter,
+    held: contextlib.ExitStack,
+    *,
+    command: str,
+    replace: bool,
+    resume: bool,
+    goes_on: bool,
+) -> tuple[RunFolder, Prepared]:
     from latentome import tl
     from latentome.training import clear_checkpoints
 
     estimator, scaling = choose_model(config)
-    going_on = resume and RunFolder(path).manifest.exists()
-    if going_on:
-        run, before = open_run(path)
-        check_same(before, config, str(run.path))
-        if run.read_manifest().get("status") != "training":
+    run, going_on = RunFolder(path), False
+    if resume and (run.manifest.exists() or run.config.exists()):
+        # Held before it is decided what to do. But a model that is trained may lie where nothing can be written.
+        if goes_on or not _is_trained(run):
+            held.enter_context(run.lock())
+        check_same(open_run(path)[1], config, str(run.path))
+        going_on = not run.is_broken_off()
+        if not going_on:
+            reporter.say(f"The run in {run.path} was stopped before its training began; it starts afresh.")
+            replace = True
+        elif _is_trained(run):
             reporter.say(f"The model in {run.path} is trained; going on after it.")
             return run, prepare_again(config, run)
     if not going_on:
@@ -61,6 +125,7 @@ def train_step(
     for note in [*prepared.notes, *prepared.preprocessing.notes]:
         reporter.say(note)
     if not going_on:
+        held.enter_context(run.lock())
         run = RunFolder.create(path, replace=replace)
         run.write_config(config.to_dict())
         prepared.preprocessing.save(run.preprocessing)
@@ -74,13 +139,21 @@ def train_step(
             resume=going_on,
             notes=reporter.say,
         )
-    estimator.save(run.path)
+    # Bytes of float32, of the weights and the optimizer's two copies, and once more for encoder and decoder.
+    io.check_room(run.model, 4 * 4 * sum(model.count_params() for model in estimator.models_))
+    with io.guard_writing(run.model):
+        estimator.save(run.path)
     clear_checkpoints(run.checkpoints)
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())
     return run, prepared
 
 
+def _is_trained(run: RunFolder) -> bool:
+    return run.manifest.exists() and run.read_manifest().get("status") != "training"
+
+
+@_holding
 def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
     from latentome import tl
@@ -104,8 +177,7 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     io.write_table(run.signatures, table.set_index("feature"))
     adata.uns["model"] = {"family": family, "label_column": prepared.label_column or ""}
     adata.X = None  # the scaled matrix can be made again from the data and preprocessing.json; it may be large
-    with io.atomic_path(run.h5ad) as aside:
-        adata.write_h5ad(aside, compression="gzip")
+    io.write_h5ad(run.h5ad, adata)
 
 
 def _maps(family: str) -> tuple[str, str]:
@@ -124,6 +196,7 @@ def _model(run: RunFolder) -> tuple[BaseAutoencoder, str]:
     return model, model.family
 
 
+@_holding
 def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
     """Compare the model with PCA of equal size on the held-out samples."""
     from latentome import tl
@@ -158,6 +231,7 @@ def read_encoded(run: RunFolder) -> AnnData:
     return anndata.read_h5ad(run.require("h5ad"))
 
 
+@_holding
 def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> list[str]:
     """Draw every figure of the run; return the file names."""
     import pandas as pd
@@ -193,7 +267,8 @@ def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> li
             genes = tuple(str(g) for g in prepared.adata.var_names[:2])
             decoded = model.inverse_transform(model.transform(prepared.adata.to_df()[~prepared.training]))
             figures["reconstruction"] = pl.reconstruction(held_out, {title: decoded}, genes)
-        run.figures.mkdir(exist_ok=True)
+        with io.guard_writing(run.figures):
+            run.figures.mkdir(exist_ok=True)
         for name, figure in figures.items():
             with io.atomic_path(run.figures / f"{name}.png") as aside:
                 figure.savefig(aside, format="png")

@@ -1,202 +1,249 @@
-"""Time of an epoch: the compiled trainer beside ``model.fit`` of Keras on JAX and on TensorFlow, in one run.
+"""Time of an epoch: latentome beside Keras' ``fit``, PyTorch and Pythae; the same networks and data, in one run.
 
-    python -m pip install ".[bench]"
-    python benchmarks/train.py                    # everything, some minutes; writes benchmarks/results/train.tsv
-    python benchmarks/train.py --quick            # fewer epochs and rounds
+    python -m pip install ".[bench]" torch pythae     # what is not installed is a row that says so
+    python benchmarks/train.py                        # everything: about an hour on 2 cores
+    python benchmarks/train.py --only tybalt,class1 --engines latentome,torch
+    python benchmarks/train.py --quick                # few epochs, small data: does everything run? Some minutes
 
-Every engine runs in a process of its own, in turns, so that a busy minute of the machine meets all of them; the best
-round counts. Times are per epoch and without compilation, except for the class's models, whose column ``whole`` is the
-whole training with compilation and without imports.
+Every engine trains in a process of its own, the engines in turns, so that a busy minute of the machine meets all of
+them. All get the same number of threads, the processor alone, the same starting weights, and no program that an earlier
+process compiled. Of the rounds, the smallest time counts; the loss is that of the first round.
+
+Columns: ``s_per_epoch`` without the first epoch, which compiles; ``ours_to_it`` latentome's seconds per epoch divided
+by these; ``whole_s`` the whole training with compilation and without imports; ``final_loss`` the mean loss of the last
+epoch; ``gflop_per_epoch`` the arithmetic of the matrix products; ``share_of_product_rate`` that arithmetic per second
+divided by the machine's own rate in a large float32 product of JAX, measured in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from engines import ENGINES, Job, NotAvailable, run
+from tasks import TASKS, make_data
 
-ENGINES = ("latentome", "our model, keras fit, JAX", "plain keras, fit, JAX", "plain keras, fit, TensorFlow")
 RESULTS = Path(__file__).parent / "results"
+COLUMNS = [
+    "task",
+    "engine",
+    "epochs",
+    "s_per_epoch",
+    "ours_to_it",
+    "whole_s",
+    "final_loss",
+    "gflop_per_epoch",
+    "share_of_product_rate",
+    "rounds",
+    "note",
+]
 
 
-def tybalt(keras, n_genes: int, latent: int):
-    """Tybalt's VAE as described in its paper, in plain Keras: batch-normalised ReLU heads, cross-entropy, KL."""
-    ops, layers = keras.ops, keras.layers
+def product_rate(size: int = 3000, repeats: int = 8) -> dict[str, float]:
+    """Billions of operations a second in a product of two square float32 matrices; the best of some."""
+    import time
 
-    class Tybalt(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.mean, self.log_variance = layers.Dense(latent), layers.Dense(latent)
-            self.mean_norm, self.log_variance_norm = layers.BatchNormalization(), layers.BatchNormalization()
-            self.output_layer = layers.Dense(n_genes)
-            self.seed_generator = keras.random.SeedGenerator(0)
+    import jax
+    import jax.numpy as jnp
 
-        def call(self, x, training=False):
-            mean = ops.relu(self.mean_norm(self.mean(x), training=training))
-            log_variance = ops.relu(self.log_variance_norm(self.log_variance(x), training=training))
-            noise = keras.random.normal(ops.shape(mean), seed=self.seed_generator) if training else 0.0
-            logits = self.output_layer(mean + ops.exp(0.5 * log_variance) * noise)
-            cross_entropy = ops.maximum(logits, 0.0) - logits * x + ops.log(1.0 + ops.exp(-ops.abs(logits)))
-            kl = -0.5 * ops.sum(1.0 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1)
-            self.add_loss(ops.mean(ops.sum(cross_entropy, axis=-1)))
-            self.add_loss(ops.mean(kl))
-            return logits
-
-    model = Tybalt()
-    model.compile(optimizer=keras.optimizers.Adam(5e-4))
-    return model
-
-
-def class_model(keras, number: int):
-    """Model 1 or 2 of the class, as its slides write them."""
-    layers = keras.layers
-    if number == 1:
-        model = keras.Sequential([keras.Input((9,)), layers.Dense(2), layers.Dense(9)])
-        model.compile(loss="mse", optimizer="sgd")
-    else:
-        widths = (5, 2, 5, 9)
-        model = keras.Sequential([keras.Input((9,)), *(layers.Dense(w, activation="sigmoid") for w in widths)])
-        model.compile(loss="mse", optimizer="adam")
-    return model
-
-
-def our_model(keras, task: str, x: np.ndarray):
-    """The Keras model that latentome trains in this task, untrained."""
-    from latentome.models import DeepModel, VariationalModel
-
-    if task == "tybalt":
-        model = VariationalModel(x.shape[1], 100, likelihood="bernoulli", heads="batchnorm-relu", warmup_steps=189)
-        model.compile(optimizer=keras.optimizers.Adam(5e-4))
-        return model
-    sigmoids = {"activation": "sigmoid", "code_activation": "sigmoid", "output_activation": "sigmoid"}
-    model = DeepModel(9, 2) if task == "class 1" else DeepModel(9, 2, hidden=[5], **sigmoids)
-    model.compile(optimizer="sgd" if task == "class 1" else "adam")
-    return model
-
-
-def time_keras(engine: str, task: str, x: np.ndarray, epochs: int) -> dict[str, float]:
-    """Train with ``model.fit``; the first epoch, which compiles, is timed apart."""
-    ours = engine.startswith("our model")
-    if ours:
-        import latentome.models  # noqa: F401  before the clock starts, like Keras
-    import keras
-
-    start = time.perf_counter()
-    if ours:
-        model = our_model(keras, task, x)
-    else:
-        model = tybalt(keras, x.shape[1], 100) if task == "tybalt" else class_model(keras, int(task[-1]))
-    batch = 50 if task == "tybalt" else 32
-    target = None if task == "tybalt" or ours else x
-    model.fit(x, target, batch_size=batch, epochs=1, verbose=0)
-    warm = time.perf_counter()
-    history = model.fit(x, target, batch_size=batch, epochs=epochs, verbose=0).history
-    end = time.perf_counter()
-    return {"epoch": (end - warm) / epochs, "whole": end - start, "loss": history["loss"][-1]}
-
-
-def time_latentome(task: str, x: np.ndarray, epochs: int) -> dict[str, float]:
-    """Train with the compiled trainer, called the way that `latentome.training.train` calls it."""
-    import latentome as lt
-    import latentome.estimators  # before the clock starts, like Keras
-
-    start = time.perf_counter()
+    a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
     times = []
-
-    def note(done, total, row):
-        times.append((time.perf_counter(), done))
-
-    kind, preset = {
-        "tybalt": (lt.VariationalAutoencoder, "tybalt-2018-as-described"),
-        "class 1": (lt.LinearAutoencoder, "class3-model1"),
-        "class 2": (lt.DeepAutoencoder, "class3-model2"),
-    }[task]
-    model = kind.from_preset(preset, max_epochs=epochs + 1, validation_fraction=0.0, random_state=0)
-    model.fit(x, progress=note)
-    (first, one), (last, all_) = times[0], times[-1]
-    return {
-        "epoch": (last - first) / (all_ - one),
-        "whole": time.perf_counter() - start,
-        "loss": float(model.history_["loss"].iloc[-1]),
-    }
+    for _ in range(repeats):
+        start = time.perf_counter()
+        product(a, a).block_until_ready()
+        times.append(time.perf_counter() - start)
+    return {"rate": 2 * size**3 / min(times) / 1e9}
 
 
-def measure(engine: str, task: str, data: Path, epochs: int) -> dict[str, float]:
-    """Run one engine on one task in a fresh process."""
-    backend = "tensorflow" if engine.endswith("TensorFlow") else "jax"
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, __file__, "--worker", engine, task, str(data), str(epochs)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+def worker(what: str, task: str, folder: str, epochs: str, threads: str) -> None:
+    """The process of one measurement: prints one line of JSON."""
+    if hasattr(os, "sched_setaffinity"):  # before anything starts threads
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+    if what == "rate":
+        seen = product_rate()
+    elif what == "start":
+        from engines.ours import starting_kernels
+
+        x = np.load(Path(folder) / TASKS[task].data, mmap_mode="r")
+        np.savez(Path(folder) / "start.npz", *starting_kernels(TASKS[task], x.shape))
+        seen = {}
+    else:
+        with np.load(Path(folder) / "start.npz") as file:
+            kernels = [file[name] for name in file.files]
+        try:
+            job = Job(TASKS[task], np.load(Path(folder) / TASKS[task].data), kernels, int(epochs), int(threads))
+            seen = run(what, job)
+        except NotAvailable as error:
+            seen = {"missing": f"not available: {error}"}
+    print("\n" + json.dumps(seen))
+
+
+def measure(what: str, task: str, folder: Path, epochs: int, threads: int, programs: str | None = None) -> dict:
+    """Run `worker` in a fresh process; a crash is told as ``missing``, with the last line of what it said.
+
+    PyTorch keeps what it compiles in the folder `programs`, or for this process only.
+    """
+    backend = ENGINES[what].backend if what in ENGINES else "jax"
+    count = str(threads)
+    with tempfile.TemporaryDirectory() as fresh:
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "JAX_PLATFORMS": "cpu",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "LATENTOME_CACHE": "off",
+            "JAX_ENABLE_COMPILATION_CACHE": "false",
+            "TORCHINDUCTOR_CACHE_DIR": programs or fresh,
+            "OMP_NUM_THREADS": count,
+            "MKL_NUM_THREADS": count,
+            "TF_NUM_INTRAOP_THREADS": count,
+            "TF_NUM_INTEROP_THREADS": count,
+        }
+        command = [sys.executable, __file__, "--worker", what, task, str(folder), str(epochs), count]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{engine} failed on {task}:\n{done.stderr[-3000:]}")
+        print(f"{what} failed on {task}:\n{done.stderr[-3000:]}", file=sys.stderr)
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return {"missing": f"failed: {lines[-1][:90]}"}
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def worker(engine: str, task: str, data: str, epochs: str) -> None:
-    """The process of one measurement: prints one line of JSON."""
-    x = np.load(data)
-    seen = time_latentome(task, x, int(epochs)) if engine == "latentome" else time_keras(engine, task, x, int(epochs))
-    print(json.dumps(seen))
+def compare(task: str, engines: list[str], folder: Path, options: argparse.Namespace) -> list[dict]:
+    """All engines on one task, in turns; one row for each, without the ratios."""
+    planned = TASKS[task].quick_epochs if options.quick else TASKS[task].epochs
+    rows, width = make_data(TASKS[task], folder, options.quick)
+    started = measure("start", task, folder, 0, options.threads)
+    if started:
+        sys.exit("our model could not be built")
+    seen: dict[str, list[dict]] = {name: [] for name in engines}
+    notes = {name: ENGINES[name].missing() for name in engines}
+    epochs = {
+        name: options.slow_epochs if options.slow_epochs and TASKS[task].is_class and ENGINES[name].slow else planned
+        for name in engines
+    }
+    for turn in range(options.rounds or (1 if options.quick else TASKS[task].rounds)):
+        for name in engines:
+            if notes[name]:
+                continue
+            got = measure(name, task, folder, epochs[name], options.threads, options.programs)
+            notes[name] = got.get("missing", "")
+            if not notes[name]:
+                seen[name].append(got)
+            told = notes[name] or f"{got['epoch']:.4g} s per epoch, {got['whole']:.4g} s in all, loss {got['loss']:.6g}"
+            print(f"{task}, round {turn + 1}, {name}: {told}", file=sys.stderr, flush=True)
+    table = []
+    for name in engines:
+        row = {"task": task, "engine": ENGINES[name].title, "epochs": epochs[name], "rounds": len(seen[name])}
+        row |= {"note": notes[name], "gflop_per_epoch": TASKS[task].gflop(rows, width)}
+        if seen[name]:
+            row["s_per_epoch"] = min(one["epoch"] for one in seen[name])
+            row["whole_s"] = min(one["whole"] for one in seen[name])
+            row["final_loss"] = seen[name][0]["loss"]
+        table.append(row)
+    return table
 
 
-def make_data(folder: Path, task: str) -> Path:
-    """The data of a task: simulated expression of the size of Tybalt's, scaled to [0, 1], or the blobs of the class."""
-    import latentome as lt
+def finish(rows: list[dict], rate: float):
+    """The table of all tasks with the ratios (`rate`: billions of operations a second in a large product)."""
+    import pandas as pd
 
-    if task == "tybalt":
-        x = lt.datasets.simulate(9413, 5000, n_types=33, rng=0).X
-        low, high = x.min(axis=0), x.max(axis=0)
-        x = (x - low) / np.maximum(high - low, 1e-6)
-    else:
-        x = lt.datasets.load("blobs").X
-    path = folder / f"{task.replace(' ', '')}.npy"
-    np.save(path, x.astype("float32"))
-    return path
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    ours = table[table["engine"] == ENGINES["latentome"].title].set_index("task")["s_per_epoch"]
+    table["ours_to_it"] = table["task"].map(ours).astype(float) / table["s_per_epoch"].astype(float)
+    table["share_of_product_rate"] = table["gflop_per_epoch"] / table["s_per_epoch"].astype(float) / rate
+    return table
+
+
+def machine(threads: int, rate: float) -> str:
+    """One line on the machine and the versions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    versions = []
+    for package in ("latentome", "keras", "jax", "tensorflow-cpu", "tensorflow", "torch", "pythae"):
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return (
+        f"{(names or [platform.processor() or platform.machine()])[0]}, {threads} threads, "
+        f"{rate:.0f} GFLOP/s in a product of 3,000 x 3,000, Python {platform.python_version()}, {', '.join(versions)}"
+    )
+
+
+def chosen(text: str | None, names: dict, prefix: bool) -> list[str]:
+    """The names that the comma-separated `text` selects, in their own order; with `prefix`, beginnings select too."""
+    if text is None:
+        return list(names)
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    picked = {w: [n for n in names if n == w or (prefix and n.startswith(w))] for w in wanted}
+    if not wanted or not all(picked.values()):
+        unknown = [w for w, found in picked.items() if not found]
+        sys.exit(f"unknown: {', '.join(unknown) or 'nothing was named'}; there are: {', '.join(names)}")
+    return [name for name in names if any(name in found for found in picked.values())]
+
+
+def compare_all(tasks: list[str], engines: list[str], folder: Path, out: Path | None, options) -> None:
+    """Run the tasks one after the other, print the table and, into `out`, write it and the figure."""
+    rows, rate = [], 0.0
+    for task in tasks:
+        fitting = [name for name in engines if TASKS[task].family in ENGINES[name].families]
+        if not (options.quick and rate):
+            rate = max(rate, measure("rate", task, folder, 0, options.threads).get("rate", 0.0))
+        rows += compare(task, fitting, folder, options)
+        table = finish(rows, rate or float("nan"))
+        if out is not None:  # after each task, so that an interrupted run leaves what it has
+            from picture import draw
+
+            out.mkdir(parents=True, exist_ok=True)
+            table.to_csv(out / "train.tsv", sep="\t", index=False, float_format="%.5g")
+            small = "small data (--quick): " if options.quick else ""
+            draw(table, out / "train.png", small + machine(options.threads, rate))
+    print(machine(options.threads, rate))
+    print(table.to_string(index=False, na_rep="", float_format="{:.4g}".format))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.worker:
-        worker(*arguments.worker)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument("--only", metavar="TASKS", help=f"by name or its beginning: {', '.join(TASKS)}")
+    parser.add_argument("--engines", metavar="ENGINES", help=f"some of: {', '.join(ENGINES)}")
+    parser.add_argument("--quick", action="store_true", help="few epochs on small data, one round")
+    parser.add_argument("--rounds", type=int, help="turns of each engine; default 4, and 1 for the models of the class")
+    parser.add_argument(
+        "--slow-epochs", type=int, metavar="N", help="epochs of all but latentome on the class's models"
+    )
+    parser.add_argument("--threads", type=int, default=available, help="threads of every process; default all")
+    parser.add_argument(
+        "--out", type=Path, help="folder of train.tsv and train.png; default benchmarks/results, or none for a part"
+    )
+    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        worker(*options.worker)
         return
-    import pandas as pd
-
-    tasks = {"tybalt": 6, "class 1": 3000, "class 2": 3000}
-    if arguments.quick:
-        tasks = {"tybalt": 3, "class 1": 300, "class 2": 300}
-    rows = []
+    if options.slow_epochs is not None and options.slow_epochs < 2:
+        parser.error("--slow-epochs needs 2 or more: the first epoch is not timed")
+    tasks = chosen(options.only, TASKS, prefix=True)
+    engines = chosen(options.engines, ENGINES, prefix=False)
+    out = options.out or (None if options.quick or options.only or options.engines else RESULTS)
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print(f"other work runs here (load {os.getloadavg()[0]:.1f}): the times will mean little", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
-        for task, epochs in tasks.items():
-            data = make_data(Path(folder), task)
-            best: dict[str, dict[str, float]] = {}
-            for _ in range(1 if arguments.quick or task != "tybalt" else 4):
-                for engine in ENGINES:
-                    seen = measure(engine, task, data, epochs)
-                    if engine not in best or seen["epoch"] < best[engine]["epoch"]:
-                        best[engine] = seen
-            ours = best["latentome"]
-            for engine, seen in best.items():
-                ratio = ours["epoch"] / seen["epoch"]
-                whole = ours["whole"] / seen["whole"]
-                rows.append((task, engine, epochs, seen["epoch"], ratio, seen["whole"], whole, seen["loss"]))
-    columns = ["task", "engine", "epochs", "s_per_epoch", "ours_to_it", "whole_s", "ours_to_it_whole", "final_loss"]
-    table = pd.DataFrame(rows, columns=columns)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(table.to_string(index=False, float_format="{:.4g}".format))
-    if not arguments.quick:
-        RESULTS.mkdir(exist_ok=True)
-        table.to_csv(RESULTS / "train.tsv", sep="\t", index=False, float_format="%.5g")
+        # Seconds matter with --quick: there, PyTorch compiles the headers of C++ once.
+        options.programs = str(Path(folder) / "programs") if options.quick else None
+        compare_all(tasks, engines, Path(folder), out, options)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
 
 
+#: Models of several widths train padded to the widest where that makes the work at most so many times larger.
+WASTE = 2.0
+
+
 class Fit(NamedTuple):
     """A model to train, and what on."""
 
@@ -37,7 +41,8 @@ def fit_together(
     """Train estimators on the same data; those that run the same computation train in one program.
 
     Two estimators share a program when they differ only in their seeds and in learning rate, beta, warm-up, noise and
-    sparsity.
+    sparsity; linear, deep and denoising ones also when they differ in `n_components`, where the code's activation is
+    zero at zero and padding the narrower ones does not double the work.
 
     Parameters
     ----------
@@ -82,11 +87,9 @@ def fit_together(
             expected="callbacks with one estimator and members=1",
             todo="leave the callbacks out, or train the models one by one",
         )
-    programs: dict[str, list[int]] = {}
-    for i, (estimator, fits) in enumerate(zip(estimators, prepared, strict=True)):
-        programs.setdefault(_program_key(estimator, fits[0]), []).append(i)
+    programs = _programs(estimators, [fits[0] for fits in prepared])
     trainings: dict[int, list[Training]] = {}
-    for number, members in enumerate(programs.values()):
+    for number, members in enumerate(programs):
         fits = [fit for i in members for fit in prepared[i]]
         done = train_together(
             [fit.model for fit in fits],
@@ -104,8 +107,28 @@ def fit_together(
     return [trainings[i][0] for i in range(len(estimators))]
 
 
-def _program_key(estimator: BaseAutoencoder, fit: Fit) -> str:
-    """Equal for two estimators whose models can train in one program."""
+def _programs(estimators: Sequence[BaseAutoencoder], fits: Sequence[Fit]) -> list[list[int]]:
+    """The numbers of the estimators that train in one program, for each program."""
+    families: dict[str, list[int]] = {}
+    for i, fit in enumerate(fits):
+        families.setdefault(_key(fit.model.family_of_widths or fit.model.architecture, estimators[i], fit), []).append(
+            i
+        )
+    programs = []
+    for members in families.values():
+        widths = [estimators[i].n_components for i in members]
+        if max(widths) * len(widths) <= WASTE * sum(widths):
+            programs.append(members)
+            continue
+        same: dict[str, list[int]] = {}
+        for i in members:
+            same.setdefault(_key(fits[i].model.architecture, estimators[i], fits[i]), []).append(i)
+        programs += same.values()
+    return programs
+
+
+def _key(architecture: str, estimator: BaseAutoencoder, fit: Fit) -> str:
+    """Equal for two estimators that can train in one program, if their architectures can."""
     optimizer = without_rates(describe_optimizer(fit.model.optimizer))
     rows = (len(fit.split.rows), len(fit.split.held_out))
-    return str((fit.model.architecture, optimizer, rows, estimator._options(False)))
+    return str((architecture, optimizer, rows, estimator._options(False)))

@@ -93,6 +93,20 @@ class Autoencoder(keras.Model):
         return self.total(terms, weights) + sum(losses[len(self._term_names) :])
 
     @property
+    def family_of_widths(self) -> str | None:
+        """A text that models share which differ in the width of the code alone and may train padded to the widest.
+
+        None unless a code unit whose weights are all zero stays so and changes nothing: its value has to be zero, and
+        no noise may be drawn for it.
+        """
+        return None
+
+    def _architecture_but_width(self, code_activation: str) -> str | None:
+        at_zero = float(keras.activations.get(code_activation)(ops.zeros((1, 1)))[0, 0])
+        width = f'"n_components": {json.loads(self._config)["n_components"]}'
+        return self.architecture.replace(width, '"n_components": any') if at_zero == 0.0 else None
+
+    @property
     def architecture(self) -> str:
         """A text that two models share when they run the same computation.
 

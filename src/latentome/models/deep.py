@@ -72,6 +72,11 @@ class DeepModel(Autoencoder):
         self.decoder = keras.Model(code, ops.cast(y, "float32"), name="decoder")
         self.build((None, n_features))
 
+    @property
+    def family_of_widths(self) -> str | None:
+        """See `Autoencoder`: holds where the code's activation is zero at zero."""
+        return self._architecture_but_width(self.get_config()["code_activation"])
+
     def call(self, x, training: bool = False):
         """Reconstruct `x` (samples x features)."""
         y = self.decoder(self.encoder(x, training=training), training=training)

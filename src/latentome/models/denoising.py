@@ -88,6 +88,11 @@ class DenoisingModel(Autoencoder):
         self._activate = activate
         self.build((None, n_features))
 
+    @property
+    def family_of_widths(self) -> str | None:
+        """See `Autoencoder`: holds where the code's activation is zero at zero."""
+        return self._architecture_but_width(self.get_config()["activation"])
+
     def call(self, x, training: bool = False):
         """Reconstruct `x` (samples x features); while training from a corrupted copy, always against the clean one."""
         z = self.encoder(self.corrupt(x, training=training, noise=self.live.noise), training=training)

@@ -128,6 +128,21 @@ def write_state(model: keras.Model, state: State, best: bool = False) -> None:
         variable.assign(array)
 
 
+def widen(state: State, shapes: State) -> State:
+    """Fill the arrays of `state` up with zeros to those `shapes`."""
+
+    def fill(array: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
+        missing = [(0, n - m) for m, n in zip(array.shape, like.shape, strict=True)]
+        return jnp.pad(array, missing) if any(more for _, more in missing) else array
+
+    return jax.tree.map(fill, state, shapes)
+
+
+def narrow(state: State, shapes: State) -> State:
+    """Cut the arrays of `state` back to those `shapes`."""
+    return jax.tree.map(lambda a, like: a[tuple(slice(n) for n in like.shape)], state, shapes)
+
+
 class Program:
     """The compiled chunk of epochs of one architecture, optimizer and shape of data.
 
@@ -154,8 +169,7 @@ class Program:
         self.live = live_names(model)
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None
         self.run = jax.jit(self._run, donate_argnums=0)
-        axes = (0, None, 0, None, Limits(None, None, 0))
-        self.run_members = jax.jit(jax.vmap(self._run, in_axes=axes), donate_argnums=0)
+        self.run_members = jax.jit(self._run_members, donate_argnums=0)
         self.start = jax.jit(self._start, donate_argnums=0)
         self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
@@ -172,8 +186,9 @@ class Program:
         return state._replace(best_loss=metrics[self.columns.index("loss")])
 
     def _run_members(self, states: State, data, samples: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
+        axes = (0, None, 0, None, Limits(None, None, 0))
         with written_out_products():
-            return jax.vmap(self._run, in_axes=(0, None, 0, None, None))(states, data, samples, first, limits)
+            return jax.vmap(self._run, in_axes=axes)(states, data, samples, first, limits)
 
     def _run(self, state: State, data, sample: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
         """Train the epochs ``first .. limits.last - 1``; return the state and a row of metrics for each epoch."""

@@ -16,7 +16,7 @@ from latentome.errors import TrainingError
 from latentome.training.callbacks import Callbacks
 from latentome.training.checkpoint import Checkpoints, describe_models, digest
 from latentome.training.diagnose import diverged
-from latentome.training.engine import MAX_CHUNK, Limits, Program, Sample, State, read_state, write_state
+from latentome.training.engine import MAX_CHUNK, Limits, Program, Sample, State, narrow, read_state, widen, write_state
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.live import read_live
 from latentome.training.task import Options, Split, Training
@@ -57,6 +57,9 @@ class Run:
         ]
         self.sample = program.place(samples[0] if self.alone else jax.tree.map(_stack, *samples))
         states = [read_state(model, keep) for model in self.models]
+        self.shapes = [jax.eval_shape(lambda state: state, state) for state in states]
+        widest = max(self.shapes, key=lambda shapes: sum(math.prod(a.shape) for a in jax.tree.leaves(shapes)))
+        states = [widen(state, widest) for state in states]
         self.state: State = program.place(states[0] if self.alone else jax.tree.map(_stack, *states))
         self.good = self.state
         self.patience = NEVER if options.patience is None else options.patience
@@ -207,8 +210,9 @@ class Run:
         return {name: float(v.mean()) for name, v in means.items() if len(v)}
 
     def _write(self, best: bool) -> None:
-        for i, model in enumerate(self.models):
-            write_state(model, self.state if self.alone else jax.tree.map(lambda a, i=i: a[i], self.state), best)
+        for i, (model, shapes) in enumerate(zip(self.models, self.shapes, strict=True)):
+            state = self.state if self.alone else jax.tree.map(lambda a, i=i: a[i], self.state)
+            write_state(model, narrow(state, shapes), best)
 
     def _trainings(self) -> list[Training]:
         failed = self._failed() if self.options.tolerate else {}

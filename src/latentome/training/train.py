@@ -46,7 +46,8 @@ def train_together(
     ----------
     models
         `keras.Model`s that were compiled with an optimizer and train as ``model.fit(x)``. They may differ in their
-        initial weights, their seeds and the values of live hyperparameters, the learning rate among them.
+        initial weights, their seeds and the values of live hyperparameters, the learning rate among them; and in the
+        width of their code where they share `family_of_widths`: the narrower ones are padded with zeros, which stay.
     x
         Data, samples x features; kept on the device as float32, once for all models.
     splits
@@ -84,13 +85,14 @@ def train_together(
     steps = math.ceil(len(splits[0].rows) / size)
     for model in models:
         check_warmup(model, options.epochs * steps, options.epochs)
-    program = program_for(models[0], size, options.shuffle, tuple(devices))
+    widest = max(models, key=lambda model: model.count_params())
+    program = program_for(widest, size, options.shuffle, tuple(devices))
     data = program.place(x)
     hashed = digest(x) if checkpoint is not None else ""
     done: list[Training] = []
     kept = kept_groups(checkpoint) if resume and checkpoint is not None else None
     groups = (
-        group_sizes(len(models), _bytes_each(models[0], splits[0], size, options.keep_best), free_bytes())
+        group_sizes(len(models), _bytes_each(widest, splits[0], size, options.keep_best), free_bytes())
         if kept is None
         else shares(len(models), kept)
     )

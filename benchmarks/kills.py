@@ -34,9 +34,9 @@ FAMILIES = {
     "denoising": ("DenoisingAutoencoder", {"noise": 0.1}),
     "variational": ("VariationalAutoencoder", {"hidden": (16,), "warmup": 20}),
 }
-EPOCHS, MEMBERS, WITHIN = 150, 3, 0.5
+EPOCHS, MEMBERS, WITHIN = 400, 3, 0.5
 #: A pause after each epoch, in seconds, so that a training outlives several kills.
-PAUSE = 0.01
+PAUSE = 0.002
 
 
 @dataclass

@@ -10,18 +10,19 @@ import jax
 import jax.numpy as jnp
 import keras
 
-#: A kernel of at most so many values, and a batch of at most so many rows, is multiplied by written-out sums. On 2
-#: cores 32 products of 32 x 9 by 9 x 5 with their gradients take 145 us batched and 39 us written out; from
-#: kernels of 20 x 16 on the batched product is faster.
-MAX_KERNEL, MAX_ROWS = 64, 64
+#: A kernel of at most so many values, and a batch of at most so many rows, is multiplied by written-out sums where at
+#: least so many models train together. On 2 cores 32 products of 32 x 9 by 9 x 5 with gradients take 145 us batched
+#: and 39 us written out. From kernels of 20 x 16 on the batched product is faster, and for 16 models or fewer, whose
+#: written-out sums the compiler does not vectorise.
+MAX_KERNEL, MAX_ROWS, MIN_MODELS = 64, 64, 32
 
 _written_out: ContextVar[bool] = ContextVar("written_out", default=False)
 
 
 @contextmanager
-def written_out_products() -> Iterator[None]:
-    """While a program for many models is traced: write small products out instead of making batched ones of them."""
-    token = _written_out.set(True)
+def written_out_products(models: int) -> Iterator[None]:
+    """While a program for many `models` is traced: write small products out instead of making batched ones of them."""
+    token = _written_out.set(models >= MIN_MODELS)
     try:
         yield
     finally:

@@ -187,7 +187,7 @@ class Program:
 
     def _run_members(self, states: State, data, samples: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
         axes = (0, None, 0, None, Limits(None, None, 0))
-        with written_out_products():
+        with written_out_products(samples.seed.shape[0]):
             return jax.vmap(self._run, in_axes=axes)(states, data, samples, first, limits)
 
     def _run(self, state: State, data, sample: Sample, first, limits: Limits) -> tuple[State, jax.Array]:

@@ -1,0 +1,140 @@
+"""Early stopping ends when it says, leaves the best epoch's weights, and never judges a KL weight still on its way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import latentome as lt
+from latentome.estimators.together import fit_together
+from latentome.models import DeepModel
+from latentome.training import Options, Split, make_optimizer, train
+
+PATIENCE = 4
+
+
+@pytest.fixture(scope="module")
+def ensemble(linear, x):
+    return linear(max_epochs=400, patience=PATIENCE, members=3).fit(x)
+
+
+@pytest.fixture(scope="module")
+def singles(linear, x):
+    return [linear(max_epochs=400, patience=PATIENCE, random_state=seed).fit(x) for seed in range(3)]
+
+
+def rule(losses, patience, first=0, before=np.inf):
+    """The best epoch and the number of epochs trained, from validation losses of the epochs 1, 2, ..."""
+    best, best_loss = 0, before
+    for epoch, loss in enumerate(losses, start=1):
+        if epoch >= first and loss < best_loss:
+            best, best_loss = epoch, loss
+        if epoch - max(best, first) >= patience:
+            return best, epoch
+    return best, len(losses)
+
+
+def test_it_stops_after_as_many_epochs_without_a_better_loss_and_not_before(singles):
+    for model in singles:
+        losses = model.history_["val_loss"].to_numpy()
+        assert len(losses) < 400
+        assert (model.best_epoch_, model.n_iter_) == rule(losses, PATIENCE)
+        assert model.n_iter_ == len(losses) == model.best_epoch_ + PATIENCE
+        assert model.best_epoch_ == 1 + np.argmin(losses)
+
+
+def test_the_model_has_the_weights_of_the_best_epoch(singles, linear, x, same):
+    model = singles[0]
+    held_out = x[model.validation_rows_]
+    residual = held_out - model.inverse_transform(model.transform(held_out))
+    assert np.mean(residual**2) == pytest.approx(model.history_["val_loss"].min(), rel=1e-5)
+    # A training of exactly that many epochs: to the bit in the same program, as close as two programs come in another.
+    same(linear(max_epochs=model.best_epoch_, patience=PATIENCE).fit(x).model_, model.model_)
+    same(linear(max_epochs=model.best_epoch_).fit(x).model_, model.model_, atol=1e-6)
+    later = linear(max_epochs=model.n_iter_).fit(x)
+    assert (
+        max(np.abs(a - b).max() for a, b in zip(later.model_.weights[1:], model.model_.weights[1:], strict=True)) > 0.01
+    )
+
+
+def test_every_member_stops_by_itself_and_is_its_single_training(ensemble, singles, same):
+    assert len(set(ensemble.best_epoch_)) == 3, "they stop at different times"
+    for member, single in enumerate(singles):
+        table = ensemble.history_[ensemble.history_["member"] == member].drop(columns="member")
+        assert ensemble.best_epoch_[member] == single.best_epoch_
+        np.testing.assert_allclose(table.to_numpy(), single.history_.to_numpy(), rtol=1e-4, atol=1e-6)
+        same(ensemble.models_[member], single.model_, atol=1e-5)
+    assert ensemble.n_iter_ == max(single.n_iter_ for single in singles)
+
+
+def test_a_training_that_only_gets_worse_is_left_as_it_was_before_the_first_epoch(linear, x, same):
+    model = linear(max_epochs=400, patience=PATIENCE, learning_rate=30.0).fit(x)
+    assert (model.best_epoch_, model.n_iter_) == (0, PATIENCE)
+    assert model.history_["val_loss"].min() > 1000
+    same(model.model_, DeepModel(12, 3, seed=0))
+
+
+def test_a_loss_that_stays_the_same_is_not_better(linear, x, same):
+    # A learning rate so small that no weight changes: every epoch has the loss of epoch 0.
+    model = linear(max_epochs=400, patience=PATIENCE, learning_rate=1e-30).fit(x)
+    assert model.history_["val_loss"].nunique() == 1
+    assert (model.best_epoch_, model.n_iter_) == (0, PATIENCE)
+
+
+def variational(warmup, **parameters):
+    return lt.VariationalAutoencoder(
+        3, hidden=(), beta=4.0, warmup=warmup, learning_rate=0.05, batch_size=20, max_epochs=40, patience=3,
+        random_state=0, **parameters,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def warming(x):
+    """One with a warm-up of 10 epochs, and one of 52 steps, which end within epoch 11 of 5 steps each."""
+    return {10: variational(10).fit(x), 11: variational(0.26).fit(x)}
+
+
+def test_the_warm_up_is_neither_a_candidate_nor_patience_lost(warming):
+    for first, model in warming.items():
+        losses = model.history_["val_loss"].to_numpy()
+        assert rule(losses, 3)[1] < first, "without the rule for the warm-up it would have stopped inside"
+        assert (model.best_epoch_, model.n_iter_) == rule(losses, 3, first)
+        assert first <= model.best_epoch_ < model.n_iter_ < 40
+        assert model.n_iter_ >= first + 3
+        assert model.history_["val_beta"][first - 2] < 4.0 == model.history_["val_beta"][first - 1]
+
+
+def test_models_with_different_warm_ups_in_one_program_keep_their_own_ends(warming, x, same):
+    models = [variational(10), variational(0.26)]
+    fit_together(models, x)
+    for model, single in zip(models, warming.values(), strict=True):
+        assert (model.best_epoch_, model.n_iter_) == (single.best_epoch_, single.n_iter_)
+        same(model.model_, single.model_, atol=1e-4, rtol=1e-4)
+
+
+def test_a_resumed_training_stops_at_the_same_epoch_with_the_same_bits(
+    singles, linear, x, same, small_chunks, stop_after, tmp_path
+):
+    whole = singles[0]
+    for epoch in (whole.best_epoch_ // 2, whole.best_epoch_ + 2):  # before the best epoch, and between it and the end
+        folder = tmp_path / str(epoch)
+        model = linear(max_epochs=400, patience=PATIENCE)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, checkpoint=folder, progress=stop_after(epoch))
+        model.fit(x, checkpoint=folder, resume=True)
+        assert (model.best_epoch_, model.n_iter_) == (whole.best_epoch_, whole.n_iter_)
+        same(model.model_, whole.model_)
+        np.testing.assert_array_equal(model.history_.to_numpy(), whole.history_.to_numpy())
+
+
+def test_what_became_of_a_training_says_whether_it_stopped(x):
+    def trained(epochs, patience):
+        model = DeepModel(12, 3, seed=0)
+        model.compile(make_optimizer("adam", 0.01))
+        options = Options(epochs, 20, patience=patience, keep_best=True)
+        return train(model, x, Split(np.arange(81), np.arange(81, 90), 0), options)
+
+    assert trained(400, PATIENCE).stopped_early
+    best = trained(12, None)
+    assert not best.stopped_early
+    assert best.best_epoch == 1 + best.history["val_loss"].argmin()

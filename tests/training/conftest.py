@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,12 +15,24 @@ import latentome as lt
 RUN, TRAIN = (importlib.import_module(f"latentome.training.{name}") for name in ("run", "train"))
 
 
-@pytest.fixture(scope="session")
-def x():
+def make_x():
     """90 samples of 12 features: three components under as much noise, so that a model overfits within some epochs."""
     rng = np.random.default_rng(0)
     signal_ = rng.normal(size=(90, 3)) @ rng.normal(size=(3, 12)) * 0.3
     return (signal_ + rng.normal(size=(90, 12)) * 0.5).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def x():
+    return make_x()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ahead(request):
+    """The futures of what modules do in other processes, by module: begun early, so that it is done when asked for."""
+    modules = {item.module.__name__: item.module for item in request.session.items if hasattr(item, "module")}
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(m.ahead, make_x()) for name, m in modules.items() if hasattr(m, "ahead")}
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,8 @@ import latentome as lt
 events = collections.Counter()
 jax.monitoring.register_event_listener(lambda name, **_: events.update([name.rpartition("/")[2]]))
 x = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
-model = lt.LinearAutoencoder(2, max_epochs=3, batch_size=20, random_state=0).fit(x)
+how = {"optimizer": "sgd", "validation_fraction": 0.0, "random_state": 0}
+model = lt.LinearAutoencoder(2, max_epochs=3, batch_size=20, **how).fit(x)
 weights = [w.tolist() for w in model.model_.get_weights()]
 print(json.dumps([events["cache_hits"], events["cache_misses"], weights]))
 """
@@ -43,16 +47,23 @@ def programs(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*-cache"))
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ahead(x):
     """A first process with a fresh cache beside one without, then a second one with the first one's cache."""
-    folder, home = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("home")
+    folder, home = (Path(tempfile.mkdtemp(prefix=f"latentome-{name}-")) for name in ("cache", "home"))
     first = start(LATENTOME_CACHE=folder, HOME=home, XDG_CACHE_HOME=home)
     off = start(LATENTOME_CACHE="off", HOME=home, XDG_CACHE_HOME=home)
     results = [result(first), result(off)]
     kept = programs(folder)
     second = result(start(LATENTOME_CACHE=folder, HOME=home, XDG_CACHE_HOME=home))
     return folder, home, kept, results[0], results[1], second
+
+
+@pytest.fixture(scope="module")
+def ran(ahead):
+    result = ahead[__name__].result()
+    yield result
+    for folder in result[:2]:
+        shutil.rmtree(folder)
 
 
 def test_the_first_process_keeps_its_programs_in_a_folder_of_this_processor(ran):
@@ -77,5 +88,6 @@ def test_the_second_process_compiles_none_of_them_and_trains_to_the_same_bits(ra
 def test_switched_off_nothing_is_written_or_read(ran):
     _, home, _, first, (hits, misses, weights), _ = ran
     assert (hits, misses) == (0, 0)
-    assert not [path for path in home.rglob("*") if "latentome" in path.as_posix() or path.name.endswith("-cache")]
+    written = [path.relative_to(home).as_posix() for path in home.rglob("*")]
+    assert not [name for name in written if "latentome" in name or name.endswith("-cache")]
     assert weights == first[2], "what is kept on disk is what would be compiled"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import latentome as lt
-from latentome.estimators.together import fit_together
+from latentome import LinearAutoencoder
 from latentome.models import DeepModel
-from latentome.training import Options, Split, make_optimizer, train
+from latentome.training import Options, Split, make_optimizer, train, train_together
 
 PATIENCE = 4
 
@@ -104,12 +104,21 @@ def test_the_warm_up_is_neither_a_candidate_nor_patience_lost(warming):
         assert model.history_["val_beta"][first - 2] < 4.0 == model.history_["val_beta"][first - 1]
 
 
-def test_models_with_different_warm_ups_in_one_program_keep_their_own_ends(warming, x, same):
-    models = [variational(10), variational(0.26)]
-    fit_together(models, x)
-    for model, single in zip(models, warming.values(), strict=True):
-        assert (model.best_epoch_, model.n_iter_) == (single.best_epoch_, single.n_iter_)
-        same(model.model_, single.model_, atol=1e-4, rtol=1e-4)
+def test_models_with_different_warm_ups_in_one_program_have_their_own_first_candidates(ensemble, x):
+    # Linear models that say that they warm up, in the program of the ensemble above; steps of which 5 are an epoch.
+    models, splits, firsts = [], [], (30, 12, 45)
+    for seed, first in enumerate(firsts):
+        model = DeepModel(12, 3, seed=seed)
+        model.compile(make_optimizer("adam", 0.01))
+        model.warmup_steps = 5 * first - seed
+        models.append(model)
+        splits.append(Split(*LinearAutoencoder(validation_fraction=0.1)._hold_out(90, seed), seed))
+    trainings = train_together(models, x, splits, Options(400, 20, patience=PATIENCE, keep_best=True))
+    for training, first, without in zip(trainings, firsts, ensemble.best_epoch_, strict=True):
+        losses = training.history["val_loss"].to_numpy()
+        assert (training.best_epoch, len(losses)) == rule(losses, PATIENCE, first)
+        assert training.best_epoch >= max(first, 1)
+        assert (training.best_epoch == without) == (first <= without)
 
 
 def test_a_resumed_training_stops_at_the_same_epoch_with_the_same_bits(

@@ -12,7 +12,14 @@ from latentome.training.memory import free_bytes, group_sizes, member_bytes, sha
 MEMORY, TRAIN = (importlib.import_module(f"latentome.training.{name}") for name in ("memory", "train"))
 EPOCHS, MEMBERS = 6, 5
 #: Without held-out rows: the columns of the validation are then empty for all models.
-HOW = {"members": MEMBERS, "max_epochs": EPOCHS, "validation_fraction": 0.0}
+HOW = {
+    "members": MEMBERS,
+    "max_epochs": EPOCHS,
+    "validation_fraction": 0.0,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "learning_rate": 0.05,
+}
 
 
 @pytest.fixture

@@ -21,27 +21,28 @@ def trained(tumours):
     """Three models of each precision; each precision compiles one program."""
 
     def fit(precision, seed):
-        return lt.DeepAutoencoder(
-            10, hidden=(32,), max_epochs=60, learning_rate=0.005, precision=precision, random_state=seed
-        ).fit(tumours)
+        return lt.LinearAutoencoder(10, max_epochs=60, learning_rate=0.005, precision=precision, random_state=seed).fit(
+            tumours
+        )
 
     return {precision: [fit(precision, seed) for seed in SEEDS] for precision in ("float32", "bfloat16")}
 
 
 def test_the_losses_agree(trained):
-    # Measured on the seeds 0 to 7: final losses within 0.7 % of each other, validation losses within 1.7 %.
+    # Measured on the seeds 0 to 7: final losses within 1.2 % of each other, validation losses within 4 %; seven of the
+    # eight within 0.5 % and 0.5 %. Both fall to 3 % of what they were after the first epoch.
     for whole, half in zip(trained["float32"], trained["bfloat16"], strict=True):
-        for column, tolerance in (("loss", 0.02), ("val_loss", 0.03)):
+        for column, tolerance in (("loss", 0.03), ("val_loss", 0.06)):
             assert half.history_[column].iloc[-1] == pytest.approx(whole.history_[column].iloc[-1], rel=tolerance)
         first = whole.history_["loss"].iloc[0]
-        assert whole.history_["loss"].iloc[-1] < 0.6 * first, "there is something to lose"
+        assert whole.history_["loss"].iloc[-1] < 0.05 * first, "there is something to lose"
         assert (half.history_["loss"].iloc[1:] != whole.history_["loss"].iloc[1:]).any()
 
 
 def test_scores_agree(trained, tumours):
-    # Measured on the seeds 0 to 7: explained variances from 0.42 to 0.48, within 0.011 of each other.
+    # Measured on the seeds 0 to 7: explained variances from 0.38 to 0.43, within 0.03 of each other.
     for whole, half in zip(trained["float32"], trained["bfloat16"], strict=True):
-        assert half.score(tumours) == pytest.approx(whole.score(tumours), abs=0.02)
+        assert half.score(tumours) == pytest.approx(whole.score(tumours), abs=0.05)
 
 
 def test_weights_optimizer_and_results_are_float32(trained, tumours):

@@ -12,7 +12,7 @@ import latentome as lt
 from latentome.estimators.together import fit_together
 from latentome.training import Schedule, make_schedule
 
-PEAK = 0.02
+PEAK = 0.2
 
 
 def by_hand(step, shape, total, warmup):
@@ -33,14 +33,14 @@ def test_every_step_has_the_rate_of_the_formula(shape, share, warmup):
     assert rate.warmup_steps == warmup
     steps = range(120)
     expected = [by_hand(step, shape, 100, warmup) for step in steps]
-    np.testing.assert_allclose([float(rate(step)) for step in steps], expected, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose([float(rate(step)) for step in steps], expected, rtol=1e-5, atol=1e-7)
 
 
 def test_the_landmarks_of_a_cosine_with_warm_up():
     rate = make_schedule(PEAK, "cosine", 0.2, 100)
     landmarks = {0: PEAK / 21, 9: PEAK * 10 / 21, 19: PEAK * 20 / 21, 20: PEAK, 40: PEAK * 0.8535534, 60: PEAK / 2}
     for step, expected in {**landmarks, 100: 0.0, 1000: 0.0}.items():
-        assert float(rate(step)) == pytest.approx(expected, rel=1e-5, abs=1e-9), step
+        assert float(rate(step)) == pytest.approx(expected, rel=1e-5, abs=1e-7), step
     assert max(float(rate(step)) for step in range(101)) == pytest.approx(PEAK)
 
 
@@ -55,7 +55,7 @@ def test_history_and_weights_follow_the_schedule_and_every_peak_its_own(linear, 
     together = importlib.import_module("latentome.estimators.together")
     calls, train_together = [], together.train_together
     monkeypatch.setattr(together, "train_together", lambda *a, **k: calls.append(len(a[0])) or train_together(*a, **k))
-    how = {"schedule": "cosine", "schedule_warmup": 0.2}
+    how = {"schedule": "cosine", "schedule_warmup": 0.2, "optimizer": "sgd"}
     peaks = (PEAK, 3 * PEAK)
     models = [linear(learning_rate=peak, **how) for peak in peaks]
     fit_together(models, x)
@@ -63,7 +63,7 @@ def test_history_and_weights_follow_the_schedule_and_every_peak_its_own(linear, 
     for model, peak in zip(models, peaks, strict=True):
         # The rate of the step that comes next, as Keras shows it after an epoch.
         expected = [by_hand(5 * epoch, "cosine", 50, 10) * peak / PEAK for epoch in range(1, 11)]
-        np.testing.assert_allclose(model.history_["learning_rate"], expected, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(model.history_["learning_rate"], expected, rtol=1e-5, atol=1e-7)
         single = linear(learning_rate=peak, **how).fit(x)
         same(single.model_, model.model_, atol=1e-5)
         np.testing.assert_allclose(single.history_, model.history_, rtol=1e-4, atol=1e-6)

@@ -184,7 +184,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         del y
         if isinstance(X, BackedMatrix):
             return fit_backed(self, X, **how)
-        if not fits_on_device(*np.shape(X)):
+        if not fits_on_device(*getattr(X, "shape", ())):
             if how.get("notes"):
                 how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
             names = getattr(X, "columns", None)

@@ -28,10 +28,10 @@ def free_bytes(device: jax.Device | None = None) -> int:
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) // 2
 
 
-def fits_on_device(samples: int = 0, features: int = 0) -> bool:
-    """Whether a matrix of float32 can stay on an accelerator while models train on it; always on the processor."""
+def fits_on_device(*shape: int) -> bool:
+    """Whether an array of float32 can stay on an accelerator while models train on it; always on the processor."""
     device = jax.devices()[0]
-    return device.platform == "cpu" or 4 * samples * features < RESIDENT * free_bytes(device)
+    return device.platform == "cpu" or 4 * math.prod(shape) < RESIDENT * free_bytes(device)
 
 
 def member_bytes(weights: int, variables: int, batch_rows: int, width: int) -> int:

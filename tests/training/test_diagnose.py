@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 
@@ -15,6 +16,7 @@ from latentome.training import Options, Split, epoch_order, make_optimizer, trai
 from latentome.training.checkpoint import MAGIC
 from latentome.training.diagnose import diverged
 
+TRAIN = importlib.import_module("latentome.training.train")
 N, BATCH = 81, 20
 #: A learning rate with which the first epochs are still finite.
 SLOWLY = 3.0
@@ -70,7 +72,16 @@ def test_a_rate_that_plain_numpy_survives_is_survived(x):
     assert np.isfinite(fit(sgd(0.5), x).history["loss"]).all()
 
 
-def test_the_model_and_the_folder_have_the_last_sound_state(x, same, small_chunks, tmp_path):
+def test_an_update_that_is_not_finite_is_noticed_though_its_loss_was(x, same):
+    """One step, of a finite loss and to infinite weights: nothing after it would have told."""
+    model = sgd(1e37)
+    with pytest.raises(lt.TrainingError, match="epoch 1, step 1"):
+        train(model, x * np.float32(100), Split(np.arange(N), np.arange(N, 90), 0), Options(1, N))
+    same(model, DeepModel(12, 3, seed=0))
+
+
+def test_the_model_and_the_folder_have_the_last_sound_state(x, same, small_chunks, monkeypatch, tmp_path):
+    monkeypatch.setattr(TRAIN, "CHECKPOINT_SECONDS", 1000.0)  # no state is due: the one of the divergence is kept
     epoch, _ = first_bad_step(x, SLOWLY)
     assert epoch > 1
     model, folder = sgd(SLOWLY), tmp_path / "states"
@@ -82,7 +93,7 @@ def test_the_model_and_the_folder_have_the_last_sound_state(x, same, small_chunk
     assert f"the loss before it was {losses.iloc[-1]:.6g}" in told.value.where
     same(model, sound)
     assert np.isfinite(np.concatenate([w.ravel() for w in model.get_weights()])).all()
-    newest = max(folder.iterdir())
+    (newest,) = folder.iterdir()
     assert newest.name == f"{epoch - 1:012d}.state"
     with np.load(io.BytesIO(newest.read_bytes()[len(MAGIC) + 32 :])) as kept:
         assert len(kept["rows"]) == epoch - 1

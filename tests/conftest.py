@@ -3,7 +3,11 @@
 import os
 import tempfile
 
-import latentome  # noqa: F401
+# Half of the tests' time would go into optimising programs that then run for milliseconds. What is tested does not
+# depend on it; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests the programs as they are shipped.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Compiled programs are shared between the tests of one session and with nothing else.
 os.environ.setdefault("LATENTOME_CACHE", tempfile.mkdtemp(prefix="latentome-programs-"))
+
+import latentome  # noqa: E402, F401

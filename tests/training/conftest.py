@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import signal
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,14 +24,6 @@ def make_x():
 @pytest.fixture(scope="session")
 def x():
     return make_x()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ahead(request):
-    """The futures of what modules do in other processes, by module: begun early, so that it is done when asked for."""
-    modules = {item.module.__name__: item.module for item in request.session.items if hasattr(item, "module")}
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(m.ahead, make_x()) for name, m in modules.items() if hasattr(m, "ahead")}
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def programs(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*-cache"))
 
 
-def ahead(x):
+def run_in_processes(x):
     """A first process with a fresh cache beside one without, then a second one with the first one's cache."""
     folder, home = (Path(tempfile.mkdtemp(prefix=f"latentome-{name}-")) for name in ("cache", "home"))
     first = start(LATENTOME_CACHE=folder, HOME=home, XDG_CACHE_HOME=home)
@@ -59,8 +59,8 @@ def ahead(x):
 
 
 @pytest.fixture(scope="module")
-def ran(ahead):
-    result = ahead[__name__].result()
+def ran(x):
+    result = run_in_processes(x)
     yield result
     for folder in result[:2]:
         shutil.rmtree(folder)

@@ -46,7 +46,7 @@ print(json.dumps(told))
 """
 
 
-def ahead(x):
+def run_in_processes(x):
     """What a process with four devices tells, and the models that it trained."""
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     with tempfile.TemporaryDirectory() as folder:
@@ -59,8 +59,8 @@ def ahead(x):
 
 
 @pytest.fixture(scope="module")
-def four(ahead):
-    return ahead[__name__].result()
+def four(x):
+    return run_in_processes(x)
 
 
 # 81 rows: batches of 20 are split, but for the last one with its single row; those of 18 cannot be.

@@ -27,9 +27,6 @@ MAX_CHUNK = 512
 VALIDATION_ROWS = 1024
 #: How many compiled programs are kept; the one that was used longest ago goes first.
 MAX_PROGRAMS = 16
-#: Steps in one turn of the loop over batches. Two save the copies of the weights between turns (4 % of the time of a
-#: Tybalt epoch on 2 cores); more only take longer to compile.
-UNROLL = 2
 
 
 class State(NamedTuple):
@@ -238,7 +235,7 @@ class Program:
             return self.step(carry, data[numbered[1]], numbered[0]), None
 
         batches = (jnp.arange(full), rows[: full * size].reshape(full, size))
-        carry, _ = jax.lax.scan(step, carry, batches, unroll=UNROLL)
+        carry, _ = jax.lax.scan(step, carry, batches)
         if n % size:
             carry, _ = step(carry, (full, rows[full * size :]))
         *values, bad = carry

@@ -10,4 +10,4 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # Compiled programs are shared between the tests of one session and with nothing else.
 os.environ.setdefault("LATENTOME_CACHE", tempfile.mkdtemp(prefix="latentome-programs-"))
 
-import latentome  # noqa: E402, F401
+import latentome  # noqa: F401

@@ -5,6 +5,7 @@ from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
 from latentome.estimators.persistence import load_model
+from latentome.estimators.published import load_adage_network, load_tybalt_hdf5
 from latentome.estimators.together import fit_together
 from latentome.estimators.variational import VariationalAutoencoder
 
@@ -21,5 +22,7 @@ __all__ = [
     "LinearAutoencoder",
     "VariationalAutoencoder",
     "fit_together",
+    "load_adage_network",
     "load_model",
+    "load_tybalt_hdf5",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
 from latentome.training import Split
 from latentome.training.stream import lay_out, moments, train_stream
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ROWS = 4096
 
 
-def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> BaseAutoencoder:
+def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any = None, **how: Any) -> BaseAutoencoder:
     """Train an estimator in place on a matrix of which only some buffers are in memory.
 
     Parameters
@@ -29,11 +30,16 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> 
         Has one member.
     matrix
         Samples x features, on the scale that the model is to see.
+    covariate
+        None: a covariate is taken with data in memory only.
     **how
         See `latentome.training.stream.train_stream`.
     """
     from latentome.estimators.together import Fit
 
+    if covariate is not None:
+        raise no_covariate("training from a matrix that is not in memory")
+    estimator._learn_covariate(None, len(matrix))
     if estimator.members > 1:
         raise InputError(
             "An ensemble cannot be trained from a matrix on disk.",

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
+from latentome.estimators.covariate import no_covariate
 from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
@@ -193,8 +194,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         fit_together([self], X, **how)
         return self
 
-    def _prepare_fit(self, X: np.ndarray) -> list[Fit]:
-        """The untrained models of the members, compiled, each with the rows that it is trained and validated on."""
+    def _prepare_fit(self, X: np.ndarray, columns: np.ndarray | None = None) -> list[Fit]:
+        """The untrained models of the members, compiled, each with the rows that it is trained and validated on.
+
+        `columns` are those of a covariate, to train on beside the features.
+        """
         self._check_early_stopping()
         self._check_data(X)
         self.seed_ = self._seed()
@@ -206,7 +210,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             model = self._make_model(X.shape[1], self.seed_ + member, steps)
             # A copy only where a model looks at its rows: a training set can be most of the memory.
             if model.starts_from_data:
-                model.adapt(X if len(held_out) == 0 else X[rows])
+                model.adapt(X if len(held_out) == 0 else X[rows], None if columns is None else columns[rows])
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
             fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
         return fits
@@ -253,7 +257,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 raise InputError(
                     "An optimizer object carries its own schedule and clipping.",
                     where=f"schedule='{self.schedule}', {self.schedule_warmup=}, {self.clip_norm=}",
-                    expected="these arguments at their defaults, or the optimizer by name",
+                    expected="schedule='constant', schedule_warmup=0, clip_norm=None; or the optimizer by name",
                     todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
                 )
             # A copy: the state of an optimizer belongs to one training, and fit may be called again.
@@ -294,11 +298,26 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         -------
         float32, samples x components (times members).
         """
+        return self._transform(X)
+
+    def _transform(self, X: Any, covariate: Any = None) -> np.ndarray:
         check_is_fitted(self)
         if isinstance(X, BackedMatrix):
             check_backed(self, X)
-            return np.concatenate([self._encode(block) for block in blocks_of(X)])
-        return self._encode(validate_data(self, X, dtype=np.float32, reset=False))
+            return np.concatenate([self._encode(self._join(block, covariate)) for block in blocks_of(X)])
+        return self._encode(self._join(validate_data(self, X, dtype=np.float32, reset=False), covariate))
+
+    def _learn_covariate(self, covariate: Any, n_samples: int) -> np.ndarray | None:
+        """The columns of a covariate to train on beside the features, or None; only a leaf can take any."""
+        if covariate is not None:
+            raise no_covariate(f"{type(self).__name__}.fit(X, covariate=...)")
+        return None
+
+    def _join(self, X: np.ndarray, covariate: Any) -> np.ndarray:
+        """Samples or codes with the columns of the covariate beside them, where the model has one."""
+        if covariate is not None:
+            raise no_covariate(f"{type(self).__name__} that was fitted without one")
+        return X
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
@@ -320,6 +339,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         InputError
             If the codes have another width than the model's.
         """
+        return self._inverse_transform(Z)
+
+    def _inverse_transform(self, Z: Any, covariate: Any = None) -> np.ndarray:
         check_is_fitted(self)
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
@@ -329,7 +351,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 expected=f"samples x {self._n_features_out} components",
                 todo="pass what transform returned, or rows of the same width",
             )
-        parts = np.split(Z, self.members, axis=1)
+        parts = [self._join(part, covariate) for part in np.split(Z, self.members, axis=1)]
         decoded = [apply_in_blocks(m, "decoder", part) for m, part in zip(self.models_, parts, strict=True)]
         return decoded[0] if self.members == 1 else np.mean(decoded, axis=0, dtype=np.float32)
 

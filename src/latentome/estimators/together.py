@@ -33,6 +33,7 @@ def fit_together(
     estimators: Sequence[BaseAutoencoder],
     X: Any,
     *,
+    covariate: Any = None,
     tolerate: bool = False,
     checkpoint: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -50,6 +51,8 @@ def fit_together(
         The estimators, which are fitted in place.
     X
         Data, samples x features: an array or a table.
+    covariate
+        A category for each sample that all the models are conditional on; see `VariationalAutoencoder`.
     tolerate
         Whether a model that diverges is told in its `Training` while the others go on.
     checkpoint
@@ -79,7 +82,8 @@ def fit_together(
     for estimator in estimators:
         estimator._validate_params()
         x = validate_data(estimator, X, dtype=np.float32, ensure_min_samples=2)
-    prepared = [estimator._prepare_fit(x) for estimator in estimators]
+        columns = estimator._learn_covariate(covariate, len(x))
+    prepared = [estimator._prepare_fit(x, columns) for estimator in estimators]
     if callbacks and sum(len(fits) for fits in prepared) > 1:
         raise InputError(
             "Keras callbacks see one model.",
@@ -88,12 +92,13 @@ def fit_together(
             todo="leave the callbacks out, or train the models one by one",
         )
     programs = _programs(estimators, [fits[0] for fits in prepared])
+    trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
     trainings: dict[int, list[Training]] = {}
     for number, members in enumerate(programs):
         fits = [fit for i in members for fit in prepared[i]]
         done = train_together(
             [fit.model for fit in fits],
-            x,
+            trained_on,
             [fit.split for fit in fits],
             estimators[members[0]]._options(tolerate),
             checkpoint=checkpoint if checkpoint is None or len(programs) == 1 else checkpoint / f"program-{number + 1}",

@@ -72,8 +72,9 @@ class Autoencoder(keras.Model):
         """Whether the model takes something from the training data before its first step."""
         return type(self).start_from is not Autoencoder.start_from
 
-    def adapt(self, x: np.ndarray) -> None:
-        """Start from the training data, samples x features; see `start_from`."""
+    def adapt(self, x: np.ndarray, columns: np.ndarray | None = None) -> None:
+        """Start from the training data, samples x features, and the columns of a covariate; see `start_from`."""
+        del columns
         if self.starts_from_data:
             self.start_from(x.mean(axis=0, dtype="float64"), x.var(axis=0, dtype="float64"))
 

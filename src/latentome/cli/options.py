@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Data = Annotated[str, typer.Argument(help="An expression file, or the name of a data set (see 'latentome datasets').")]
 Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
-Model = Annotated[str, typer.Option("-m", "--model", help="vae, adage, deep, linear, or the name of a preset.")]
+Model = Annotated[str, typer.Option("-m", "--model", help="nonlinear-pca, vae, adage, deep, linear, or the name of a preset.")]
 Preset = Annotated[
     str | None, typer.Option(help="A published model, such as tybalt-2018-as-described; the same as -m NAME.")
 ]

@@ -22,6 +22,7 @@ from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
+from latentome.models.summary import summarise
 from latentome.training import (
     Options,
     Split,
@@ -145,6 +146,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             ) from error
         self._optimizer(steps * self.max_epochs)
         self._check_early_stopping()
+        self._check_shape(*X.shape)
         self._check_data(X)
         check_warmup(model, steps * self.max_epochs, self.max_epochs)
 
@@ -156,6 +158,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 expected="a validation_fraction above 0",
                 todo="hold out a tenth of the rows (validation_fraction=0.1), or leave patience out",
             )
+
+    def _check_shape(self, n_samples: int, n_features: int) -> None:
+        """Refuse data of which the model cannot be made; by default none."""
 
     def _check_data(self, X: np.ndarray) -> None:
         """Refuse data that the model's likelihood cannot have produced (samples x features); by default none."""
@@ -196,9 +201,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _prepare_fit(self, X: np.ndarray) -> list[Fit]:
         """The untrained models of the members, compiled, each with the rows that it is trained and validated on."""
         self._check_early_stopping()
+        self._check_shape(*X.shape)
         self._check_data(X)
         self.seed_ = self._seed()
-        fits = []
+        fits, summary = [], None
         for member in range(self.members):
             rows, held_out = self._hold_out(len(X), self.seed_ + member)
             size = min(self.batch_size, len(rows))
@@ -207,6 +213,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             # A copy only where a model looks at its rows: a training set can be most of the memory.
             if model.starts_from_data:
                 model.adapt(X if len(held_out) == 0 else X[rows])
+            if model.n_axes:
+                summary = summary or summarise(lambda: [X], model.n_axes)  # the same for all members
+                model.start_at(summary)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
             fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
         return fits
@@ -222,8 +231,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             tolerate=tolerate,
         )
 
-    def _finish_fit(self, fits: list[Fit], trainings: list[Training]) -> None:
-        """Keep the trained models and what became of them."""
+    def _finish_fit(self, fits: list[Fit], trainings: list[Training], data: BackedMatrix) -> None:
+        """Keep the trained models and what became of them; `data` are all rows, samples x features."""
+        del data
         self.models_ = [fit.model for fit in fits]
         self.training_rows_, self.validation_rows_ = fits[0].split.rows, fits[0].split.held_out
         histories = [training.history for training in trainings]

@@ -1,6 +1,8 @@
 """The variational autoencoder: widths, bounds against exact likelihoods, units, free bits, a covariate."""
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
@@ -22,7 +24,9 @@ def trained(tumours):
 
 
 def widths(model):
-    return [tuple(v.shape) for v in model.trainable_variables if len(v.shape) == 2]
+    """The shapes of the kernels, those of the decoder after those of the encoder."""
+    parts = (model.encoder, model.decoder)
+    return [tuple(layer.kernel.shape) for part in parts for layer in part.layers if hasattr(layer, "kernel")]
 
 
 def test_every_depth_and_width_is_what_it_says():
@@ -151,8 +155,8 @@ def test_free_bits_charge_a_unit_that_carries_less_as_if_it_carried_them():
     assert float(with_free_bits(kl, 0.0)) == pytest.approx(2.2)
 
 
-def test_free_bits_keep_units_in_use_and_are_told(tumours):
-    arguments = {"n_components": 20, "max_epochs": 40, "hidden": (), "warmup": 0.0, "random_state": 0}
+def test_free_bits_are_told_in_the_history_and_keep_units_in_use(tumours):
+    arguments = {"n_components": 20, "max_epochs": 40, "hidden": (), "warmup": 0.0, "beta": 20.0, "random_state": 0}
     plain, free = (
         lt.VariationalAutoencoder(**arguments, linear_path=False, free_bits=bits, learning_rate=0.01).fit(tumours)
         for bits in (0.0, 0.5)
@@ -160,9 +164,8 @@ def test_free_bits_keep_units_in_use_and_are_told(tumours):
     assert "kl_charged" not in plain.history_
     charged, kl = free.history_["kl_charged"].iloc[-1], free.history_["kl"].iloc[-1]
     assert charged >= max(kl, 20 * 0.5) - 1e-3
-    np.testing.assert_allclose(
-        free.history_["loss"], free.history_["reconstruction"] + free.history_["kl_charged"], 1e-5
-    )
+    expected = free.history_["reconstruction"] + 20.0 * free.history_["kl_charged"]
+    np.testing.assert_allclose(free.history_["loss"], expected, rtol=1e-5)
     assert (free.kl_per_unit(tumours) > 0.1).sum() > (plain.kl_per_unit(tumours) > 0.1).sum()
 
 
@@ -205,6 +208,10 @@ def test_a_covariate_travels_with_the_model(conditional, batches, tmp_path):
     loaded = lt.load_model(conditional.save(tmp_path / "model"))
     np.testing.assert_array_equal(loaded.transform(x, covariate=batch), conditional.transform(x, covariate=batch))
     assert list(loaded.categories_) == ["A", "B"]
+    adata = anndata.AnnData(x, obs=pd.DataFrame({"batch": batch}, index=np.arange(len(x)).astype(str)))
+    lt.tl.encode(adata, loaded, "vae", covariate="batch")
+    np.testing.assert_array_equal(adata.obsm["X_vae"], conditional.transform(x, covariate=batch))
+    assert lt.tl.loadings(loaded, adata.obsm["X_vae"]).shape == (198, 5)
 
 
 @pytest.mark.parametrize(

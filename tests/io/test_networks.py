@@ -1,6 +1,7 @@
 """Weights of published models, from files in the formats in which they were published."""
 
 import gzip
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -121,14 +122,14 @@ def tybalt(folder, hidden, whole=True):
     """Files of 30 genes and 4 components, and the encoder and decoder as NumPy computes them."""
     rng = np.random.default_rng(len(hidden))
     widths, layers, steps = [30, *hidden, 4], {"input_1": {}}, []
-    for i, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for i, (n_in, n_out) in enumerate(pairwise(widths), start=1):
         layers[f"dense_{i}"], layers[f"batch_normalization_{i}"] = (
             dense(rng, i, n_in, n_out),
             normalisation(rng, i, n_out),
         )
         layers[f"activation_{i}"] = {}
         steps.append((*layers[f"dense_{i}"].values(), *layers[f"batch_normalization_{i}"].values()))
-    back = [dense(rng, 7 + i, n_in, n_out) for i, (n_in, n_out) in enumerate(zip(widths[::-1], widths[-2::-1]))]
+    back = [dense(rng, 7 + i, n_in, n_out) for i, (n_in, n_out) in enumerate(pairwise(widths[::-1]))]
     decoder = {"input_2": {}, "sequential_1": {k: v for part in back for k, v in part.items()}}
 
     def encode(x):

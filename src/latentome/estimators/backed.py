@@ -11,6 +11,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
+from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.stream import lay_out, moments, train_stream
 
@@ -49,6 +50,7 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any 
         )
     estimator._validate_params()
     estimator._check_early_stopping()
+    estimator._check_shape(*matrix.shape)
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
@@ -59,9 +61,11 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any 
     model = estimator._make_model(matrix.shape[1], seed, steps)
     if model.starts_from_data:
         model.start_from(*moments(matrix, layout))
+    if model.n_axes:
+        model.start_at(summarise(lambda: blocks_of(matrix), model.n_axes))
     model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
     training = train_stream(model, matrix, layout, estimator._options(tolerate=False), **how)
-    estimator._finish_fit([Fit(model, split)], [training])
+    estimator._finish_fit([Fit(model, split)], [training], matrix)
     return estimator
 
 

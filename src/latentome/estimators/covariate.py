@@ -84,3 +84,33 @@ def no_covariate(where: str) -> InputError:
         expected="covariate=None, or a VariationalAutoencoder that was fitted with one, in memory",
         todo="leave the covariate out, or fit VariationalAutoencoder().fit(X, covariate=...)",
     )
+
+
+def part_categories(X: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far the mean of each category lies from that of all, categories x features, and `X` without it.
+
+    Parameters
+    ----------
+    X
+        Samples x features.
+    columns
+        One-hot categories of the samples.
+    """
+    shifts = columns.T @ (X - X.mean(axis=0, dtype=np.float64)) / columns.sum(axis=0)[:, None]
+    return shifts, X - (columns @ shifts).astype(X.dtype)
+
+
+class NoCovariate:
+    """What an estimator does with a covariate when it can have none: it refuses it."""
+
+    def _learn_covariate(self, covariate: Any, n_samples: int) -> np.ndarray | None:
+        """The columns of a covariate to train on beside the features, or None."""
+        if covariate is not None:
+            raise no_covariate(f"{type(self).__name__}.fit(X, covariate=...)")
+        return None
+
+    def _join(self, X: np.ndarray, covariate: Any) -> np.ndarray:
+        """Samples or codes with the columns of the covariate beside them, where the model has one."""
+        if covariate is not None:
+            raise no_covariate(f"{type(self).__name__} that was fitted without one")
+        return X

@@ -19,6 +19,7 @@ from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
+from latentome.estimators.nonlinear_pca import NonlinearPCA
 from latentome.estimators.variational import VariationalAutoencoder
 
 #: Version of the layout of a saved model. Raised when the layout changes; older ones stay readable.
@@ -27,7 +28,8 @@ SCHEMA = 1
 FILES = ("model.keras", "encoder.weights.h5", "decoder.weights.h5", "history.tsv", "estimator.json")
 
 ESTIMATORS: dict[str, type[BaseAutoencoder]] = {
-    kind.__name__: kind for kind in (LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
+    kind.__name__: kind
+    for kind in (NonlinearPCA, LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
 }
 
 

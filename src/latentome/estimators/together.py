@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
+from latentome.io import MemoryMatrix
 from latentome.training import Split, Training, train_together
 from latentome.training.optimizers import describe_optimizer, without_rates
 
@@ -108,7 +109,7 @@ def fit_together(
         for i in members:
             trainings[i], done = done[: len(prepared[i])], done[len(prepared[i]) :]
     for i, estimator in enumerate(estimators):
-        estimator._finish_fit(prepared[i], trainings[i])
+        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x))
     return [trainings[i][0] for i in range(len(estimators))]
 
 

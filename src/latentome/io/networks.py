@@ -192,7 +192,7 @@ def _keras_layers(path: Path) -> list[DenseLayer]:
     check_hdf5(path)
     try:
         with h5py.File(path, "r") as file:
-            weights = _keras_weights(file["model_weights"] if "model_weights" in file else file)
+            weights = _keras_weights(file.get("model_weights", file))
     except (OSError, KeyError, RuntimeError) as error:
         raise _unfit(
             path, f"{path.name} cannot be read as a Keras 2 model", str(error).splitlines()[0][:200], _KERAS

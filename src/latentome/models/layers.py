@@ -109,6 +109,34 @@ class TiedDecoder(keras.layers.Layer):
         return (*input_shape[:-1], self._tied_to[0].kernel.shape[0])
 
 
+@keras.saving.register_keras_serializable("latentome")
+class Standardise(keras.layers.Layer):
+    """A centre for each column and one scale for all of them, both fixed: ``(x - mean) / scale``, or its inverse.
+
+    Parameters
+    ----------
+    inverse
+        Whether the layer goes the other way, ``scale * x + mean``.
+    """
+
+    def __init__(self, inverse: bool = False, **kwargs) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.inverse = inverse
+
+    def build(self, input_shape) -> None:
+        """Create centre and scale: 0 and 1 until they are assigned."""
+        self.mean = self.add_weight(name="mean", shape=(input_shape[-1],), initializer="zeros")
+        self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
+
+    def call(self, x):
+        """Map `x`, rows x columns."""
+        return x * self.scale + self.mean if self.inverse else (x - self.mean) / self.scale
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the input."""
+        return input_shape
+
+
 class PairedGlorot(keras.initializers.Initializer):
     """Glorot initialisation of two layers held in one kernel.
 

@@ -11,7 +11,6 @@ import numpy as np
 from keras import ops
 
 from latentome.models.base import Autoencoder
-from latentome.models.components import Components, principal_components
 from latentome.models.layers import PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
 from latentome.models.losses import (
     MIN_VARIANCE,
@@ -23,6 +22,7 @@ from latentome.models.losses import (
     with_free_bits,
 )
 from latentome.models.products import Dense
+from latentome.models.summary import Summary
 
 #: A Bernoulli mean starts inside these: the logit of a gene that is zero in every sample would be infinite.
 BERNOULLI_RANGE = (0.01, 0.99)
@@ -109,7 +109,7 @@ class VariationalModel(Autoencoder):
         live = {"beta": float(beta), "warmup_steps": int(warmup_steps), "free_bits": float(free_bits)}
         super().__init__(config, terms, name="variational", live=live)
         self.n_features, self.n_covariates = int(n_features), int(n_covariates)
-        self.linear_path = bool(linear_path) and heads == "linear"
+        self.n_axes = int(n_components) if linear_path and heads == "linear" else 0
         dtype = dtype_policy(precision)
         seeds = Seeds(seed)
         self.sampling = keras.random.SeedGenerator(next(seeds))
@@ -152,7 +152,7 @@ class VariationalModel(Autoencoder):
 
     def _beside(self, width: int, hidden: Sequence[int], name: str, seeds: Seeds, dtype: str):
         """The linear layer beside hidden layers; without hidden layers the layer that is there is linear."""
-        if not self.linear_path or not hidden:
+        if not self.n_axes or not hidden:
             return None
         return Dense(width, use_bias=False, kernel_initializer=seeds.glorot(), name=name, dtype=dtype)
 
@@ -198,15 +198,10 @@ class VariationalModel(Autoencoder):
         """Reconstruction plus the weighted KL term, or what is charged of it."""
         return terms["reconstruction"] + weights["beta"] * terms.get("kl_charged", terms["kl"])
 
-    def adapt(self, x: np.ndarray, columns: np.ndarray | None = None) -> None:
-        """Start from the training data, samples x features, and the columns of a covariate.
-
-        Their moments are what the likelihood starts at. A linear path starts at their principal components; those
-        within the categories, where there is a covariate, whose means the decoder then starts with.
-        """
-        super().adapt(x)
-        if self.linear_path:
-            self.start_at(principal_components(x, self.encoder.output_shape[-1], columns))
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether the moments of the data are all that the model starts from; see `start_at`."""
+        return not self.n_axes and super().starts_from_data
 
     def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Start the Gaussian likelihood at the best model without a code: every gene's own mean and variance.
@@ -220,39 +215,70 @@ class VariationalModel(Autoencoder):
             self._output.bias.assign(mean.astype("float32"))
             self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))
 
-    def start_at(self, found: Components) -> None:
+    def start_at(self, summary: Summary) -> None:
         """Start at probabilistic PCA, whose posterior is known (Tipping and Bishop 1999).
 
-        With components v, variances l along them and noise s, the reconstruction is ``mean + z (l - s)^1/2 v'``, and
-        the posterior of z has the mean ``(l - s)^1/2 / l (x - mean) v`` and the variance ``s / l``. Each feature's own
+        With axes v, variances l along them and noise s, the reconstruction is ``mean + z (l - s)^1/2 v'``, and the
+        posterior of z has the mean ``(l - s)^1/2 / l (x - mean) v`` and the variance ``s / l``. Each feature's own
         residual variance is the likelihood's. A Bernoulli mean has these as the first order of its logit.
         """
-        k = len(found.variances)
-        scale = np.sqrt(found.variances - found.noise)
-        encode = found.axes.T * (scale / found.variances)
-        decode, shifts = found.axes * scale[:, None], found.shifts
-        bias = found.mean
-        if self.likelihood == "bernoulli":
-            mean = np.clip(found.mean, *BERNOULLI_RANGE)
-            bias, slope = np.log(mean / (1.0 - mean)), mean * (1.0 - mean)
-            decode, shifts = decode / slope, shifts / slope
-        elif self.likelihood == "gaussian":
-            self.log_variance.assign(np.log(np.maximum(found.residual, MIN_VARIANCE)).astype("float32"))
-        n_components = self.encoder.output_shape[-1]
-        heads, output = self.encoder.get_layer("heads"), self._output
-        into, out = self._mean_path or heads, self._output_path or output
-        offsets = np.zeros(2 * n_components)
-        offsets[:k] = -found.mean @ encode
-        offsets[n_components : n_components + k] = np.log(found.noise / found.variances)
+        variances = summary.spread * (summary.n_rows - 1) / summary.n_rows
+        rest = max(self.n_features - len(variances), 1)
+        noise = max((summary.variance.sum() - variances.sum()) / rest, MIN_VARIANCE)
+        k = int((variances > noise).sum())
+        axes, variances = summary.axes[:, :k], variances[:k]
+        scale = np.sqrt(variances - noise)
+        encode, decode = axes * (scale / variances), axes.T * scale[:, None]
+        bias, slope = self._linked(summary.mean)
+        if self.likelihood == "gaussian":
+            residual = summary.variance - np.square(axes) @ variances
+            self.log_variance.assign(np.log(np.maximum(residual, MIN_VARIANCE)).astype("float32"))
+        heads, into, out = self._linear_layers()
+        offsets = np.zeros(2 * self.n_axes)
+        offsets[:k] = -summary.mean @ encode
+        offsets[self.n_axes : self.n_axes + k] = np.log(noise / variances)
         # Nothing of what is not linear yet, and one posterior variance for all samples. Components beyond the rank of
         # the data keep the small random weights of the linear path, so that they can learn.
         kernel = np.array(heads.kernel)
-        kernel[:, 0 if into is not heads else n_components :] = 0.0
+        kernel[:, 0 if into is not heads else self.n_axes :] = 0.0
         heads.set_weights([kernel, offsets])
-        output.set_weights([np.array(output.kernel) * (out is output), bias])
+        self._output.set_weights([np.array(self._output.kernel) * (out is self._output), bias])
         kernel = np.array(into.kernel)
-        kernel[: self.n_features, :k], kernel[self.n_features :, :k] = encode, -found.shifts @ encode
+        kernel[: self.n_features, :k] = encode
         into.kernel.assign(kernel)
         kernel = np.array(out.kernel)
-        kernel[:k], kernel[n_components:] = decode, shifts
+        kernel[:k] = decode / slope
         out.kernel.assign(kernel)
+
+    def start_shifted(self, shifts: np.ndarray) -> None:
+        """Start with the mean of each category of the covariate: the code then is about what differs within them.
+
+        Parameters
+        ----------
+        shifts
+            Categories x features: how far the mean of each category lies from that of all.
+        """
+        if not self.n_axes:
+            return
+        _, into, out = self._linear_layers()
+        bias = np.array(self._output.bias, dtype=np.float64)
+        slope = self._linked(1.0 / (1.0 + np.exp(-bias)))[1] if self.likelihood == "bernoulli" else 1.0
+        for layer, start, values in (
+            (into, self.n_features, -shifts @ np.array(into.kernel)[: self.n_features]),
+            (out, self.n_axes, shifts / slope),
+        ):
+            kernel = np.array(layer.kernel)
+            kernel[start:, : values.shape[1]] = values
+            layer.kernel.assign(kernel)
+
+    def _linear_layers(self):
+        """The heads, and the layers of the linear path into the code and out of it: beside hidden layers or alone."""
+        heads = self.encoder.get_layer("heads")
+        return heads, self._mean_path or heads, self._output_path or self._output
+
+    def _linked(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
+        """The decoder's output before its activation for a mean, and the slope of the mean there."""
+        if self.likelihood != "bernoulli":
+            return mean, 1.0
+        mean = np.clip(mean, *BERNOULLI_RANGE)
+        return np.log(mean / (1.0 - mean)), mean * (1.0 - mean)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 import latentome as lt
@@ -43,8 +44,8 @@ def test_an_adage_network_encodes_as_its_formula(adage, tmp_path):
     np.testing.assert_array_equal(lt.io.read_adage_network(packed).weights, read.weights)
     genes = [f"PA{i:04d}" for i in range(30)]
     model = lt.estimators.load_adage_network(path, genes=genes)
-    x = np.random.default_rng(1).uniform(size=(20, 30))
-    codes = sigmoid(x @ weights + hidden)
+    x = pd.DataFrame(np.random.default_rng(1).uniform(size=(20, 30)), columns=genes)
+    codes = sigmoid(x.to_numpy() @ weights + hidden)
     np.testing.assert_allclose(model.transform(x), codes, atol=1e-6)
     np.testing.assert_allclose(model.inverse_transform(codes), sigmoid(codes @ weights.T + visible), atol=1e-6)
     loaded = lt.load_model(model.save(tmp_path / "model"))

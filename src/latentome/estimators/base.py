@@ -194,10 +194,7 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         return self
 
     def _prepare_fit(self, X: np.ndarray, columns: np.ndarray | None = None) -> list[Fit]:
-        """The untrained models of the members, compiled, each with the rows that it is trained and validated on.
-
-        `columns` are those of a covariate, to train on beside the features.
-        """
+        """The untrained models, compiled, each with its rows; `columns` are a covariate's, beside the features."""
         self._check_early_stopping()
         self._check_shape(*X.shape)
         self._check_data(X)
@@ -313,6 +310,9 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
             check_backed(self, X)
             return np.concatenate([self._encode(self._join(block, covariate)) for block in blocks_of(X)])
         return self._encode(self._join(validate_data(self, X, dtype=np.float32, reset=False), covariate))
+
+    def _encode(self, X: np.ndarray) -> np.ndarray:
+        return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Decode codes; of an ensemble the mean of what the members make of their own codes.

@@ -34,7 +34,7 @@ def load_adage_network(path: str | os.PathLike[str], genes: Sequence[str] | None
     estimator = DenoisingAutoencoder.from_preset("adage-2016", n_components=network.weights.shape[1], random_state=0)
     model = estimator._make_model(network.weights.shape[0], 0, 1)
     model.encoder.get_layer("code").set_weights([network.weights, network.hidden_bias])
-    model.decoder.get_layer("output").set_weights([network.visible_bias])
+    model.decoder.get_layer("output").bias.assign(network.visible_bias)
     return _trained(estimator, model, genes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -207,7 +208,7 @@ def _keras_layers(path: Path) -> list[DenseLayer]:
             shapes = ", ".join(f"{kind} {array.shape}" for kind, array in zip(kinds, arrays, strict=True))
             raise _unfit(path, f"{path.name} has a layer that Tybalt has not", shapes, _KERAS)
     ends = [layer.kernel.shape for layer in layers]
-    if not layers or any(left[1] != right[0] for left, right in zip(ends, ends[1:], strict=False)):
+    if not layers or any(left[1] != right[0] for left, right in pairwise(ends)):
         raise _unfit(path, f"The layers of {path.name} do not fit each other", f"kernels {ends}", _KERAS)
     return layers
 
@@ -224,9 +225,9 @@ def _keras_weights(group: h5py.Group) -> list[tuple[tuple[str, ...], tuple[np.nd
         kinds = [name.rsplit("/", 1)[-1].split(":")[0] for name in names]
         values = [np.asarray(group[layer][name], np.float32) for name in names]
         starts = [i for i, kind in enumerate(kinds) if kind in ("kernel", "gamma") or i == 0]
-        for start, stop in zip(starts, [*starts[1:], len(kinds)], strict=True):
+        for start, stop in pairwise([*starts, len(kinds)]):
             found.append((tuple(kinds[start:stop]), tuple(values[start:stop])))
-    return [(kinds, values) for kinds, values in found if kinds]
+    return found
 
 
 def _texts(names) -> list[str]:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: The most rows or features, whichever are fewer, of which all axes are found, to keep the leading ones.
+MAX_EXACT = 2000
+
 
 class Summary(NamedTuple):
     """Of the rows that a model starts from, one value for each feature where nothing else is said; float64.
@@ -75,7 +78,12 @@ def scale_of(variance: np.ndarray) -> float:
 def _one(x: np.ndarray, n_axes: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import PCA
 
-    fitted = PCA(n_axes, copy=False, random_state=0).fit(x)
+    # The exact solvers as long as they are quick; what scikit-learn would choose is wrong by a tenth of a percent of the
+    # error already for 900 x 200 values.
+    rows, features = x.shape
+    exact = "covariance_eigh" if features <= rows else "full"
+    solver = exact if min(rows, features) <= MAX_EXACT else "randomized"
+    fitted = PCA(n_axes, copy=False, svd_solver=solver, iterated_power=7, random_state=0).fit(x)
     return fitted.components_.astype(np.float64), fitted.explained_variance_.astype(np.float64)
 
 

@@ -63,6 +63,8 @@ def summarise(blocks: Callable[[], Iterable[np.ndarray]], n_axes: int = 0) -> Su
     variance = squares / count
     if not n_axes:
         return Summary(count, mean, variance, np.zeros((len(mean), 0)), np.zeros(0))
+    if not variance.any():  # no direction is better than another one
+        return Summary(count, mean, variance, np.eye(len(mean), n_axes), np.zeros(n_axes))
     # Centred and scaled first: in float32 the covariance of values far from zero would lose its digits.
     scale = scale_of(variance)
     centred = (((block - mean) / scale).astype(np.float32) for block in blocks())

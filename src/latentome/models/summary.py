@@ -80,8 +80,8 @@ def scale_of(variance: np.ndarray) -> float:
 def _one(x: np.ndarray, n_axes: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import PCA
 
-    # The exact solvers as long as they are quick; what scikit-learn would choose is wrong by a tenth of a percent of the
-    # error already for 900 x 200 values.
+    # Exact as long as that is quick: the solver that scikit-learn chooses for 885 x 198 values leaves an error that is
+    # 0.07 % above the least one.
     rows, features = x.shape
     exact = "covariance_eigh" if features <= rows else "full"
     solver = exact if min(rows, features) <= MAX_EXACT else "randomized"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import latentome as lt
-from latentome.models import DeepModel, DenoisingModel, VariationalModel
+from latentome.models import DeepModel, DenoisingModel, NonlinearPCAModel, VariationalModel
 from latentome.training import Options, Split, epoch_order, make_optimizer, make_schedule, train
 
 N, FEATURES, EPOCHS, BATCH = 230, 12, 3, 50  # four full batches and one of 30
@@ -19,6 +19,7 @@ MODELS = {
     "denoising, own weights, cross-entropy": lambda: DenoisingModel(
         FEATURES, 3, noise=0.2, noise_kind="gaussian", tied=False, loss="bernoulli", activation="sigmoid", seed=1
     ),
+    "non-linear PCA": lambda: NonlinearPCAModel(FEATURES, 3, hidden=[8], seed=1),
     "variational": lambda: VariationalModel(
         FEATURES, 3, hidden=[8], linear_path=True, free_bits=0.2, warmup_steps=7, seed=1
     ),

@@ -49,10 +49,14 @@ Likelihood = Annotated[str | None, typer.Option(help="Of the VAE: gaussian, bern
 FreeBits = Annotated[
     float | None, typer.Option(help="Nats of KL that each of the VAE's features has free, such as 0.1.")
 ]
-Noise = Annotated[float | None, typer.Option(help="Share of the inputs that ADAGE corrupts; of gaussian noise the sd.")]
+Noise = Annotated[
+    float | None,
+    typer.Option(help="Share of the inputs that ADAGE corrupts; of nonlinear-pca, noise in units of their deviation."),
+]
 NoiseKind = Annotated[str | None, typer.Option(help="Of ADAGE: masking, dropout (masking that rescales) or gaussian.")]
 Tied = Annotated[bool | None, typer.Option("--tied/--untied", help="Whether ADAGE decodes with its encoder's weights.")]
 Loss = Annotated[str | None, typer.Option(help="Of ADAGE: mse, or bernoulli for cross-entropy.")]
+Dropout = Annotated[float | None, typer.Option(help="Share of hidden units that nonlinear-pca leaves out in a step.")]
 Sparsity = Annotated[float | None, typer.Option(help="Weight of ADAGE's sparsity penalty.")]
 Schedule = Annotated[str | None, typer.Option(help="Learning rate over the training: constant or cosine.")]
 ScheduleWarmup = Annotated[
@@ -93,6 +97,7 @@ _TRAINING: dict[str, tuple[Any, Any]] = {
     "noise_kind": (NoiseKind, None),
     "tied": (Tied, None),
     "loss": (Loss, None),
+    "dropout": (Dropout, None),
     "sparsity": (Sparsity, None),
     "precision": (Precision, None),
     "members": (Members, None),
@@ -110,7 +115,7 @@ _RENAMED = {"latent_dim": "n_components", "epochs": "max_epochs"}
 _SAME = (
     *("batch_size", "learning_rate", "optimizer", "momentum", "nesterov", "schedule", "schedule_warmup", "clip_norm"),
     *("patience", "hidden", "beta", "warmup", "likelihood", "free_bits", "noise", "noise_kind", "tied", "loss"),
-    *("sparsity", "precision", "members"),
+    *("dropout", "sparsity", "precision", "members"),
 )
 _PARAMETERS = {**_RENAMED, **{name: name for name in _SAME}}
 _SETTINGS = ("data", "label_column", "transform", "genes", "scaling", "orientation", "test_size", "seed")

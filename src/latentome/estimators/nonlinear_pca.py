@@ -52,12 +52,12 @@ class NonlinearPCA(BaseAutoencoder):
     Attributes
     ----------
     explained_variance_ : numpy.ndarray
-        The variance of each component over the rows of X, in squared units of the data. The components are uncorrelated
-        there and sorted by it; the largest loading of each in the linear path is positive. For an ensemble one member
-        after the other.
+        The variance of X that each component explains in a linear regression of X on the code, which is also the
+        variance of the component: they are uncorrelated over the rows of X and sorted by it, each with its largest
+        loading positive, as in PCA. For an ensemble one member after the other.
     explained_variance_ratio_ : numpy.ndarray
-        The same, divided by the variance of the data. Of a PCA (``best_epoch_ == 0``) it is the share that the component
-        explains; beyond that `score` says how much the whole model explains.
+        The same as shares of the variance of X. What the decoder finds beyond a linear regression comes on top: `score`
+        says how much the whole model explains.
 
     References
     ----------
@@ -156,20 +156,34 @@ class NonlinearPCA(BaseAutoencoder):
     def _finish_fit(self, fits: list[Fit], trainings: list[Training], data: BackedMatrix) -> None:
         super()._finish_fit(fits, trainings, data)
         for model in self.models_:
-            codes = np.concatenate([apply_in_blocks(model, "encoder", block) for block in blocks_of(data)], dtype=float)
-            covariance = np.cov(codes, rowvar=False).reshape(2 * (self.n_components,))
-            if np.isfinite(covariance).all():  # not that of a model whose divergence is tolerated
-                model.turn(codes.mean(axis=0), covariance)
+            moments = _moments(model, data)
+            if all(np.isfinite(values).all() for values in moments):  # not of one whose divergence is tolerated
+                model.order(*moments)
 
     @property
     def explained_variance_(self) -> np.ndarray:
-        """The variance of each component over the rows that the model was fitted on."""
+        """The variance of the data that each component explains, which is also its own."""
         check_is_fitted(self)
         return np.concatenate([np.asarray(model.code_variance) for model in self.models_])
 
     @property
     def explained_variance_ratio_(self) -> np.ndarray:
-        """The variance of each component as a share of the variance of the data."""
+        """The share of the variance of the data that each component explains."""
         check_is_fitted(self)
         whole = [float(model.data_variance) or 1.0 for model in self.models_]
         return self.explained_variance_ / np.repeat(whole, self.n_components)
+
+
+def _moments(model: NonlinearPCAModel, data: BackedMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean of the codes of the data, their covariance, and the covariance of the data with them."""
+    codes = np.concatenate([apply_in_blocks(model, "encoder", block) for block in blocks_of(data)], dtype=np.float64)
+    mean = codes.mean(axis=0)
+    codes -= mean
+    degrees, with_data, start = len(codes) - 1, np.zeros((data.shape[1], codes.shape[1])), 0
+    for block in blocks_of(data):
+        # Each block from its own mean: the codes have mean zero over all of them, not over one.
+        own = block.mean(axis=0, dtype=np.float64)
+        here = codes[start : start + len(block)]
+        with_data += (block - own).T.astype(np.float64) @ here + np.outer(own, here.sum(axis=0))
+        start += len(block)
+    return mean, codes.T @ codes / degrees, with_data / degrees

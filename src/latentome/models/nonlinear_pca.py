@@ -15,6 +15,9 @@ from latentome.models.losses import squared_error
 from latentome.models.products import Dense
 from latentome.models.summary import Summary, scale_of
 
+#: The standard deviation of the code, as a share of the largest one, below which a component counts as constant.
+SMALLEST = 1e-4
+
 
 @keras.saving.register_keras_serializable("latentome")
 class NonlinearPCAModel(Autoencoder):
@@ -52,10 +55,10 @@ class NonlinearPCAModel(Autoencoder):
         self,
         n_features: int,
         n_components: int,
-        hidden: Sequence[int] = (512,),
+        hidden: Sequence[int] = (256,),
         activation: str = "gelu",
-        dropout: float = 0.3,
-        noise: float = 0.4,
+        dropout: float = 0.2,
+        noise: float = 0.2,
         precision: str = "float32",
         seed: int = 0,
     ) -> None:
@@ -85,7 +88,7 @@ class NonlinearPCAModel(Autoencoder):
         self._code_in = Standardise(name="standardise_code")
         scaled = self._code_in(z)
         self._decode_axes = _fixed_product(n_features, "axes")
-        # The networks see codes of size 1, divided by one number so that any rotation of the code can be undone.
+        # The network sees codes of size 1, divided by one number for all, which leaves room for `order`.
         self._size = Standardise(name="size")
         y = self._decode_axes(scaled) + self._network(self._size(scaled), list(hidden)[::-1], n_features, seeds)
         self._output = Standardise(inverse=True, name="output")
@@ -143,32 +146,37 @@ class NonlinearPCAModel(Autoencoder):
         self.code_variance.assign(summary.spread.astype("float32"))
         self.data_variance.assign(np.float32(summary.variance.sum() * summary.n_rows / (summary.n_rows - 1)))
 
-    def turn(self, mean: np.ndarray, covariance: np.ndarray) -> None:
-        """Turn the code to its own principal axes, with its mean at zero; the reconstruction stays what it is.
+    def order(self, mean: np.ndarray, covariance: np.ndarray, with_data: np.ndarray) -> None:
+        """Express the code anew, as components ordered like PCA's; the reconstruction stays what it is.
 
-        The components are then uncorrelated and sorted by their variance. Each one's largest loading in the linear path
-        is positive.
+        A linear map of the code, whose inverse the decoder takes up. The new components have mean zero and are
+        uncorrelated, a linear regression of the data on them has orthonormal loadings, and the variance of each is the
+        variance of the data that it explains there. The first one explains most, and its largest loading is positive.
+        Before the first step this is what the code is already.
 
         Parameters
         ----------
         mean, covariance
             Of the codes of the rows that the model was fitted on: components, and components x components.
+        with_data
+            Covariance of the data with the codes, features x components.
         """
         variances, rotation = np.linalg.eigh(covariance)
-        variances, rotation = variances[::-1], rotation[:, ::-1]
-        axes = np.asarray(self._encode_axes.kernel, np.float64) @ rotation
-        largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
-        rotation = rotation * np.where(largest < 0.0, -1.0, 1.0)
-        last, first = self.encoder.get_layer("beyond"), self._after_code()
-        for kernel in (self._encode_axes.kernel, last.kernel):
-            kernel.assign(_float32(np.asarray(kernel, np.float64) @ rotation))
-        last.bias.assign(_float32(np.asarray(last.bias, np.float64) @ rotation))
-        for kernel in (self._decode_axes.kernel, first.kernel):
-            kernel.assign(_float32(rotation.T @ np.asarray(kernel, np.float64)))
-        offset = _float32((np.asarray(self._code_out.mean, np.float64) - mean) @ rotation)
+        deviations = _floored(np.sqrt(np.maximum(variances, 0.0)))
+        loadings, explained, turned = np.linalg.svd(with_data @ (rotation / deviations), full_matrices=False)
+        signs = np.where(loadings[np.abs(loadings).argmax(axis=0), np.arange(len(explained))] < 0.0, -1.0, 1.0)
+        scales = _floored(explained) * signs
+        into = (rotation / deviations) @ (turned.T * scales)
+        back = (turned / scales[:, None] * deviations) @ rotation.T
+        last = self.encoder.get_layer("beyond")
+        for weight in (self._encode_axes.kernel, last.kernel, last.bias):
+            weight.assign((np.asarray(weight, np.float64) @ into).astype("float32"))
+        for weight in (self._decode_axes.kernel, self._after_code().kernel):
+            weight.assign((back @ np.asarray(weight, np.float64)).astype("float32"))
+        offset = (np.asarray(self._code_out.mean, np.float64) - mean) @ into
         for layer in (self._code_out, self._code_in):
-            layer.mean.assign(offset)
-        self.code_variance.assign(_float32(np.maximum(variances, 0.0)))
+            layer.mean.assign(offset.astype("float32"))
+        self.code_variance.assign(np.square(explained).astype("float32"))
 
     def _after_code(self) -> keras.layers.Dense:
         """The first layer of the decoder's network."""
@@ -180,5 +188,6 @@ def _fixed_product(width: int, name: str) -> keras.layers.Dense:
     return keras.layers.Dense(width, use_bias=False, kernel_initializer="zeros", trainable=False, name=name)
 
 
-def _float32(array: np.ndarray) -> np.ndarray:
-    return array.astype("float32")
+def _floored(deviations: np.ndarray) -> np.ndarray:
+    """Standard deviations to divide by: a component that hardly varies beside the others is no reason to magnify it."""
+    return np.maximum(deviations, SMALLEST * deviations.max()) if deviations.max() > 0.0 else np.ones_like(deviations)

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: The most rows or features, whichever are fewer, of which all axes are found, to keep the leading ones.
+MAX_EXACT = 2000
+
 
 class Summary(NamedTuple):
     """Of the rows that a model starts from, one value for each feature where nothing else is said; float64.
@@ -60,6 +63,8 @@ def summarise(blocks: Callable[[], Iterable[np.ndarray]], n_axes: int = 0) -> Su
     variance, n_axes = squares / count, min(n_axes, count, len(mean))
     if not n_axes:
         return Summary(count, mean, variance, np.zeros((len(mean), 0)), np.zeros(0))
+    if not variance.any():  # no direction is better than another one
+        return Summary(count, mean, variance, np.eye(len(mean), n_axes), np.zeros(n_axes))
     # Centred and scaled first: in float32 the covariance of values far from zero would lose its digits.
     scale = scale_of(variance)
     centred = (((block - mean) / scale).astype(np.float32) for block in blocks())
@@ -75,7 +80,12 @@ def scale_of(variance: np.ndarray) -> float:
 def _one(x: np.ndarray, n_axes: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import PCA
 
-    fitted = PCA(n_axes, copy=False, random_state=0).fit(x)
+    # Exact as long as that is quick: the solver that scikit-learn chooses for 20 axes of 885 x 198 values leaves an
+    # error of up to 0.05 % above the least one.
+    rows, features = x.shape
+    exact = "covariance_eigh" if features <= rows else "full"
+    solver = exact if min(rows, features) <= MAX_EXACT else "randomized"
+    fitted = PCA(n_axes, copy=False, svd_solver=solver, iterated_power=7, random_state=0).fit(x)
     return fitted.components_.astype(np.float64), fitted.explained_variance_.astype(np.float64)
 
 

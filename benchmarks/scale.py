@@ -44,7 +44,15 @@ def worker(samples: int, genes: int, latent: int) -> None:
     before = peak()
     x = np.random.default_rng(0).random((samples, genes), dtype=np.float32)
     model = lt.VariationalAutoencoder(
-        latent, hidden=(), likelihood="bernoulli", warmup=0, max_epochs=4, validation_fraction=0.0, random_state=0
+        latent,
+        hidden=(),
+        linear_path=False,
+        likelihood="bernoulli",
+        warmup=0,
+        schedule="constant",
+        max_epochs=4,
+        validation_fraction=0.0,
+        random_state=0,
     )
     times = []
     model.fit(x, progress=lambda done, total, row: times.append((time.perf_counter(), done)))

@@ -53,7 +53,15 @@ def worker(way: str, folder: Path, epochs: int) -> None:
 
     def model(latent: int, epochs: int) -> lt.VariationalAutoencoder:
         return lt.VariationalAutoencoder(
-            latent, hidden=(), likelihood="mse", warmup=0, max_epochs=epochs, validation_fraction=0.1, random_state=0
+            latent,
+            hidden=(),
+            linear_path=False,
+            likelihood="mse",
+            warmup=0,
+            schedule="constant",
+            max_epochs=epochs,
+            validation_fraction=0.1,
+            random_state=0,
         )
 
     model(2, 1).fit(lt.io.MemoryMatrix(np.random.default_rng(0).random((3000, 20), dtype=np.float32)))

@@ -1,8 +1,9 @@
 """Write the golden files of the current version: trained models, their input and their codes, for law 8.
 
-    python tools/make_golden.py tests/golden/v1
+    python tools/make_golden.py tests/golden/v1 [NAME ...]
 
-Run once for each schema of saved models, and never again: later versions have to load what earlier ones wrote.
+Run once for each schema of saved models, for the families that it began with and again for a later one (into a folder
+beside it, such as v1-nonlinear-pca), and never again: later versions have to load what earlier ones wrote.
 """
 
 import sys
@@ -13,14 +14,15 @@ import numpy as np
 import latentome as lt
 
 
-def main(folder: Path) -> None:
-    """Train one small model of each family and keep it with what it encodes to."""
+def main(folder: Path, names: list[str]) -> None:
+    """Train one small model of each family, or of those that are named, and keep it with what it encodes to."""
     x = lt.datasets.load("blobs").X[:64].astype("float32")
     shared = {"n_components": 2, "max_epochs": 3, "random_state": 0}
     models = {
         "linear": lt.LinearAutoencoder(**shared),
         "deep": lt.DeepAutoencoder(**shared, hidden=(5,)),
         "denoising": lt.DenoisingAutoencoder(**shared, sparsity=0.01),
+        "nonlinear-pca": lt.NonlinearPCA(**shared, hidden=(5,)),
         "variational": lt.VariationalAutoencoder(**shared, hidden=(5,)),
         "variational-batchnorm": lt.VariationalAutoencoder(
             **shared, hidden=(), heads="batchnorm-relu", likelihood="bernoulli"
@@ -28,11 +30,12 @@ def main(folder: Path) -> None:
     }
     folder.mkdir(parents=True)
     codes = {}
-    for name, model in models.items():
+    for name in names or models:
+        model = models[name]
         codes[name] = model.fit_transform(x)
         model.save(folder / name)
     np.savez_compressed(folder / "expected.npz", x=x, **codes)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

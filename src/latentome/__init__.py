@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         DeepAutoencoder,
         DenoisingAutoencoder,
         LinearAutoencoder,
+        NonlinearPCA,
         VariationalAutoencoder,
         load_model,
     )
@@ -30,6 +31,7 @@ _FROM = {
     "DeepAutoencoder": "estimators",
     "DenoisingAutoencoder": "estimators",
     "LinearAutoencoder": "estimators",
+    "NonlinearPCA": "estimators",
     "VariationalAutoencoder": "estimators",
     "load_model": "estimators",
     "run": "workflow",
@@ -41,6 +43,7 @@ __all__ = [
     "InputError",
     "LatentomeError",
     "LinearAutoencoder",
+    "NonlinearPCA",
     "RunFolderError",
     "TrainingError",
     "VariationalAutoencoder",

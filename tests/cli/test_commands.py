@@ -163,7 +163,12 @@ def test_replace_and_resume(finished, files, tmp_path, latentome):
             {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
         ),
         (["--beta", "0", "--likelihood", "mse"], {"beta": 0.0, "likelihood": "mse"}),
+        (["--free-bits", "0.1"], {"free_bits": 0.1}),
         (["-m", "adage", "--noise", "0", "--sparsity", "0.1"], {"noise": 0.0, "sparsity": 0.1}),
+        (
+            ["-m", "adage", "--noise-kind", "gaussian", "--untied", "--loss", "bernoulli"],
+            {"noise_kind": "gaussian", "tied": False, "loss": "bernoulli"},
+        ),
         (
             ["-z", "7", "-e", "9", "-b", "11", "-l", "0.1"],
             {"n_components": 7, "max_epochs": 9, "batch_size": 11, "learning_rate": 0.1},

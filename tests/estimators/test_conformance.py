@@ -13,6 +13,7 @@ SMALL = {"n_components": 2, "max_epochs": 2, "batch_size": 1000, "validation_fra
         lt.LinearAutoencoder(**SMALL),
         lt.DeepAutoencoder(**SMALL, hidden=(3,)),
         lt.DenoisingAutoencoder(**SMALL),
+        lt.NonlinearPCA(**SMALL, hidden=(3,), noise=0.0, dropout=0.0, patience=None),
         lt.VariationalAutoencoder(**SMALL, hidden=()),
     ]
 )

@@ -9,7 +9,15 @@ import latentome as lt
 from latentome.models import VariationalModel
 from latentome.models.losses import kl_to_standard_normal, kl_weight
 
-ARGUMENTS = {"n_components": 5, "max_epochs": 6, "batch_size": 100, "random_state": 0}
+# From random weights and at one learning rate, so that the KL term has everything to do.
+ARGUMENTS = {
+    "n_components": 5,
+    "linear_path": False,
+    "schedule": "constant",
+    "max_epochs": 6,
+    "batch_size": 100,
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")

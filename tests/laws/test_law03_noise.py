@@ -79,3 +79,14 @@ def test_tied_weights_stay_tied_through_training_and_saving(tmp_path):
         kernel = fitted.encoder_.get_layer("code").get_weights()[0]
         moved = fitted.inverse_transform(np.eye(2)) - fitted.inverse_transform(np.zeros((2, 2)))
         np.testing.assert_allclose(moved, kernel.T, atol=1e-6)
+
+
+def test_sparsity_is_charged_per_sample():
+    x = np.random.default_rng(0).uniform(size=(50, 20)).astype("float32")
+    model = DenoisingModel(20, 4, noise=0.0, sparsity=0.1, seed=0)
+    code = np.asarray(model.encoder(x))
+    reconstruction = np.square(x - np.asarray(model.decoder(code))).mean()
+    expected = reconstruction + 0.1 * np.abs(code).sum(axis=1).mean()
+    # The same samples twice are no stronger penalty: it is no sum over the batch.
+    for batch in (x, np.concatenate([x, x])):
+        assert loss_of(model, batch, training=True) == pytest.approx(expected, rel=1e-5)

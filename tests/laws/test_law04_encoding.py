@@ -10,6 +10,7 @@ FAMILIES = [
     lt.LinearAutoencoder(**SMALL),
     lt.DeepAutoencoder(**SMALL, hidden=(16,)),
     lt.DenoisingAutoencoder(**SMALL),
+    lt.NonlinearPCA(**SMALL, hidden=(16,), noise=0.0),
     lt.VariationalAutoencoder(**SMALL, hidden=(16,)),
     lt.VariationalAutoencoder(**SMALL, hidden=(), heads="batchnorm-relu", likelihood="mse"),
 ]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import latentome as lt
-from latentome.models import DeepModel, DenoisingModel, VariationalModel
+from latentome.models import DeepModel, DenoisingModel, NonlinearPCAModel, VariationalModel
 from latentome.training import Options, Split, epoch_order, make_optimizer, make_schedule, train
 
 N, FEATURES, EPOCHS, BATCH = 230, 12, 3, 50  # four full batches and one of 30
@@ -13,13 +13,25 @@ N, FEATURES, EPOCHS, BATCH = 230, 12, 3, 50  # four full batches and one of 30
 MODELS = {
     "linear": lambda: DeepModel(FEATURES, 3, seed=1),
     "deep": lambda: DeepModel(FEATURES, 3, hidden=[8, 5], activation="gelu", seed=1),
-    "denoising": lambda: DenoisingModel(FEATURES, 3, noise=0.2, sparsity=0.01, seed=1),
+    "denoising": lambda: DenoisingModel(
+        FEATURES, 3, noise=0.2, noise_on="code", decoder_bias="minus-encoder", sparsity=0.01, seed=1
+    ),
     "denoising, own weights, cross-entropy": lambda: DenoisingModel(
         FEATURES, 3, noise=0.2, noise_kind="gaussian", tied=False, loss="bernoulli", activation="sigmoid", seed=1
     ),
-    "variational": lambda: VariationalModel(FEATURES, 3, hidden=[8], warmup_steps=7, seed=1),
+    "non-linear PCA": lambda: NonlinearPCAModel(FEATURES, 3, hidden=[8], seed=1),
+    "variational": lambda: VariationalModel(
+        FEATURES, 3, hidden=[8], linear_path=True, free_bits=0.2, warmup_steps=7, seed=1
+    ),
     "variational, as published": lambda: VariationalModel(
-        FEATURES, 3, likelihood="bernoulli", heads="batchnorm-relu", beta=0.0, seed=1
+        FEATURES,
+        3,
+        hidden=[6],
+        hidden_batchnorm=True,
+        likelihood="bernoulli",
+        heads="batchnorm-relu",
+        beta=0.0,
+        seed=1,
     ),
 }
 # Every family with Adam; the optimizers are the same code for all of them, so that one family shows the other one.

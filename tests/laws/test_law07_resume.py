@@ -8,6 +8,7 @@ import latentome as lt
 FAMILIES = [
     lt.DeepAutoencoder(3, hidden=(8,), max_epochs=40, random_state=0),
     lt.DenoisingAutoencoder(3, max_epochs=40, random_state=0),
+    lt.NonlinearPCA(3, hidden=(8,), max_epochs=40, random_state=0),
     lt.VariationalAutoencoder(3, hidden=(), max_epochs=40, random_state=0),
 ]
 

@@ -17,6 +17,7 @@ FAMILIES = [
     lt.DenoisingAutoencoder(**SMALL, loss="bernoulli"),
     lt.VariationalAutoencoder(**SMALL, hidden=(16,)),
     lt.VariationalAutoencoder(**SMALL, hidden=(), heads="batchnorm-relu"),
+    lt.NonlinearPCA(**SMALL, hidden=(16,), noise=0.0),
 ]
 
 

@@ -14,6 +14,7 @@ FAMILIES = {
     "linear": lt.LinearAutoencoder(**SMALL),
     "deep": lt.DeepAutoencoder(**SMALL, hidden=(6,)),
     "adage": lt.DenoisingAutoencoder(**SMALL),
+    "nonlinear-pca": lt.NonlinearPCA(**SMALL, hidden=(6,)),
     "vae": lt.VariationalAutoencoder(**SMALL, hidden=(6,)),
 }
 
@@ -32,11 +33,11 @@ def digests(order):
 def test_the_order_of_calls_and_global_seeds_do_not_matter():
     import keras
 
-    first = digests(["linear", "deep", "adage", "vae"])
+    first = digests(["linear", "deep", "adage", "nonlinear-pca", "vae"])
     state = np.random.get_state()  # noqa: NPY002
     keras.utils.set_random_seed(123)
     try:
-        assert digests(["vae", "adage", "deep", "linear"]) == first
+        assert digests(["vae", "nonlinear-pca", "adage", "deep", "linear"]) == first
     finally:
         np.random.set_state(state)  # noqa: NPY002  the global state is what this test is about
 

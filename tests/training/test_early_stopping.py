@@ -83,8 +83,8 @@ def test_a_loss_that_stays_the_same_is_not_better(linear, x, same):
 
 def variational(warmup, **parameters):
     return lt.VariationalAutoencoder(
-        3, hidden=(), beta=4.0, warmup=warmup, learning_rate=0.05, batch_size=20, max_epochs=40, patience=3,
-        random_state=0, **parameters,
+        3, hidden=(), linear_path=False, beta=4.0, warmup=warmup, learning_rate=0.05, schedule="constant",
+        batch_size=20, max_epochs=40, patience=3, random_state=0, **parameters,
     )  # fmt: skip
 
 

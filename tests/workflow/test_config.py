@@ -61,6 +61,7 @@ def test_a_setting_that_no_run_has_is_refused():
 
 def test_every_model_of_the_contract_is_made_with_the_seed_of_the_run():
     for name, family in (
+        ("nonlinear-pca", "nonlinear-pca"),
         ("vae", "vae"),
         ("adage", "adage"),
         ("deep", "deep"),

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Data = Annotated[str, typer.Argument(help="An expression file, or the name of a data set (see 'latentome datasets').")]
 Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
-Model = Annotated[str, typer.Option("-m", "--model", help="vae, adage, deep, linear, or the name of a preset.")]
+Model = Annotated[
+    str, typer.Option("-m", "--model", help="nonlinear-pca, vae, adage, deep, linear, or the name of a preset.")
+]
 Preset = Annotated[
     str | None, typer.Option(help="A published model, such as tybalt-2018-as-described; the same as -m NAME.")
 ]
@@ -44,7 +46,17 @@ Hidden = Annotated[str | None, typer.Option(help="Widths of the hidden layers, s
 Beta = Annotated[float | None, typer.Option(help="Largest weight of the VAE's KL term.")]
 Warmup = Annotated[str | None, typer.Option(help="KL warm-up: a fraction of the training (0.5), or whole epochs (10).")]
 Likelihood = Annotated[str | None, typer.Option(help="Of the VAE: gaussian, bernoulli or mse.")]
-Noise = Annotated[float | None, typer.Option(help="Share of the inputs that ADAGE corrupts.")]
+FreeBits = Annotated[
+    float | None, typer.Option(help="Nats of KL that each of the VAE's features has free, such as 0.1.")
+]
+Noise = Annotated[
+    float | None,
+    typer.Option(help="Share of the inputs that ADAGE corrupts; of nonlinear-pca, noise in units of their deviation."),
+]
+NoiseKind = Annotated[str | None, typer.Option(help="Of ADAGE: masking, dropout (masking that rescales) or gaussian.")]
+Tied = Annotated[bool | None, typer.Option("--tied/--untied", help="Whether ADAGE decodes with its encoder's weights.")]
+Loss = Annotated[str | None, typer.Option(help="Of ADAGE: mse, or bernoulli for cross-entropy.")]
+Dropout = Annotated[float | None, typer.Option(help="Share of hidden units that nonlinear-pca leaves out in a step.")]
 Sparsity = Annotated[float | None, typer.Option(help="Weight of ADAGE's sparsity penalty.")]
 Schedule = Annotated[str | None, typer.Option(help="Learning rate over the training: constant or cosine.")]
 ScheduleWarmup = Annotated[
@@ -80,7 +92,12 @@ _TRAINING: dict[str, tuple[Any, Any]] = {
     "beta": (Beta, None),
     "warmup": (Warmup, None),
     "likelihood": (Likelihood, None),
+    "free_bits": (FreeBits, None),
     "noise": (Noise, None),
+    "noise_kind": (NoiseKind, None),
+    "tied": (Tied, None),
+    "loss": (Loss, None),
+    "dropout": (Dropout, None),
     "sparsity": (Sparsity, None),
     "precision": (Precision, None),
     "members": (Members, None),
@@ -97,7 +114,8 @@ _TRAINING: dict[str, tuple[Any, Any]] = {
 _RENAMED = {"latent_dim": "n_components", "epochs": "max_epochs"}
 _SAME = (
     *("batch_size", "learning_rate", "optimizer", "momentum", "nesterov", "schedule", "schedule_warmup", "clip_norm"),
-    *("patience", "hidden", "beta", "warmup", "likelihood", "noise", "sparsity", "precision", "members"),
+    *("patience", "hidden", "beta", "warmup", "likelihood", "free_bits", "noise", "noise_kind", "tied", "loss"),
+    *("dropout", "sparsity", "precision", "members"),
 )
 _PARAMETERS = {**_RENAMED, **{name: name for name in _SAME}}
 _SETTINGS = ("data", "label_column", "transform", "genes", "scaling", "orientation", "test_size", "seed")

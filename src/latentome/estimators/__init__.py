@@ -4,13 +4,16 @@ from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
+from latentome.estimators.nonlinear_pca import NonlinearPCA
 from latentome.estimators.persistence import load_model
+from latentome.estimators.published import load_adage_network, load_tybalt_hdf5
 from latentome.estimators.together import fit_together
 from latentome.estimators.variational import VariationalAutoencoder
 
 #: The estimator of each family, by the family's name on the command line.
 FAMILIES: dict[str, type[BaseAutoencoder]] = {
-    kind.family: kind for kind in (LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
+    kind.family: kind
+    for kind in (NonlinearPCA, LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
 }
 
 __all__ = [
@@ -19,7 +22,10 @@ __all__ = [
     "DeepAutoencoder",
     "DenoisingAutoencoder",
     "LinearAutoencoder",
+    "NonlinearPCA",
     "VariationalAutoencoder",
     "fit_together",
+    "load_adage_network",
     "load_model",
+    "load_tybalt_hdf5",
 ]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
+from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.stream import lay_out, moments, train_stream
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 ROWS = 4096
 
 
-def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> BaseAutoencoder:
+def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any = None, **how: Any) -> BaseAutoencoder:
     """Train an estimator in place on a matrix of which only some buffers are in memory.
 
     Parameters
@@ -29,11 +31,16 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> 
         Has one member.
     matrix
         Samples x features, on the scale that the model is to see.
+    covariate
+        None: a covariate is taken with data in memory only.
     **how
         See `latentome.training.stream.train_stream`.
     """
     from latentome.estimators.together import Fit
 
+    if covariate is not None:
+        raise no_covariate("training from a matrix that is not in memory")
+    estimator._learn_covariate(None, len(matrix))
     if estimator.members > 1:
         raise InputError(
             "An ensemble cannot be trained from a matrix on disk.",
@@ -43,6 +50,7 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> 
         )
     estimator._validate_params()
     estimator._check_early_stopping()
+    estimator._check_shape(*matrix.shape)
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
@@ -53,9 +61,11 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, **how: Any) -> 
     model = estimator._make_model(matrix.shape[1], seed, steps)
     if model.starts_from_data:
         model.start_from(*moments(matrix, layout))
+    if model.n_axes:
+        model.start_at(summarise(lambda: blocks_of(matrix), model.n_axes))
     model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
     training = train_stream(model, matrix, layout, estimator._options(tolerate=False), **how)
-    estimator._finish_fit([Fit(model, split)], [training])
+    estimator._finish_fit([Fit(model, split)], [training], matrix)
     return estimator
 
 

@@ -18,10 +18,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
+from latentome.estimators.checks import wrong_parameter
+from latentome.estimators.covariate import NoCovariate, part_categories
 from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
+from latentome.models.summary import summarise
 from latentome.training import (
     Options,
     Split,
@@ -35,7 +38,7 @@ from latentome.training.memory import fits_on_device
 from latentome.training.schedules import SHAPES
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators; a leaf says how its Keras model is built.
 
     Attributes
@@ -134,17 +137,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             model = self._make_model(X.shape[1], 0, steps)
         except InputError:
             raise
-        except ValueError as error:  # scikit-learn's and Keras' own refusals name the parameter and what it may be
-            wrong, _, got = str(error).strip().splitlines()[0].partition(" Got ")
-            name, _, expected = wrong.partition(" must be ")
-            raise InputError(
-                "A parameter of the model is wrong.",
-                where=f"{name}; got {got}" if got else name,
-                expected=expected or "a value that Keras knows",
-                todo="correct the option",
-            ) from error
+        except ValueError as error:
+            raise wrong_parameter(error) from error
         self._optimizer(steps * self.max_epochs)
         self._check_early_stopping()
+        self._check_shape(*X.shape)
         self._check_data(X)
         check_warmup(model, steps * self.max_epochs, self.max_epochs)
 
@@ -156,6 +153,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 expected="a validation_fraction above 0",
                 todo="hold out a tenth of the rows (validation_fraction=0.1), or leave patience out",
             )
+
+    def _check_shape(self, n_samples: int, n_features: int) -> None:
+        """Refuse data of which the model cannot be made; by default none."""
 
     def _check_data(self, X: np.ndarray) -> None:
         """Refuse data that the model's likelihood cannot have produced (samples x features); by default none."""
@@ -193,12 +193,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         fit_together([self], X, **how)
         return self
 
-    def _prepare_fit(self, X: np.ndarray) -> list[Fit]:
-        """The untrained models of the members, compiled, each with the rows that it is trained and validated on."""
+    def _prepare_fit(self, X: np.ndarray, columns: np.ndarray | None = None) -> list[Fit]:
+        """The untrained models, compiled, each with its rows; `columns` are a covariate's, beside the features."""
         self._check_early_stopping()
+        self._check_shape(*X.shape)
         self._check_data(X)
         self.seed_ = self._seed()
-        fits = []
+        shifts, within = (None, X) if columns is None else part_categories(X, columns)
+        fits, summary = [], None
         for member in range(self.members):
             rows, held_out = self._hold_out(len(X), self.seed_ + member)
             size = min(self.batch_size, len(rows))
@@ -207,6 +209,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             # A copy only where a model looks at its rows: a training set can be most of the memory.
             if model.starts_from_data:
                 model.adapt(X if len(held_out) == 0 else X[rows])
+            if model.n_axes:
+                summary = summary or summarise(lambda: [within], model.n_axes)  # the same for all members
+                model.start_at(summary)
+            if columns is not None:
+                model.start_shifted(shifts)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
             fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
         return fits
@@ -222,8 +229,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             tolerate=tolerate,
         )
 
-    def _finish_fit(self, fits: list[Fit], trainings: list[Training]) -> None:
-        """Keep the trained models and what became of them."""
+    def _finish_fit(self, fits: list[Fit], trainings: list[Training], data: BackedMatrix) -> None:
+        """Keep the trained models and what became of them; `data` are all rows, samples x features."""
+        del data
         self.models_ = [fit.model for fit in fits]
         self.training_rows_, self.validation_rows_ = fits[0].split.rows, fits[0].split.held_out
         histories = [training.history for training in trainings]
@@ -253,7 +261,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 raise InputError(
                     "An optimizer object carries its own schedule and clipping.",
                     where=f"schedule='{self.schedule}', {self.schedule_warmup=}, {self.clip_norm=}",
-                    expected="these arguments at their defaults, or the optimizer by name",
+                    expected="schedule='constant', schedule_warmup=0, clip_norm=None; or the optimizer by name",
                     todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
                 )
             # A copy: the state of an optimizer belongs to one training, and fit may be called again.
@@ -294,11 +302,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         -------
         float32, samples x components (times members).
         """
+        return self._transform(X)
+
+    def _transform(self, X: Any, covariate: Any = None) -> np.ndarray:
         check_is_fitted(self)
         if isinstance(X, BackedMatrix):
             check_backed(self, X)
-            return np.concatenate([self._encode(block) for block in blocks_of(X)])
-        return self._encode(validate_data(self, X, dtype=np.float32, reset=False))
+            return np.concatenate([self._encode(self._join(block, covariate)) for block in blocks_of(X)])
+        return self._encode(self._join(validate_data(self, X, dtype=np.float32, reset=False), covariate))
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
@@ -320,6 +331,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         InputError
             If the codes have another width than the model's.
         """
+        return self._inverse_transform(Z)
+
+    def _inverse_transform(self, Z: Any, covariate: Any = None) -> np.ndarray:
         check_is_fitted(self)
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
@@ -329,7 +343,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 expected=f"samples x {self._n_features_out} components",
                 todo="pass what transform returned, or rows of the same width",
             )
-        parts = np.split(Z, self.members, axis=1)
+        parts = [self._join(part, covariate) for part in np.split(Z, self.members, axis=1)]
         decoded = [apply_in_blocks(m, "decoder", part) for m, part in zip(self.models_, parts, strict=True)]
         return decoded[0] if self.members == 1 else np.mean(decoded, axis=0, dtype=np.float32)
 

@@ -31,6 +31,18 @@ def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:
         )
 
 
+def wrong_parameter(error: ValueError) -> InputError:
+    """A refusal of scikit-learn or Keras, which names the parameter and what it may be, as one of ours."""
+    wrong, _, got = str(error).strip().splitlines()[0].partition(" Got ")
+    name, _, expected = wrong.partition(" must be ")
+    return InputError(
+        "A parameter of the model is wrong.",
+        where=f"{name}; got {got}" if got else name,
+        expected=expected or "a value that Keras knows",
+        todo="correct the option",
+    )
+
+
 def check_widths(hidden: Iterable[int]) -> list[int]:
     """The widths of hidden layers, refused where a layer would have no unit.
 

@@ -19,6 +19,7 @@ from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
+from latentome.estimators.nonlinear_pca import NonlinearPCA
 from latentome.estimators.variational import VariationalAutoencoder
 
 #: Version of the layout of a saved model. Raised when the layout changes; older ones stay readable.
@@ -27,7 +28,8 @@ SCHEMA = 1
 FILES = ("model.keras", "encoder.weights.h5", "decoder.weights.h5", "history.tsv", "estimator.json")
 
 ESTIMATORS: dict[str, type[BaseAutoencoder]] = {
-    kind.__name__: kind for kind in (LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
+    kind.__name__: kind
+    for kind in (NonlinearPCA, LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
 }
 
 
@@ -48,6 +50,8 @@ def save_model(estimator: BaseAutoencoder, folder: Path) -> Path:
         "best_epoch": estimator.best_epoch_,
         "members": len(estimator.models_),
     }
+    if getattr(estimator, "categories_", None) is not None:
+        description["categories"] = estimator.categories_.tolist()
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
         for i, model in enumerate(estimator.models_):
             model.save(f"{aside}/{_member(i)}")
@@ -110,12 +114,14 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
     history = pd.read_csv(folder / "history.tsv", sep="\t", dtype=str).astype(np.float64)
     numbers = [name for name in ("epoch", "member") if name in history]
     estimator.history_ = history.astype(dict.fromkeys(numbers, np.int64))
-    estimator.n_iter_ = int(estimator.history_["epoch"].max())
+    estimator.n_iter_ = int(estimator.history_["epoch"].max()) if len(history) else 0  # none of published weights
     estimator.best_epoch_ = description.get("best_epoch")
     estimator.seed_ = description["seed"]
     estimator.n_features_in_ = description["n_features"]
     if description["features"] is not None:
         estimator.feature_names_in_ = np.array(description["features"], dtype=object)
+    if "categories" in description:
+        estimator.categories_ = np.array(description["categories"], dtype=str)
     estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
     estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
     estimator._n_features_out = estimator.n_components * estimator.members

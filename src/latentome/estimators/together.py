@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
+from latentome.io import MemoryMatrix
 from latentome.training import Split, Training, train_together
 from latentome.training.optimizers import describe_optimizer, without_rates
 
@@ -33,6 +34,7 @@ def fit_together(
     estimators: Sequence[BaseAutoencoder],
     X: Any,
     *,
+    covariate: Any = None,
     tolerate: bool = False,
     checkpoint: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -50,6 +52,8 @@ def fit_together(
         The estimators, which are fitted in place.
     X
         Data, samples x features: an array or a table.
+    covariate
+        A category for each sample that all the models are conditional on; see `VariationalAutoencoder`.
     tolerate
         Whether a model that diverges is told in its `Training` while the others go on.
     checkpoint
@@ -79,7 +83,8 @@ def fit_together(
     for estimator in estimators:
         estimator._validate_params()
         x = validate_data(estimator, X, dtype=np.float32, ensure_min_samples=2)
-    prepared = [estimator._prepare_fit(x) for estimator in estimators]
+        columns = estimator._learn_covariate(covariate, len(x))
+    prepared = [estimator._prepare_fit(x, columns) for estimator in estimators]
     if callbacks and sum(len(fits) for fits in prepared) > 1:
         raise InputError(
             "Keras callbacks see one model.",
@@ -88,12 +93,13 @@ def fit_together(
             todo="leave the callbacks out, or train the models one by one",
         )
     programs = _programs(estimators, [fits[0] for fits in prepared])
+    trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
     trainings: dict[int, list[Training]] = {}
     for number, members in enumerate(programs):
         fits = [fit for i in members for fit in prepared[i]]
         done = train_together(
             [fit.model for fit in fits],
-            x,
+            trained_on,
             [fit.split for fit in fits],
             estimators[members[0]]._options(tolerate),
             checkpoint=checkpoint if checkpoint is None or len(programs) == 1 else checkpoint / f"program-{number + 1}",
@@ -103,7 +109,7 @@ def fit_together(
         for i in members:
             trainings[i], done = done[: len(prepared[i])], done[len(prepared[i]) :]
     for i, estimator in enumerate(estimators):
-        estimator._finish_fit(prepared[i], trainings[i])
+        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x))
     return [trainings[i][0] for i in range(len(estimators))]
 
 

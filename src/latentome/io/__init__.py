@@ -18,13 +18,17 @@ from latentome.io.backed import BackedMatrix, MemoryMatrix, open_matrix
 from latentome.io.barcodes import looks_like_barcode, parse_barcodes
 from latentome.io.genes import gene_table
 from latentome.io.labels import add_labels, read_labels
+from latentome.io.networks import AdageNetwork, DenseLayer, TybaltNetwork, read_adage_network, read_tybalt_hdf5
 from latentome.io.runfolder import RunFolder
 from latentome.io.tables import read
 
 __all__ = [
+    "AdageNetwork",
     "BackedMatrix",
+    "DenseLayer",
     "MemoryMatrix",
     "RunFolder",
+    "TybaltNetwork",
     "add_labels",
     "atomic_path",
     "check_room",
@@ -34,7 +38,9 @@ __all__ = [
     "open_matrix",
     "parse_barcodes",
     "read",
+    "read_adage_network",
     "read_labels",
+    "read_tybalt_hdf5",
     "write_atomic",
     "write_bytes",
     "write_h5ad",

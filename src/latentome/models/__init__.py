@@ -4,6 +4,15 @@ from latentome.models.base import Autoencoder
 from latentome.models.deep import DeepModel
 from latentome.models.denoising import DenoisingModel
 from latentome.models.layers import InputNoise, TiedDecoder
+from latentome.models.nonlinear_pca import NonlinearPCAModel
 from latentome.models.variational import VariationalModel
 
-__all__ = ["Autoencoder", "DeepModel", "DenoisingModel", "InputNoise", "TiedDecoder", "VariationalModel"]
+__all__ = [
+    "Autoencoder",
+    "DeepModel",
+    "DenoisingModel",
+    "InputNoise",
+    "NonlinearPCAModel",
+    "TiedDecoder",
+    "VariationalModel",
+]

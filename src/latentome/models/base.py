@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from latentome.models.summary import Summary, summarise
+
 
 class Autoencoder(keras.Model):
     """Base of the model families; a leaf builds `encoder` and `decoder` and says what its loss terms are.
@@ -42,6 +44,8 @@ class Autoencoder(keras.Model):
 
     encoder: keras.Model
     decoder: keras.Model
+    #: How many principal axes of all rows, the held-out ones among them, the model starts from; see `start_at`.
+    n_axes: int = 0
 
     def __init__(
         self, config: Mapping[str, Any], terms: tuple[str, ...], name: str, live: Mapping[str, float] | None = None
@@ -73,12 +77,17 @@ class Autoencoder(keras.Model):
         return type(self).start_from is not Autoencoder.start_from
 
     def adapt(self, x: np.ndarray) -> None:
-        """Start from the training data, samples x features; see `start_from`."""
+        """Start from the training data, samples x features; see `start_from` and `start_at`."""
         if self.starts_from_data:
             self.start_from(x.mean(axis=0, dtype="float64"), x.var(axis=0, dtype="float64"))
+        if self.n_axes:
+            self.start_at(summarise(lambda: [x], self.n_axes))
 
     def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Set what a model takes from the moments of the training data (one for each feature); nothing here."""
+
+    def start_at(self, summary: Summary) -> None:
+        """Set what a model takes from the moments and the principal axes of the data; nothing here."""
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Weigh the terms that ``call`` added; regularisation losses of layers are added as they are."""

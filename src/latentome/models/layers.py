@@ -26,9 +26,12 @@ class Seeds(Iterator[int]):
     def __next__(self) -> int:
         return int(self._sequence.spawn(1)[0].generate_state(1)[0] >> 1)
 
-    def glorot(self) -> keras.initializers.Initializer:
-        """A Glorot-uniform initialiser with the next seed (Glorot and Bengio 2010; the default of Keras)."""
-        return keras.initializers.GlorotUniform(seed=next(self))
+    def glorot(self, scale: float = 1.0) -> keras.initializers.Initializer:
+        """A Glorot-uniform initialiser with the next seed (Glorot and Bengio 2010; the default of Keras).
+
+        Within ``scale sqrt(6 / (inputs + outputs))`` of zero.
+        """
+        return keras.initializers.VarianceScaling(scale**2, mode="fan_avg", distribution="uniform", seed=next(self))
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -79,24 +82,59 @@ class TiedDecoder(keras.layers.Layer):
     ----------
     encoder
         The dense layer whose kernel is shared.
+    own_bias
+        Whether there is a bias of the features. If not, the encoder's bias is subtracted from the code before the
+        product, as in Tybalt's tied ADAGE.
     """
 
-    def __init__(self, encoder: keras.layers.Dense, **kwargs) -> None:
+    def __init__(self, encoder: keras.layers.Dense, own_bias: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
+        self.own_bias = own_bias
         # A tuple hides the layer from Keras' tracking: the kernel stays a weight of the encoder alone.
         self._tied_to = (encoder,)
 
     def build(self, input_shape) -> None:
-        """Create the bias of the visible units."""
+        """Create the bias of the visible units, where there is one."""
+        if not self.own_bias:
+            return
         self.bias = self.add_weight(name="bias", shape=(self._tied_to[0].kernel.shape[0],), initializer="zeros")
 
     def call(self, z):
         """Map codes (batch x components) to features (batch x features)."""
-        return ops.matmul(z, ops.transpose(self._tied_to[0].kernel)) + self.bias
+        kernel = ops.transpose(self._tied_to[0].kernel)
+        return ops.matmul(z, kernel) + self.bias if self.own_bias else ops.matmul(z - self._tied_to[0].bias, kernel)
 
     def compute_output_shape(self, input_shape):
         """The width of what the encoder reads."""
         return (*input_shape[:-1], self._tied_to[0].kernel.shape[0])
+
+
+@keras.saving.register_keras_serializable("latentome")
+class Standardise(keras.layers.Layer):
+    """A centre for each column and one scale for all of them, both fixed: ``(x - mean) / scale``, or its inverse.
+
+    Parameters
+    ----------
+    inverse
+        Whether the layer goes the other way, ``scale * x + mean``.
+    """
+
+    def __init__(self, inverse: bool = False, **kwargs) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.inverse = inverse
+
+    def build(self, input_shape) -> None:
+        """Create centre and scale: 0 and 1 until they are assigned."""
+        self.mean = self.add_weight(name="mean", shape=(input_shape[-1],), initializer="zeros")
+        self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
+
+    def call(self, x):
+        """Map `x`, rows x columns."""
+        return x * self.scale + self.mean if self.inverse else (x - self.mean) / self.scale
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the input."""
+        return input_shape
 
 
 class PairedGlorot(keras.initializers.Initializer):
@@ -129,11 +167,35 @@ def dtype_policy(precision: str) -> str:
     return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
 
 
-def dense_stack(x, widths: Sequence[int], activation: str, seeds: Seeds, prefix: str, dtype: str = "float32"):
-    """Put dense layers of the given `widths` on the symbolic tensor `x`, named ``prefix_1``, ``prefix_2``, ..."""
+def batch_normalisation(name: str) -> keras.layers.Layer:
+    """A batch normalisation with the constants that Keras has always had, and with them Tybalt."""
+    return keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)
+
+
+def dense_stack(
+    x,
+    widths: Sequence[int],
+    activation: str,
+    seeds: Seeds,
+    prefix: str,
+    dtype: str = "float32",
+    batchnorm: bool = False,
+):
+    """Put dense layers of the given `widths` on the symbolic tensor `x`, named ``prefix_1``, ``prefix_2``, ...
+
+    With `batchnorm` each passes a batch normalisation before its activation.
+    """
     for i, width in enumerate(widths, start=1):
+        name = f"{prefix}_{i}"
         layer = Dense(
-            width, activation=activation, kernel_initializer=seeds.glorot(), name=f"{prefix}_{i}", dtype=dtype
+            width,
+            activation=None if batchnorm else activation,
+            kernel_initializer=seeds.glorot(),
+            name=name,
+            dtype=dtype,
         )
         x = layer(x)
+        if batchnorm:
+            x = batch_normalisation(f"{name}_normalisation")(ops.cast(x, "float32"))
+            x = keras.layers.Activation(activation, name=f"{name}_activation")(x)
     return x

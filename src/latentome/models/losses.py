@@ -47,7 +47,28 @@ def kl_to_standard_normal(mean, log_variance):
 
     ``-1/2 sum(1 + lv - mu^2 - exp(lv))`` (Kingma and Welling 2014, appendix B).
     """
-    return -0.5 * ops.sum(1.0 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1)
+    return ops.sum(kl_per_unit(mean, log_variance), axis=-1)
+
+
+def kl_per_unit(mean, log_variance):
+    """The terms of `kl_to_standard_normal`: samples x components."""
+    return -0.5 * (1.0 + log_variance - ops.square(mean) - ops.exp(log_variance))
+
+
+def with_free_bits(kl, free):
+    """What is charged of a KL divergence of which each component may use `free` nats without cost.
+
+    The mean over the samples of each component counts, and as `free` where it is less (Kingma et al. 2016, equation
+    15): a component gains nothing by carrying less information than that.
+
+    Parameters
+    ----------
+    kl
+        Samples x components.
+    free
+        Nats of each component.
+    """
+    return ops.sum(ops.maximum(ops.mean(kl, axis=0), free))
 
 
 def kl_weight(step, beta, warmup_steps):

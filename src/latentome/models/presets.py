@@ -38,13 +38,36 @@ _TYBALT = "Way and Greene, Pacific Symposium on Biocomputing 2018; released code
 _TYBALT_PARAMETERS = {
     "n_components": 100,
     "hidden": (),
+    "linear_path": False,
     "likelihood": "bernoulli",
     "heads": "batchnorm-relu",
     "optimizer": "adam",
     "learning_rate": 5e-4,
+    "schedule": "constant",
     "batch_size": 50,
     "max_epochs": 50,
     "warmup": 1,
+}
+_TWO_HIDDEN = {
+    **_TYBALT_PARAMETERS,
+    "activation": "relu",
+    "hidden_batchnorm": True,
+    "max_epochs": 100,
+    "warmup": 0,
+}
+_ADAGE = (
+    "Tan, Hammond, Hogan and Greene, mSystems 1, e00025-15 (2016); released code of greenelab/adage, after Vincent et "
+    "al., ICML 2008"
+)
+_ADAGE_TYBALT = {
+    "n_components": 100,
+    "noise": 0.05,
+    "noise_kind": "dropout",
+    "activation": "relu",
+    "loss": "mse",
+    "output_activation": "sigmoid",
+    "batch_size": 50,
+    "max_epochs": 100,
 }
 
 PRESETS = {
@@ -93,6 +116,68 @@ PRESETS = {
         scaling="zero-one",
         source=_TYBALT,
         note="As the paper describes it: the KL weight rises to 1, here step by step over the first epoch (kappa = 1).",
+    ),
+    "tybalt-2018-two-hidden-100": Preset(
+        family="vae",
+        parameters={**_TWO_HIDDEN, "hidden": (100,), "learning_rate": 1e-3, "batch_size": 100, "beta": 0.0},
+        scaling="zero-one",
+        source=f"{_TYBALT}, model A of its notebook on two hidden layers",
+        note="The weight of the KL term is 0, as in the model with one hidden layer. The name counts the code as a "
+        "layer; there is one hidden layer of 100 on each side.",
+    ),
+    "tybalt-2018-two-hidden-300": Preset(
+        family="vae",
+        parameters={**_TWO_HIDDEN, "hidden": (300,), "beta": 2.0},
+        scaling="zero-one",
+        source=f"{_TYBALT}, model B of its notebook on two hidden layers",
+        note="The weight of the KL term is 2 from the first step to the last: the model is built with what the warm-up "
+        "of model A left in the variable that both share. Most of its encodings are zero.",
+    ),
+    "adage-2016": Preset(
+        family="adage",
+        parameters={
+            "n_components": 50,
+            "noise": 0.1,
+            "noise_kind": "masking",
+            "activation": "sigmoid",
+            "tied": True,
+            "loss": "bernoulli",
+            "init_scale": 4.0,
+            "optimizer": "sgd",
+            "learning_rate": 0.01,
+            "batch_size": 10,
+            "max_epochs": 500,
+            "shuffle": "once",
+            "drop_last": True,
+            "validation_fraction": 0.0,
+        },
+        scaling="zero-one",
+        source=_ADAGE,
+        note="The samples are put in one random order, which all epochs follow; a last batch of fewer than ten is left "
+        "out.",
+    ),
+    "adage-tybalt-2018": Preset(
+        family="adage",
+        parameters={**_ADAGE_TYBALT, "tied": False, "optimizer": "adadelta", "learning_rate": 1.1},
+        scaling="zero-one",
+        source=f"{_TYBALT}, its ADAGE notebook",
+        note="Decoder weights of its own. The notebook saved the encodings before their ReLU and decoded those; here "
+        "the code is what the decoder was trained on.",
+    ),
+    "adage-tybalt-2018-tied": Preset(
+        family="adage",
+        parameters={
+            **_ADAGE_TYBALT,
+            "noise_on": "code",
+            "tied": True,
+            "decoder_bias": "minus-encoder",
+            "optimizer": "adam",
+            "learning_rate": 5e-4,
+        },
+        scaling="zero-one",
+        source=f"{_TYBALT}, the default of its package",
+        note="The dropout is on the code, so that it is no denoising autoencoder; the decoder has no bias of the genes "
+        "and subtracts the encoder's bias from the code.",
     ),
 }
 

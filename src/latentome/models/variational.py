@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,16 +11,21 @@ import numpy as np
 from keras import ops
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import PairedGlorot, Seeds, dense_stack, dtype_policy
+from latentome.models.layers import PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
 from latentome.models.losses import (
     MIN_VARIANCE,
     bernoulli_nll,
     gaussian_nll,
-    kl_to_standard_normal,
+    kl_per_unit,
     kl_weight,
     squared_error,
+    with_free_bits,
 )
 from latentome.models.products import Dense
+from latentome.models.summary import Summary
+
+#: A Bernoulli mean starts inside these: the logit of a gene that is zero in every sample would be infinite.
+BERNOULLI_RANGE = (0.01, 0.99)
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -39,6 +45,11 @@ class VariationalModel(Autoencoder):
         Widths of the hidden layers between input and code; the decoder mirrors them.
     activation
         Activation of the hidden layers.
+    hidden_batchnorm
+        Whether the encoder's hidden layers pass a batch normalisation before their activation, as in Tybalt.
+    linear_path
+        Whether posterior mean and reconstruction also have a linear path beside the hidden layers, which starts at
+        probabilistic PCA of the training data, while what the hidden layers add starts at zero. For linear heads.
     likelihood
         ``"gaussian"``: a learned variance per feature; ``"bernoulli"``: data in [0, 1], cross-entropy;
         ``"mse"``: the sum of squared errors.
@@ -49,6 +60,11 @@ class VariationalModel(Autoencoder):
         Largest weight of the KL term.
     warmup_steps
         Steps over which the weight rises from 0 to `beta`.
+    free_bits
+        Nats of KL divergence that each component may use without cost.
+    n_covariates
+        Columns of a covariate, one-hot, that follow the features in the input and the components in the code; they are
+        not reconstructed (Sohn et al. 2015).
     precision
         ``"float32"``, or ``"bfloat16"``: products in bfloat16, weights and losses in float32.
     seed
@@ -61,10 +77,14 @@ class VariationalModel(Autoencoder):
         n_components: int,
         hidden: Sequence[int] = (),
         activation: str = "relu",
+        hidden_batchnorm: bool = False,
+        linear_path: bool = False,
         likelihood: str = "gaussian",
         heads: str = "linear",
         beta: float = 1.0,
         warmup_steps: int = 0,
+        free_bits: float = 0.0,
+        n_covariates: int = 0,
         precision: str = "float32",
         seed: int = 0,
     ) -> None:
@@ -73,42 +93,68 @@ class VariationalModel(Autoencoder):
             "n_components": n_components,
             "hidden": list(hidden),
             "activation": activation,
+            "hidden_batchnorm": hidden_batchnorm,
+            "linear_path": linear_path,
             "likelihood": likelihood,
             "heads": heads,
             "beta": beta,
             "warmup_steps": warmup_steps,
+            "free_bits": free_bits,
+            "n_covariates": n_covariates,
             "precision": precision,
             "seed": seed,
         }
         self.warmup_steps, self.likelihood = int(warmup_steps), likelihood
-        live = {"beta": float(beta), "warmup_steps": int(warmup_steps)}
-        super().__init__(config, ("reconstruction", "kl"), name="variational", live=live)
+        terms = ("reconstruction", "kl", "kl_charged") if free_bits else ("reconstruction", "kl")
+        live = {"beta": float(beta), "warmup_steps": int(warmup_steps), "free_bits": float(free_bits)}
+        super().__init__(config, terms, name="variational", live=live)
+        self.n_features, self.n_covariates = int(n_features), int(n_covariates)
+        self.n_axes = int(n_components) if linear_path and heads == "linear" else 0
         dtype = dtype_policy(precision)
         seeds = Seeds(seed)
         self.sampling = keras.random.SeedGenerator(next(seeds))
-        x = keras.Input((n_features,), name="x")
-        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype)
-        # Both heads as one product: the input is read once. Columns are [mean | log-variance].
-        initializer = PairedGlorot((next(seeds), next(seeds)))
-        both = Dense(2 * n_components, kernel_initializer=initializer, name="heads", dtype=dtype)(h)
-        both = ops.cast(both, "float32")
-        if heads == "batchnorm-relu":
-            both = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name="heads_normalisation")(both)
-            both = keras.layers.ReLU(name="heads_relu")(both)
-        mean, log_variance = both[:, :n_components], both[:, n_components:]
-        self.posterior = keras.Model(x, [mean, log_variance], name="posterior")
-        self.encoder = keras.Model(x, mean, name="encoder")
-        z = keras.Input((n_components,), name="z")
-        h = dense_stack(z, list(hidden)[::-1], activation, seeds, "decoder_hidden", dtype)
-        output = Dense(n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
-        y = ops.cast(output(h), "float32")
-        activate = keras.layers.Activation("sigmoid" if likelihood == "bernoulli" else "linear", name="activation")
-        self._linear = keras.Model(z, y, name="linear_decoder")
-        self.decoder = keras.Model(z, activate(y), name="decoder")
-        self._output, self._activate = output, activate
+        self._build_encoder(hidden, activation, hidden_batchnorm, heads, n_components, seeds, dtype)
+        self._build_decoder(hidden, activation, n_components, seeds, dtype)
         if likelihood == "gaussian":
             self.log_variance = self.add_weight(name="log_variance", shape=(n_features,), initializer="zeros")
-        self.build((None, n_features))
+        self.build((None, n_features + n_covariates))
+
+    def _build_encoder(self, hidden, activation, batchnorm, heads, n_components, seeds, dtype) -> None:
+        x = keras.Input((self.n_features + self.n_covariates,), name="x")
+        h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype, batchnorm)
+        # Both heads as one product: the input is read once. Columns are [mean | log-variance].
+        initializer = PairedGlorot((next(seeds), next(seeds)))
+        product = Dense(2 * n_components, kernel_initializer=initializer, name="heads", dtype=dtype)
+        both = ops.cast(product(h), "float32")
+        if heads == "batchnorm-relu":
+            both = batch_normalisation("heads_normalisation")(both)
+            both = keras.layers.ReLU(name="heads_relu")(both)
+        mean, log_variance = both[:, :n_components], both[:, n_components:]
+        self._mean_path = self._beside(n_components, hidden, "mean_path", seeds, dtype)
+        if self._mean_path is not None:
+            mean = mean + ops.cast(self._mean_path(x), "float32")
+        self.posterior = keras.Model(x, [mean, log_variance], name="posterior")
+        self.encoder = keras.Model(x, mean, name="encoder")
+        self.kl_units = keras.Model(x, kl_per_unit(mean, log_variance), name="kl_units")
+
+    def _build_decoder(self, hidden, activation, n_components, seeds, dtype) -> None:
+        z = keras.Input((n_components + self.n_covariates,), name="z")
+        h = dense_stack(z, list(hidden)[::-1], activation, seeds, "decoder_hidden", dtype)
+        self._output = Dense(self.n_features, kernel_initializer=seeds.glorot(), name="output", dtype=dtype)
+        y = ops.cast(self._output(h), "float32")
+        self._output_path = self._beside(self.n_features, hidden, "output_path", seeds, dtype)
+        if self._output_path is not None:
+            y = y + ops.cast(self._output_path(z), "float32")
+        name = "sigmoid" if self.likelihood == "bernoulli" else "linear"
+        self._activate = keras.layers.Activation(name, name="activation")
+        self._linear = keras.Model(z, y, name="linear_decoder")
+        self.decoder = keras.Model(z, self._activate(y), name="decoder")
+
+    def _beside(self, width: int, hidden: Sequence[int], name: str, seeds: Seeds, dtype: str):
+        """The linear layer beside hidden layers; without hidden layers the layer that is there is linear."""
+        if not self.n_axes or not hidden:
+            return None
+        return Dense(width, use_bias=False, kernel_initializer=seeds.glorot(), name=name, dtype=dtype)
 
     def call(self, x, training: bool = False):
         """Reconstruct `x` (samples x features): from a draw of the posterior while training, else from its mean."""
@@ -117,10 +163,19 @@ class VariationalModel(Autoencoder):
         if training:
             noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.sampling)
             z = mean + ops.exp(0.5 * log_variance) * noise
-        linear = self._linear(z)
-        self.add_loss(ops.mean(self.reconstruction_nll(x, linear)))
-        self.add_loss(ops.mean(kl_to_standard_normal(mean, log_variance)))
+        linear = self.decode(z, x)
+        kl = kl_per_unit(mean, log_variance)
+        self.add_loss(ops.mean(self.reconstruction_nll(x[:, : self.n_features], linear)))
+        self.add_loss(ops.mean(ops.sum(kl, axis=-1)))
+        if "kl_charged" in self._term_names:
+            self.add_loss(with_free_bits(kl, self.live.free_bits))
         return self._activate(linear)
+
+    def decode(self, z, x):
+        """The decoder's output before its activation, of codes `z` and the covariate that `x` carries."""
+        if self.n_covariates:
+            z = ops.concatenate([z, x[:, self.n_features :]], axis=1)
+        return self._linear(z)
 
     def reconstruction_nll(self, x, linear):
         """Reconstruction loss per sample of `x` given the decoder's output before its activation."""
@@ -130,13 +185,23 @@ class VariationalModel(Autoencoder):
             return gaussian_nll(x, linear, self.log_variance)
         return squared_error(x, linear)
 
+    def negative_log_likelihood(self, x, linear):
+        """`reconstruction_nll` as a normalised density: a squared error is that of a normal of variance 1/2."""
+        constant = 0.5 * math.log(math.pi) * self.n_features if self.likelihood == "mse" else 0.0
+        return self.reconstruction_nll(x, linear) + constant
+
     def weights_of_terms(self, step) -> dict[str, Any]:
         """The weight of the KL term at `step`."""
         return {"beta": kl_weight(step, self.live.beta, self.live.warmup_steps)}
 
     def total(self, terms: Mapping[str, Any], weights: Mapping[str, Any]):
-        """Reconstruction plus the weighted KL term."""
-        return terms["reconstruction"] + weights["beta"] * terms["kl"]
+        """Reconstruction plus the weighted KL term, or what is charged of it."""
+        return terms["reconstruction"] + weights["beta"] * terms.get("kl_charged", terms["kl"])
+
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether the moments of the data are all that the model starts from; see `start_at`."""
+        return not self.n_axes and super().starts_from_data
 
     def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Start the Gaussian likelihood at the best model without a code: every gene's own mean and variance.
@@ -149,3 +214,71 @@ class VariationalModel(Autoencoder):
         if self.likelihood == "gaussian":
             self._output.bias.assign(mean.astype("float32"))
             self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))
+
+    def start_at(self, summary: Summary) -> None:
+        """Start at probabilistic PCA, whose posterior is known (Tipping and Bishop 1999).
+
+        With axes v, variances l along them and noise s, the reconstruction is ``mean + z (l - s)^1/2 v'``, and the
+        posterior of z has the mean ``(l - s)^1/2 / l (x - mean) v`` and the variance ``s / l``. Each feature's own
+        residual variance is the likelihood's. A Bernoulli mean has these as the first order of its logit.
+        """
+        variances = summary.spread * (summary.n_rows - 1) / summary.n_rows
+        rest = max(self.n_features - len(variances), 1)
+        noise = max((summary.variance.sum() - variances.sum()) / rest, MIN_VARIANCE)
+        k = int((variances > noise).sum())
+        axes, variances = summary.axes[:, :k], variances[:k]
+        scale = np.sqrt(variances - noise)
+        encode, decode = axes * (scale / variances), axes.T * scale[:, None]
+        bias, slope = self._linked(summary.mean)
+        if self.likelihood == "gaussian":
+            residual = summary.variance - np.square(axes) @ variances
+            self.log_variance.assign(np.log(np.maximum(residual, MIN_VARIANCE)).astype("float32"))
+        heads, into, out = self._linear_layers()
+        offsets = np.zeros(2 * self.n_axes)
+        offsets[:k] = -summary.mean @ encode
+        offsets[self.n_axes : self.n_axes + k] = np.log(noise / variances)
+        # Nothing of what is not linear yet, and one posterior variance for all samples. Components beyond the rank of
+        # the data keep the small random weights of the linear path, so that they can learn.
+        kernel = np.array(heads.kernel)
+        kernel[:, 0 if into is not heads else self.n_axes :] = 0.0
+        heads.set_weights([kernel, offsets])
+        self._output.set_weights([np.array(self._output.kernel) * (out is self._output), bias])
+        kernel = np.array(into.kernel)
+        kernel[: self.n_features, :k] = encode
+        into.kernel.assign(kernel)
+        kernel = np.array(out.kernel)
+        kernel[:k] = decode / slope
+        out.kernel.assign(kernel)
+
+    def start_shifted(self, shifts: np.ndarray) -> None:
+        """Start with the mean of each category of the covariate: the code then is about what differs within them.
+
+        Parameters
+        ----------
+        shifts
+            Categories x features: how far the mean of each category lies from that of all.
+        """
+        if not self.n_axes:
+            return
+        _, into, out = self._linear_layers()
+        bias = np.array(self._output.bias, dtype=np.float64)
+        slope = self._linked(1.0 / (1.0 + np.exp(-bias)))[1] if self.likelihood == "bernoulli" else 1.0
+        for layer, start, values in (
+            (into, self.n_features, -shifts @ np.array(into.kernel)[: self.n_features]),
+            (out, self.n_axes, shifts / slope),
+        ):
+            kernel = np.array(layer.kernel)
+            kernel[start:, : values.shape[1]] = values
+            layer.kernel.assign(kernel)
+
+    def _linear_layers(self):
+        """The heads, and the layers of the linear path into the code and out of it: beside hidden layers or alone."""
+        heads = self.encoder.get_layer("heads")
+        return heads, self._mean_path or heads, self._output_path or self._output
+
+    def _linked(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
+        """The decoder's output before its activation for a mean, and the slope of the mean there."""
+        if self.likelihood != "bernoulli":
+            return mean, 1.0
+        mean = np.clip(mean, *BERNOULLI_RANGE)
+        return np.log(mean / (1.0 - mean)), mean * (1.0 - mean)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder
 
 
-def encode(adata: AnnData, model: BaseAutoencoder, key_added: str) -> None:
+def encode(adata: AnnData, model: BaseAutoencoder, key_added: str, covariate: str | None = None) -> None:
     """Encode all samples with a trained model.
 
     Parameters
@@ -27,8 +27,11 @@ def encode(adata: AnnData, model: BaseAutoencoder, key_added: str) -> None:
         A trained estimator.
     key_added
         Name of the representation.
+    covariate
+        The column of ``adata.obs`` that the model is conditional on, where it is.
     """
-    adata.obsm[f"X_{key_added}"] = model.transform(adata.to_df())
+    told = {} if covariate is None else {"covariate": adata.obs[covariate]}
+    adata.obsm[f"X_{key_added}"] = model.transform(adata.to_df(), **told)
     adata.uns[key_added] = {"params": {"estimator": type(model).__name__, "n_components": int(model.n_components)}}
 
 

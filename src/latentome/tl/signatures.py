@@ -20,7 +20,7 @@ def loadings(model: BaseAutoencoder, codes: np.ndarray) -> np.ndarray:
     """How much the reconstruction of each gene moves when a feature moves by one standard deviation.
 
     The Jacobian of the decoder at the mean code, times the standard deviation of each feature over the samples. For a
-    linear decoder this is its kernel, scaled.
+    linear decoder this is its kernel, scaled. A model with a covariate decodes equal shares of its categories.
 
     Parameters
     ----------
@@ -40,12 +40,15 @@ def loadings(model: BaseAutoencoder, codes: np.ndarray) -> np.ndarray:
 
 def _jacobian(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
     import jax
+    import jax.numpy as jnp
 
+    categories = decoder.input_shape[-1] - codes.shape[1]
+    shares = jnp.full(categories, 1.0 / max(categories, 1), jnp.float32)
     trainable = [v.value for v in decoder.trainable_variables]
     fixed = [v.value for v in decoder.non_trainable_variables]
 
     def decode(code):
-        return decoder.stateless_call(trainable, fixed, code[None], training=False)[0][0]
+        return decoder.stateless_call(trainable, fixed, jnp.concatenate([code, shares])[None], training=False)[0][0]
 
     jacobian = jax.jit(jax.jacfwd(decode))(np.asarray(codes.mean(axis=0), dtype=np.float32))
     return np.asarray(jacobian, dtype=np.float32) * codes.std(axis=0, dtype=np.float64).astype(np.float32)

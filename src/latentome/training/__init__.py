@@ -1,6 +1,6 @@
 """How a model is trained: the compiled engine, history, checkpoints, optimizers and schedules."""
 
-from latentome.training.apply import apply_in_blocks
+from latentome.training.apply import apply_in_blocks, bounds_in_blocks
 from latentome.training.checkpoint import clear_checkpoints
 from latentome.training.optimizers import make_optimizer
 from latentome.training.order import epoch_order
@@ -14,6 +14,7 @@ __all__ = [
     "Split",
     "Training",
     "apply_in_blocks",
+    "bounds_in_blocks",
     "check_warmup",
     "clear_checkpoints",
     "epoch_order",

@@ -8,7 +8,8 @@ import jax
 import keras
 import numpy as np
 
-from latentome.models import Autoencoder
+from latentome.models import Autoencoder, VariationalModel
+from latentome.models.bounds import bounds
 
 #: Rows of a block. Every call runs the same compiled program on full blocks, the last one filled up with zeros.
 BLOCK = 256
@@ -38,23 +39,73 @@ def apply_in_blocks(model: Autoencoder, part: str, x: np.ndarray) -> np.ndarray:
     run = _program(model, part)
     trainable = [v.value for v in layer.trainable_variables]
     fixed = [v.value for v in layer.non_trainable_variables]
-    result = np.empty((x.shape[0], layer.output_shape[-1]), np.float32)
+    return _in_blocks(x, layer.output_shape[-1], lambda block, start: run(trainable, fixed, block))
+
+
+def bounds_in_blocks(model: VariationalModel, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """The evidence lower bound and the importance-weighted one of each sample; see `latentome.models.bounds`.
+
+    Parameters
+    ----------
+    model
+        The model.
+    x
+        Samples x features, and the columns of a covariate.
+    draws
+        Draws of the posterior for each sample.
+    seed
+        Their seed.
+
+    Returns
+    -------
+    float32, samples x 2, in nats.
+    """
+    run = _bounds_program(model)
+    values = [v.value for v in model.variables]
+    numbers = np.arange(BLOCK, dtype=np.int32)
+    return _in_blocks(x, 2, lambda block, start: run(values, block, numbers + np.int32(start), seed, draws))
+
+
+def _in_blocks(x: np.ndarray, width: int, run: Callable[[np.ndarray, int], jax.Array]) -> np.ndarray:
+    """What `run` gives for block after block of `x`, the last one filled up with zeros."""
+    result = np.empty((x.shape[0], width), np.float32)
     block = np.zeros((BLOCK, x.shape[1]), np.float32)
     for start in range(0, x.shape[0], BLOCK):
         rows = x[start : start + BLOCK]
         block[: len(rows)] = rows
         block[len(rows) :] = 0.0
-        result[start : start + BLOCK] = np.asarray(run(trainable, fixed, block))[: len(rows)]
+        result[start : start + BLOCK] = np.asarray(run(block, start))[: len(rows)]
     return result
 
 
 def _program(model: Autoencoder, part: str) -> Callable:
     """The compiled part of all models of this architecture."""
-    key = (model.architecture, part)
+
+    def build(template: Autoencoder) -> Callable:
+        layer = getattr(template, part)
+        return lambda t, f, x: layer.stateless_call(t, f, x, training=False)[0]
+
+    return _kept(model, part, build)
+
+
+def _bounds_program(model: VariationalModel) -> Callable:
+    """The compiled bounds of all models of this architecture, as a function of the values of their variables."""
+
+    def build(template: VariationalModel) -> Callable:
+        def run(values, x, rows, seed, draws):
+            with keras.StatelessScope(state_mapping=list(zip(template.variables, values, strict=True))):
+                return bounds(template, x, rows, seed, draws)
+
+        return run
+
+    return _kept(model, "bounds", build)
+
+
+def _kept(model: Autoencoder, what: str, build: Callable[[Autoencoder], Callable]) -> Callable:
+    key = (model.architecture, what)
     if key not in _programs:
         # A copy, so that the program does not hang on to the weights and the optimizer of the user's model.
-        layer = getattr(type(model).from_config(model.get_config()), part)
-        _programs[key] = jax.jit(lambda t, f, x: layer.stateless_call(t, f, x, training=False)[0])
+        _programs[key] = jax.jit(build(type(model).from_config(model.get_config())))
         while len(_programs) > MAX_PROGRAMS:
             del _programs[next(iter(_programs))]
     return _programs[key]

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from latentome.io import BackedMatrix
+from latentome.models.summary import summarise
 from latentome.training.checkpoint import Checkpoints, describe_models
 from latentome.training.diagnose import diverged
 from latentome.training.engine import Program, State, program_for, read_state, write_state
@@ -135,14 +136,8 @@ def ahead(source: BackedMatrix, layout: Layout, buffers: list[np.ndarray]) -> It
 def moments(source: BackedMatrix, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each feature over the rows that are not held out, float64."""
     buffers = [np.array([chunk]) for chunk in range(layout.chunks) if chunk not in layout.held_out]
-    count, mean, squares = 0, np.zeros(source.shape[1]), np.zeros(source.shape[1])
-    for block in ahead(source, layout, buffers):
-        # Chan, Golub and LeVeque (1983): the sums of two parts, without the loss of digits of a sum of squares.
-        own, total = block.mean(axis=0, dtype=np.float64), count + len(block)
-        squares += block.var(axis=0, dtype=np.float64) * len(block) + (own - mean) ** 2 * count * len(block) / total
-        mean += (own - mean) * len(block) / total
-        count = total
-    return mean, squares / count
+    summary = summarise(lambda: ahead(source, layout, buffers))
+    return summary.mean, summary.variance
 
 
 def train_stream(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Data sets that models take as they are, as the class does. A file of the user's may be called blobs.tsv.
 UNSCALED = ("blobs", "blobs-test", "blobs-independent")
-TITLES = {"linear": "Linear AE", "deep": "Deep AE", "adage": "ADAGE", "vae": "VAE"}
+TITLES = {"nonlinear-pca": "Non-linear PCA", "linear": "Linear AE", "deep": "Deep AE", "adage": "ADAGE", "vae": "VAE"}
 
 
 def choose_model(config: RunConfig) -> tuple[BaseAutoencoder, str]:

@@ -19,7 +19,7 @@ class RunConfig:
     data
         Name of a data set, or path of an expression file.
     model
-        ``vae``, ``adage``, ``deep``, ``linear``, or the name of a preset.
+        ``nonlinear-pca``, ``vae``, ``adage``, ``deep``, ``linear``, or the name of a preset.
     labels
         A table of labels, samples in rows.
     label_column

@@ -39,7 +39,7 @@ def run(
     data
         Name of a data set, or path of an expression file.
     model
-        ``vae``, ``adage``, ``deep``, ``linear``, or the name of a preset.
+        ``nonlinear-pca``, ``vae``, ``adage``, ``deep``, ``linear``, or the name of a preset.
     out
         The folder of the run; by default named after data and model.
     replace

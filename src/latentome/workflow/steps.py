@@ -20,9 +20,10 @@ from latentome.workflow.prepare import Prepared, prepare, prepare_again
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
-    from latentome.estimators import BaseAutoencoder
+    from latentome.estimators import BaseAutoencoder, VariationalAutoencoder
 
 
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
@@ -200,6 +201,7 @@ def _model(run: RunFolder) -> tuple[BaseAutoencoder, str]:
 def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
     """Compare the model with PCA of equal size on the held-out samples."""
     from latentome import tl
+    from latentome.estimators import VariationalAutoencoder
 
     model, family = _model(run)
     encoded = read_encoded(run)
@@ -220,8 +222,25 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
             rng=int(run.read_config()["seed"]),
         )
         result["verdict"] = tl.verdict(result, title)
+        if isinstance(model, VariationalAutoencoder):
+            result["code"], said = _use_of_code(model, prepared.adata.to_df()[~training])
+            result["verdict"].append(said)
     io.write_json(run.metrics, result)
     return result
+
+
+def _use_of_code(model: VariationalAutoencoder, held_out: pd.DataFrame) -> tuple[dict[str, Any], str]:
+    """How much of its code a variational model uses on the held-out samples, as a record and as a sentence."""
+    active, kl = model.active_units(held_out), model.kl_per_unit(held_out)
+    record = {
+        "active": int(active.sum()),
+        "KL per feature (nats)": [float(value) for value in kl],
+        "evidence lower bound (nats)": model.score(held_out),
+    }
+    return record, (
+        f"The VAE uses {active.sum()} of its {len(active)} latent features (their mean varies by more than 0.01 over "
+        f"the held-out samples); together they carry {kl.sum():.3g} nats a sample."
+    )
 
 
 def read_encoded(run: RunFolder) -> AnnData:

@@ -1,0 +1,111 @@
+"""What a model may take from its training data before its first step: moments and principal axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+#: The most rows or features, whichever are fewer, of which all axes are found, to keep the leading ones.
+MAX_EXACT = 2000
+
+
+class Summary(NamedTuple):
+    """Of the rows that a model starts from, one value for each feature where nothing else is said; float64.
+
+    Parameters
+    ----------
+    n_rows
+        How many rows there are.
+    mean, variance
+        Moments of the features; the variance is the mean squared deviation.
+    axes
+        Features x axes: the directions of largest variance, orthonormal, the first one first, each with its largest
+        loading positive.
+    spread
+        The variance along each axis, as scikit-learn's PCA counts it: with one row less in the denominator.
+    """
+
+    n_rows: int
+    mean: np.ndarray
+    variance: np.ndarray
+    axes: np.ndarray
+    spread: np.ndarray
+
+
+def summarise(blocks: Callable[[], Iterable[np.ndarray]], n_axes: int = 0) -> Summary:
+    """Summarise rows that come in blocks.
+
+    Parameters
+    ----------
+    blocks
+        Gives the rows anew at each call, samples x features. A single block is all the data there are: its axes are
+        those of scikit-learn's PCA. The axes of several are found one block after the other (Ross et al. 2008), with
+        more of them carried along than are wanted.
+    n_axes
+        Number of principal axes; at most the number of rows and the number of features.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983). Algorithms for computing the sample variance. The American Statistician 37, 242-247.
+    Ross et al. (2008). Incremental learning for robust visual tracking. International Journal of Computer Vision 77,
+    125-141.
+    """
+    count, mean, squares, n_blocks = 0, np.zeros(1), np.zeros(1), 0
+    for block in blocks():
+        # The sums of two parts, without the loss of digits of a sum of squares.
+        own, total = block.mean(axis=0, dtype=np.float64), count + len(block)
+        squares = squares + block.var(axis=0, dtype=np.float64) * len(block)
+        squares += (own - mean) ** 2 * (count * len(block) / total)
+        mean = mean + (own - mean) * (len(block) / total)
+        count, n_blocks = total, n_blocks + 1
+    variance, n_axes = squares / count, min(n_axes, count, len(mean))
+    if not n_axes:
+        return Summary(count, mean, variance, np.zeros((len(mean), 0)), np.zeros(0))
+    if not variance.any():  # no direction is better than another one
+        return Summary(count, mean, variance, np.eye(len(mean), n_axes), np.zeros(n_axes))
+    # Centred and scaled first: in float32 the covariance of values far from zero would lose its digits.
+    scale = scale_of(variance)
+    centred = (((block - mean) / scale).astype(np.float32) for block in blocks())
+    axes, spread = _one(next(centred), n_axes) if n_blocks == 1 else _many(centred, n_axes, min(count, len(mean)))
+    return Summary(count, mean, variance, axes.T, spread * scale**2)
+
+
+def scale_of(variance: np.ndarray) -> float:
+    """The standard deviation of a typical feature, the root of the mean variance; 1 where nothing varies."""
+    return float(np.sqrt(variance.mean())) or 1.0
+
+
+def _one(x: np.ndarray, n_axes: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.decomposition import PCA
+
+    # Exact as long as that is quick: the solver that scikit-learn chooses for 20 axes of 885 x 198 values leaves an
+    # error of up to 0.05 % above the least one.
+    rows, features = x.shape
+    exact = "covariance_eigh" if features <= rows else "full"
+    solver = exact if min(rows, features) <= MAX_EXACT else "randomized"
+    fitted = PCA(n_axes, copy=False, svd_solver=solver, iterated_power=7, random_state=0).fit(x)
+    return fitted.components_.astype(np.float64), fitted.explained_variance_.astype(np.float64)
+
+
+def _many(blocks: Iterable[np.ndarray], n_axes: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.decomposition import IncrementalPCA
+
+    fitted = IncrementalPCA(min(2 * n_axes + 10, most))
+    for part in _merged(blocks, fitted.n_components):
+        fitted.partial_fit(part)
+    return fitted.components_[:n_axes].astype(np.float64), fitted.explained_variance_[:n_axes].astype(np.float64)
+
+
+def _merged(blocks: Iterable[np.ndarray], least: int) -> Iterator[np.ndarray]:
+    """Blocks joined until each has at least so many rows; what is left at the end joins the one before it."""
+    ready: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= least:
+            if ready:
+                yield ready.pop()
+            ready, waiting = [np.concatenate(waiting)], []
+    yield np.concatenate([*ready, *waiting])

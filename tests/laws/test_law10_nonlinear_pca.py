@@ -1,0 +1,182 @@
+"""Law 10. `NonlinearPCA` before its first epoch is PCA, and never ends worse than PCA on its validation rows."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+import latentome as lt
+from latentome.io import MemoryMatrix
+from latentome.models import NonlinearPCAModel
+from latentome.models.summary import summarise
+
+K = 5
+SMALL = {"hidden": (32,), "max_epochs": 30, "learning_rate": 0.01, "random_state": 0}
+#: Steps so small that no weight changes.
+STILL = {**SMALL, "learning_rate": 1e-30}
+
+
+@pytest.fixture(scope="module")
+def tumours():
+    """300 tumours x 60 genes on a log scale: values up to 20, standard deviations about 2."""
+    return lt.datasets.load("tcga-33").X[:300, :60].astype("float32")
+
+
+@pytest.fixture(scope="module")
+def trained(tumours):
+    return lt.NonlinearPCA(K, **SMALL).fit(tumours)
+
+
+def pca(x, k=K):
+    return PCA(k, svd_solver="full").fit(x.astype(float))
+
+
+def mse(model, x):
+    return np.square(x - model.inverse_transform(model.transform(x)), dtype=float).mean()
+
+
+def few_samples_many_genes():
+    return lt.datasets.load("tcga-6").X[:60, :500].astype("float32")
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.05, 1000.0], ids=["log", "zero-one", "large"])
+@pytest.mark.parametrize("shape", ["tall", "wide"])
+def test_before_its_first_epoch_it_is_pca(shape, scale, tumours):
+    x = (tumours if shape == "tall" else few_samples_many_genes()) * np.float32(scale)
+    model = NonlinearPCAModel(x.shape[1], K, hidden=[16], seed=0)
+    model.adapt(x)
+    theirs = pca(x)
+    codes = np.asarray(model.encoder(x))
+    spread = theirs.transform(x).std()
+    # float32 sums of some hundred terms, beside float64 ones.
+    np.testing.assert_allclose(codes, theirs.transform(x), atol=1e-4 * spread)
+    back = theirs.inverse_transform(theirs.transform(x))
+    np.testing.assert_allclose(np.asarray(model.decoder(codes)), back, atol=1e-4 * spread)
+    assert np.square(x - np.asarray(model(x)), dtype=float).mean() == pytest.approx(
+        np.square(x - back).mean(), rel=1e-5
+    )
+    cosines = np.linalg.svd(theirs.components_ @ model.encoder.get_layer("axes").get_weights()[0], compute_uv=False)
+    assert np.all(cosines > 1 - 1e-6)
+
+
+def test_an_estimator_that_finds_nothing_is_the_pca_of_all_rows(tumours):
+    model = lt.NonlinearPCA(K, **STILL).fit(tumours)
+    theirs = pca(tumours)
+    assert model.best_epoch_ == 0
+    assert mse(model, tumours) == pytest.approx(mse(theirs, tumours), rel=1e-5)
+    np.testing.assert_allclose(model.transform(tumours), theirs.transform(tumours), atol=2e-3)
+    np.testing.assert_allclose(model.explained_variance_, theirs.explained_variance_, rtol=1e-4)
+    np.testing.assert_allclose(model.explained_variance_ratio_, theirs.explained_variance_ratio_, rtol=1e-4)
+    expected = theirs.components_.T * theirs.transform(tumours).std(axis=0)
+    np.testing.assert_allclose(lt.tl.loadings(model, model.transform(tumours)), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", [0.01, 10.0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_never_ends_worse_than_pca_on_its_validation_rows(rate, seed, tumours):
+    model = lt.NonlinearPCA(K, **{**SMALL, "random_state": seed, "learning_rate": rate}).fit(tumours)
+    held_out, rows = tumours[model.validation_rows_], tumours[model.training_rows_]
+    # PCA of all rows, which knows the validation rows, is the harder one to beat.
+    for other in (pca(tumours), pca(rows)):
+        assert mse(model, held_out) <= mse(other, held_out) * (1 + 1e-5)
+    if rate == 10.0:
+        assert model.best_epoch_ == 0, "no step of such a size leads anywhere"
+
+
+def test_it_ends_better_where_there_is_something_to_find(trained, tumours):
+    held_out = tumours[trained.validation_rows_]
+    assert trained.best_epoch_ > 0
+    assert mse(trained, held_out) < 0.95 * mse(pca(tumours), held_out)
+    # The model is that of the best epoch, and the history tells its error.
+    told = trained.history_.set_index("epoch").loc[trained.best_epoch_]
+    assert mse(trained, held_out) == pytest.approx(told["val_reconstruction"], rel=1e-4)
+    share = tumours.var(axis=0, dtype=float).mean()
+    assert told["val_loss"] == pytest.approx(told["val_reconstruction"] / share, rel=1e-4)
+
+
+def test_without_held_out_rows_the_last_epoch_is_kept(tumours):
+    model = lt.NonlinearPCA(K, **SMALL, validation_fraction=0.0, patience=None).fit(tumours)
+    assert (model.best_epoch_, model.n_iter_) == (None, 30)
+    assert mse(model, tumours) < mse(pca(tumours), tumours)
+
+
+def test_components_are_ordered_as_those_of_pca(trained, tumours):
+    codes, variances = trained.transform(tumours).astype(float), trained.explained_variance_
+    np.testing.assert_allclose(codes.mean(axis=0), 0.0, atol=1e-4 * codes.std())
+    np.testing.assert_allclose(np.cov(codes.T), np.diag(variances), atol=1e-4 * variances[0])
+    assert np.all(np.diff(variances) < 0)
+    # A linear regression of the data on the code: orthonormal loadings, which explain what they are said to.
+    centred = tumours - tumours.mean(axis=0, dtype=float)
+    loadings = np.linalg.lstsq(codes, centred, rcond=None)[0]
+    np.testing.assert_allclose(loadings @ loadings.T, np.eye(K), atol=1e-3)
+    assert np.all(loadings[np.arange(K), np.abs(loadings).argmax(axis=1)] > 0)
+    explained = 1.0 - np.square(centred - codes @ loadings).sum() / np.square(centred).sum()
+    assert trained.explained_variance_ratio_.sum() == pytest.approx(explained, abs=1e-4)
+    assert explained < trained.score(tumours)
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 6)])
+def test_ordering_leaves_the_reconstruction_as_it_is(hidden, tumours):
+    model = NonlinearPCAModel(60, K, hidden=list(hidden), seed=0)
+    model.adapt(tumours)
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(variable.value + 0.05 * rng.normal(size=variable.shape))
+    before, codes = np.asarray(model(tumours)), np.asarray(model.encoder(tumours), np.float64)
+    centred = tumours - tumours.mean(axis=0, dtype=float)
+    with_data = centred.T @ (codes - codes.mean(axis=0)) / 299
+    model.order(codes.mean(axis=0), np.cov(codes.T), with_data)
+    np.testing.assert_allclose(np.asarray(model(tumours)), before, atol=2e-4)
+    assert np.abs(np.asarray(model.encoder(tumours)) - codes).max() > 0.1, "the code is another one"
+
+
+def test_constant_and_redundant_data_are_no_trouble(tumours):
+    flat = tumours.copy()
+    flat[:, 6:] = 3.0
+    flat[:, 3:6] = flat[:, :3]
+    model = lt.NonlinearPCA(K, **SMALL).fit(flat)  # the data have three dimensions
+    assert np.isfinite(model.transform(flat)).all()
+    assert mse(model, flat) < 1e-4 * flat.var(axis=0).mean()
+    constant = np.full_like(flat, 7.0)
+    model = lt.NonlinearPCA(K, **SMALL).fit(constant)
+    np.testing.assert_allclose(model.inverse_transform(model.transform(constant)), constant, rtol=1e-6)
+
+
+def test_more_components_than_samples_or_features_are_refused(tumours):
+    with pytest.raises(lt.InputError, match="number of components") as refused:
+        lt.NonlinearPCA(61, **SMALL).fit(tumours)
+    assert "n_samples = 300, n_features = 60" in refused.value.where
+    with pytest.raises(lt.InputError, match="number of components"):
+        lt.NonlinearPCA(5, **SMALL).fit(MemoryMatrix(tumours[:4]))
+
+
+def test_the_axes_of_data_in_blocks_are_those_of_pca(tumours):
+    cuts = [0, 7, 100, 105, 290, 300]
+    found = summarise(lambda: (tumours[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)), K)
+    theirs = pca(tumours)
+    np.testing.assert_allclose(found.mean, tumours.mean(axis=0, dtype=float), rtol=1e-6)
+    np.testing.assert_allclose(found.variance, tumours.var(axis=0, dtype=float), rtol=1e-5)
+    # Found block after block, with ten axes more than are wanted.
+    np.testing.assert_allclose(found.spread, theirs.explained_variance_, rtol=5e-3)
+    assert np.linalg.svd(theirs.components_ @ found.axes, compute_uv=False).min() > 0.99
+
+
+def test_from_a_matrix_in_blocks_it_starts_and_ends_as_from_an_array(tumours):
+    streamed = lt.NonlinearPCA(K, **STILL).fit(MemoryMatrix(tumours))
+    np.testing.assert_allclose(streamed.transform(tumours), pca(tumours).transform(tumours), atol=2e-3)
+    assert streamed.best_epoch_ == 0
+    learned = lt.NonlinearPCA(K, **SMALL).fit(MemoryMatrix(tumours))
+    held_out = tumours[learned.validation_rows_]
+    assert mse(learned, held_out) <= mse(pca(tumours), held_out) * (1 + 1e-5)
+
+
+def test_the_members_of_an_ensemble_are_averaged_in_the_space_of_the_data(tumours):
+    test = lt.datasets.load("tcga-33").X[300:400, :60].astype("float32")
+    ensemble = lt.NonlinearPCA(K, **SMALL, members=3).fit(tumours)
+    assert ensemble.transform(test).shape == (100, 3 * K)
+    assert ensemble.explained_variance_.shape == (3 * K,)
+    members = [np.asarray(model(test)) for model in ensemble.models_]
+    np.testing.assert_allclose(
+        ensemble.inverse_transform(ensemble.transform(test)), np.mean(members, axis=0), atol=1e-4
+    )
+    # Never worse than the members on average, as the squared error is convex.
+    assert mse(ensemble, test) <= np.mean([np.square(test - m, dtype=float).mean() for m in members]) * (1 + 1e-6)

@@ -103,5 +103,5 @@ def test_unknown_models_and_parameters_are_refused(settings, message):
 
 
 def test_the_default_folder_is_named_after_data_and_model():
-    assert default_folder(RunConfig()) == "latentome-tcga-33-vae"
+    assert default_folder(RunConfig()) == "latentome-tcga-33-nonlinear-pca"
     assert default_folder(RunConfig(data="/somewhere/my.counts.tsv.gz", model="adage")) == "latentome-my-adage"

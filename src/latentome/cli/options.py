@@ -72,7 +72,7 @@ Members = Annotated[int | None, typer.Option(help="Train so many models that dif
 
 #: The options that ask for a training, with their defaults, in the order of the help.
 _TRAINING: dict[str, tuple[Any, Any]] = {
-    "model": (Model, "vae"),
+    "model": (Model, "nonlinear-pca"),
     "out": (Out, None),
     "preset": (Preset, None),
     "labels": (Labels, None),

@@ -41,7 +41,7 @@ class RunConfig:
     """
 
     data: str = "tcga-33"
-    model: str = "vae"
+    model: str = "nonlinear-pca"
     labels: str | None = None
     label_column: str | None = None
     orientation: str = "auto"

@@ -23,7 +23,7 @@ def default_folder(config: RunConfig) -> str:
 
 def run(
     data: str | os.PathLike[str] = "tcga-33",
-    model: str = "vae",
+    model: str = "nonlinear-pca",
     out: str | os.PathLike[str] | None = None,
     *,
     replace: bool = False,

@@ -1,6 +1,6 @@
 """Write the golden files of the current version: trained models, their input and their codes, for law 8.
 
-    python tools/make_golden.py tests/golden/v1
+    python tools/make_golden.py tests/golden/v2
 
 Run once for each schema of saved models, and never again: later versions have to load what earlier ones wrote.
 """
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import latentome as lt
 
@@ -25,12 +26,15 @@ def main(folder: Path) -> None:
         "variational-batchnorm": lt.VariationalAutoencoder(
             **shared, hidden=(), heads="batchnorm-relu", likelihood="bernoulli"
         ),
+        "ensemble": lt.DeepAutoencoder(**shared, hidden=(5,), activation="sigmoid", members=2),
     }
     folder.mkdir(parents=True)
     codes = {}
+    raw = lt.datasets.load("blobs")[:64]
+    preprocessing = lt.pp.fit_preprocessing(raw, scaling="none")
     for name, model in models.items():
-        codes[name] = model.fit_transform(x)
-        model.save(folder / name)
+        codes[name] = model.fit_transform(pd.DataFrame(x, columns=preprocessing.genes))
+        model.save(folder / name, preprocessing)
     np.savez_compressed(folder / "expected.npz", x=x, **codes)
 
 

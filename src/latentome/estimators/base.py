@@ -22,6 +22,7 @@ from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
+from latentome.pp import Preprocessing
 from latentome.training import (
     Options,
     Split,
@@ -60,6 +61,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     training_rows_, validation_rows_ : numpy.ndarray of int
         Which rows of X were trained on and which were held out for the validation columns of the history; of an
         ensemble those of the first member.
+    preprocessing_ : latentome.pp.Preprocessing
+        What new samples need; there where the model was loaded and had been saved with it, as runs do.
     """
 
     #: The name of the family on the command line.
@@ -235,6 +238,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
         self.n_iter_ = max(len(table) for table in histories)
         self._n_features_out = self.n_components * self.members
+        vars(self).pop("preprocessing_", None)  # of an earlier training
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
@@ -350,17 +354,25 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         total = np.square(X - X.mean(axis=0), dtype=np.float64).sum()
         return float(1.0 - residual / total) if total > 0 else 0.0
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, preprocessing: Preprocessing | None = None) -> Path:
         """Save the trained estimator in a folder of plain formats; see `latentome.load_model`.
 
         Parameters
         ----------
         folder
             Made where it does not exist. Files of an earlier model in it are replaced.
+        preprocessing
+            What was done to the data, for new samples; kept with the model. By default what a loaded model came with.
+
+        Raises
+        ------
+        InputError
+            If the preprocessing makes other features than the model was trained on.
         """
         from latentome.estimators.persistence import save_model
 
-        return save_model(self, Path(folder))
+        check_is_fitted(self)
+        return save_model(self, Path(folder), preprocessing)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: the Keras model as its configuration and weights."""

@@ -30,6 +30,7 @@ ITEMS = {
     "model": Item("model.keras", "train"),
     "encoder": Item("encoder.weights.h5", "train"),
     "decoder": Item("decoder.weights.h5", "train"),
+    "test_vectors": Item("test-vectors.npz", "train"),
     "estimator": Item("estimator.json", "train"),
     "preprocessing": Item("preprocessing.json", "train"),
     "history": Item("history.tsv", "train"),
@@ -46,7 +47,7 @@ ITEMS = {
 _FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
-    ".saving-*": (".keras", ".h5", ".json", ".tsv"),  # of a process that was killed while it saved its model
+    ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
 }
 _PROBE = f".probe{TEMPORARY_SUFFIX}"
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
+from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
@@ -32,7 +34,7 @@ from latentome.training import (
     make_optimizer,
     make_schedule,
 )
-from latentome.training.memory import fits_on_device
+from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
 
@@ -170,8 +172,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X
-            Data, samples x features; or a matrix on disk (see `latentome.io.open_matrix`), of which only some buffers
-            are in memory at any time.
+            Data, samples x features: an array, a table, or a sparse matrix, which is made dense (and a
+            `latentome.errors.DensifiedWarning` says so) where it then fits into memory; or a matrix on disk (see
+            `latentome.io.open_matrix`), of which only some buffers are in memory at any time.
         y
             Ignored; there for pipelines.
         **how
@@ -187,11 +190,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         del y
         if isinstance(X, BackedMatrix):
             return fit_backed(self, X, **how)
-        if not fits_on_device(*getattr(X, "shape", ())):
+        shape = getattr(X, "shape", ())
+        if not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):
             if how.get("notes"):
                 how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
             names = getattr(X, "columns", None)
-            X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+            X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
             return fit_backed(self, MemoryMatrix(X, genes=names), **how)
         fit_together([self], X, **how)
         return self
@@ -292,7 +296,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X
-            Data, samples x features, or a matrix on disk.
+            Data, samples x features: an array, a table, a sparse matrix, which is made dense block by block; or a
+            matrix on disk.
 
         Returns
         -------
@@ -302,7 +307,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if isinstance(X, BackedMatrix):
             check_backed(self, X)
             return np.concatenate([self._encode(block) for block in blocks_of(X)])
-        return self._encode(validate_data(self, X, dtype=np.float32, reset=False))
+        return self._encode(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False))
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
@@ -343,15 +348,18 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X
-            Data, samples x features.
+            Data, samples x features: an array, a table or a sparse matrix.
         y
             Ignored.
         """
         del y
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        residual = np.square(X - self.inverse_transform(self.transform(X)), dtype=np.float64).sum()
-        total = np.square(X - X.mean(axis=0), dtype=np.float64).sum()
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        mean, residual, total = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(), 0.0, 0.0
+        for rows in dense_blocks(X):
+            decoded = self.inverse_transform(self._encode(rows))
+            residual += np.square(rows - decoded, dtype=np.float64).sum()
+            total += np.square(rows - mean, dtype=np.float64).sum()
         return float(1.0 - residual / total) if total > 0 else 0.0
 
     def save(self, folder: str | Path, preprocessing: Preprocessing | None = None) -> Path:
@@ -374,6 +382,32 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         return save_model(self, Path(folder), preprocessing)
 
+    def export_onnx(self, folder: str | Path) -> list[Path]:
+        """Write encoder and decoder as ONNX graphs, each run with onnxruntime beside our own model before it is kept.
+
+        Needs the extra ``onnx``. Products are in float32 whatever the precision of the training.
+
+        Parameters
+        ----------
+        folder
+            Gets ``encoder.onnx`` (``x``, samples x features, scaled as in training, to ``z``) and ``decoder.onnx``
+            (``z``, samples x components, to ``x``). An ensemble has the codes of its members side by side and gives
+            the mean of their reconstructions. The names of the features are in the metadata of both files.
+
+        Returns
+        -------
+        The two files.
+
+        Raises
+        ------
+        InputError
+            If the packages are missing, or a layer or an activation cannot be exported.
+        """
+        from latentome.estimators.onnx import export_onnx
+
+        check_is_fitted(self)
+        return export_onnx(self, Path(folder))
+
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: the Keras model as its configuration and weights."""
         state = dict(super().__getstate__())
@@ -393,5 +427,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

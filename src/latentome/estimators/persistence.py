@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
 from latentome.estimators.variational import VariationalAutoencoder
+from latentome.estimators.vectors import make_vectors
 from latentome.io.files import sha256
 from latentome.pp import Preprocessing
 
@@ -34,8 +34,6 @@ FILES = ("model.keras", "encoder.weights.h5", "decoder.weights.h5", "history.tsv
 VECTORS = "test-vectors.npz"
 #: What new samples need, beside a model that was saved with it.
 PREPROCESSING = "preprocessing.json"
-#: Number of test rows.
-TEST_ROWS = 3
 #: How far a model may be from its test vectors when it is loaded, as a share of their largest absolute value. Machines
 #: sum in different orders and differ in the last bits of their products, of which bfloat16 has eight.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.03}
@@ -58,13 +56,14 @@ def save_model(estimator: BaseAutoencoder, folder: Path, preprocessing: Preproce
         )
     folder.mkdir(parents=True, exist_ok=True)
     members = [_member(i) for i in range(len(estimator.models_))]
+    vectors = make_vectors(estimator.models_, estimator.n_features_in_)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
         for name, model in zip(members, estimator.models_, strict=True):
             model.save(f"{aside}/{name}")
         estimator.encoder_.save_weights(f"{aside}/encoder.weights.h5")
         estimator.decoder_.save_weights(f"{aside}/decoder.weights.h5")
         estimator.history_.to_csv(f"{aside}/history.tsv", sep="\t", index=False)
-        np.savez_compressed(f"{aside}/{VECTORS}", **_test_vectors(estimator))
+        np.savez_compressed(f"{aside}/{VECTORS}", **vectors)
         written = [*members[1:], VECTORS, *FILES[:-1]]
         if preprocessing is not None:
             preprocessing.save(Path(aside, PREPROCESSING))
@@ -92,22 +91,6 @@ def save_model(estimator: BaseAutoencoder, folder: Path, preprocessing: Preproce
         for name in [*written, FILES[-1]]:
             os.replace(f"{aside}/{name}", folder / name)
     return folder
-
-
-def _test_vectors(estimator: BaseAutoencoder) -> dict[str, np.ndarray]:
-    """Rows of input, their codes and reconstructions. Drawn, not taken from the data: no one's sample goes along."""
-    x = np.random.default_rng(0).random((TEST_ROWS, estimator.n_features_in_), dtype=np.float32)
-    return {"x": x, **_compute(estimator, x)}
-
-
-def _compute(estimator: BaseAutoencoder, x: np.ndarray) -> dict[str, np.ndarray]:
-    import jax
-
-    # An accelerator may round the factors of its products to 11 bits unless it is told not to.
-    exact = contextlib.nullcontext() if jax.default_backend() == "cpu" else jax.default_matmul_precision("highest")
-    with exact:
-        codes = estimator._encode(x)
-        return {"codes": codes, "reconstruction": estimator.inverse_transform(codes)}
 
 
 def _own_sha256(description: dict[str, Any]) -> str:
@@ -185,14 +168,14 @@ def _check_vectors(estimator: BaseAutoencoder, path: Path) -> None:
     with np.load(path, allow_pickle=False) as kept:
         expected = dict(kept)
     tolerance = TOLERANCE[estimator.precision]
-    for name, now in _compute(estimator, expected["x"]).items():
+    for name, now in make_vectors(estimator.models_, estimator.n_features_in_, expected["x"]).items():
         then = expected[name]
         same = now.shape == then.shape
         off = float(np.abs(now - then).max() / max(np.abs(then).max(), np.float32(1e-6))) if same else np.inf
         if not off <= tolerance:  # nor NaN
             raise InputError(
-                f"The model computes other {name} here than where it was saved.",
-                where=f"{path.parent}: off by {off:.3g} of the largest of its test vectors",
+                "The model computes something else here than where it was saved.",
+                where=f"{path.parent}: its {name} of the test rows are off by {off:.3g} of the largest of them",
                 expected=f"at most {tolerance:g}",
                 todo="install the versions of keras and jax that it was saved with (see manifest.json of a run), or "
                 "train it again",

@@ -73,7 +73,11 @@ def test_a_sparse_matrix_too_large_to_be_dense_is_trained_on_in_buffers(table, m
 def test_tables_in_tables_out(estimator, table):
     model = clone(estimator).set_output(transform="pandas")
     codes = model.fit_transform(table)
-    assert list(codes.columns) == list(model.get_feature_names_out()) == [f"{type(model).__name__.lower()}{i}" for i in (0, 1)]
+    assert (
+        list(codes.columns)
+        == list(model.get_feature_names_out())
+        == [f"{type(model).__name__.lower()}{i}" for i in (0, 1)]
+    )
     assert list(codes.index) == list(table.index)
     again = pickle.loads(pickle.dumps(model))
     pd.testing.assert_frame_equal(again.transform(table), codes)

@@ -72,7 +72,14 @@ def saved(tumours, tmp_path):
     return FAMILIES[0].fit(tumours).save(tmp_path / "model")
 
 
-WRITTEN = ["model.keras", "encoder.weights.h5", "decoder.weights.h5", "history.tsv", "test-vectors.npz", "estimator.json"]
+WRITTEN = [
+    "model.keras",
+    "encoder.weights.h5",
+    "decoder.weights.h5",
+    "history.tsv",
+    "test-vectors.npz",
+    "estimator.json",
+]
 
 
 @pytest.mark.parametrize("name", WRITTEN)

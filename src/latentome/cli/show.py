@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from latentome.io import RunFolder
 
 
@@ -65,6 +67,30 @@ class Terminal(Reporter):
 def command_line() -> str:
     """What the user typed."""
     return shlex.join(["latentome", *sys.argv[1:]])
+
+
+def print_comparison(table: pd.DataFrame) -> None:
+    """Print mean and standard deviation of each method and size, the best of each size in bold."""
+    from rich.table import Table
+
+    from latentome.tl import summarise
+    from latentome.tl.evaluate import BETTER
+
+    summary = summarise(table)
+    measures = list(summary.columns.get_level_values(0).unique())
+    shown = Table("method", "k", *measures, title="mean (sd) over folds and seeds")
+    best = {}
+    for name in measures:
+        means = summary[name, "mean"]
+        best[name] = means.groupby("k").transform("max" if BETTER.get(name) == "higher" else "min")
+    for key, row in summary.iterrows():
+        cells = []
+        for name in measures:
+            mean, sd = row[name, "mean"], row[name, "sd"]
+            text = "" if mean != mean else f"{mean:.4g}" + (f" ({sd:.2g})" if sd == sd else "")
+            cells.append(f"[bold]{text}[/bold]" if text and mean == best[name][key] else text)
+        shown.add_row(key[0], str(key[1]) if key[1] else "all", *cells)
+    Console(highlight=False).print(shown)
 
 
 def print_verdict(run: RunFolder) -> None:

@@ -392,11 +392,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         folder
             Gets ``encoder.onnx`` (``x``, samples x features, scaled as in training, to ``z``) and ``decoder.onnx``
             (``z``, samples x components, to ``x``). An ensemble has the codes of its members side by side and gives
-            the mean of their reconstructions. The names of the features are in the metadata of both files.
+            the mean of their reconstructions. The names of the features are in the metadata of both files. A model of
+            a run brings ``preprocessing.json``, which says what was done to the data.
 
         Returns
         -------
-        The two files.
+        The files.
 
         Raises
         ------

@@ -69,6 +69,10 @@ def export_onnx(estimator: BaseAutoencoder, folder: Path) -> list[Path]:
             aside.write_bytes(proto.SerializeToString())
             _compare(aside, given, expected)
         written.append(path)
+    preprocessing = getattr(estimator, "preprocessing_", None)
+    if preprocessing is not None:
+        written.append(folder / "preprocessing.json")
+        preprocessing.save(written[-1])
     return written
 
 

@@ -50,7 +50,7 @@ def save_model(estimator: BaseAutoencoder, folder: Path, preprocessing: Preproce
     if preprocessing is not None and (names is None or preprocessing.genes != [str(name) for name in names]):
         raise InputError(
             "This preprocessing does not belong to the model.",
-            where=f"a preprocessing for {len(preprocessing.genes)} genes, a model of {estimator.n_features_in_} features",
+            where=f"a preprocessing for {len(preprocessing.genes)} genes, a model of {estimator.n_features_in_}",
             expected="the genes that the model was trained on, by name and in its order",
             todo="train the model on a table with gene names that this preprocessing made",
         )

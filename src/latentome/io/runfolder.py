@@ -39,14 +39,17 @@ ITEMS = {
     "tsne": Item("tsne.tsv", "predict"),
     "h5ad": Item("latent.h5ad", "predict"),
     "metrics": Item("metrics.json", "evaluate"),
+    "evaluation": Item("evaluation.tsv", "evaluate --folds 5"),
     "signatures": Item("signatures.tsv", "predict"),
     "figures": Item("figures", "visualize"),
+    "onnx": Item("onnx", "export"),
     "report": Item("report.html", "report"),
 }
 # What runs write into their folders, by suffix. Nothing else in them is ever removed.
 _FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
+    "onnx": (".onnx", ".json"),
     ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
 }
 _PROBE = f".probe{TEMPORARY_SUFFIX}"

@@ -229,8 +229,11 @@ class _Graph:
         return self.one("BatchNormalization", x, *map(self.constant, values), epsilon=layer.epsilon)
 
     def _tieddecoder(self, layer: TiedDecoder, x: str) -> str:
-        kernel = np.asarray(layer._tied_to[0].kernel).T
-        return self.one("Add", self.one("MatMul", x, self.constant(kernel)), self.constant(layer.bias))
+        encoder = layer._tied_to[0]
+        kernel = self.constant(np.asarray(encoder.kernel).T)
+        if not getattr(layer, "own_bias", True):
+            return self.one("MatMul", self.one("Sub", x, self.constant(encoder.bias)), kernel)
+        return self.one("Add", self.one("MatMul", x, kernel), self.constant(layer.bias))
 
     def _standardise(self, layer: Any, x: str) -> str:
         mean, scale = self.constant(layer.mean), self.constant(layer.scale)

@@ -77,20 +77,24 @@ def print_comparison(table: pd.DataFrame) -> None:
     from latentome.tl.evaluate import BETTER
 
     summary = summarise(table)
-    measures = list(summary.columns.get_level_values(0).unique())
-    shown = Table("method", "k", *measures, title="mean (sd) over folds and seeds")
+    # What "variance explained" says the error says.
+    summary = summary.drop(columns="variance explained", level=0, errors="ignore")
     best = {}
-    for name in measures:
-        means = summary[name, "mean"]
-        best[name] = means.groupby("k").transform("max" if BETTER.get(name) == "higher" else "min")
-    for key, row in summary.iterrows():
+    shown = Table(title="mean (sd) over folds and seeds")
+    shown.add_column("method", overflow="fold")
+    shown.add_column("k")
+    for measure in summary.columns.get_level_values(0).unique():
+        shown.add_column(measure, min_width=len(measure))
+        best[measure] = summary[measure, "mean"].groupby("k").agg("max" if BETTER.get(measure) == "higher" else "min")
+    for (method, k), row in summary.iterrows():
         cells = []
-        for name in measures:
-            mean, sd = row[name, "mean"], row[name, "sd"]
+        for measure in best:
+            mean, sd = row[measure, "mean"], row[measure, "sd"]
             text = "" if mean != mean else f"{mean:.4g}" + (f" ({sd:.2g})" if sd == sd else "")
-            cells.append(f"[bold]{text}[/bold]" if text and mean == best[name][key] else text)
-        shown.add_row(key[0], str(key[1]) if key[1] else "all", *cells)
-    Console(highlight=False).print(shown)
+            cells.append(f"[bold]{text}[/bold]" if mean == best[measure][k] else text)
+        shown.add_row(method, str(k or "all"), *cells)
+    # Wide enough that no digit is cut off, whatever the terminal.
+    Console(highlight=False, width=max(Console().width, 124)).print(shown)
 
 
 def print_verdict(run: RunFolder) -> None:

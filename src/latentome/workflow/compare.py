@@ -65,6 +65,13 @@ def compare_step(
     estimator, scaling = choose_model(config)
     sizes = sizes or [estimator.n_components * estimator.members]
     methods = methods or [config.model, "pca", "nmf", "ica", *(["genes"] if labels is not None else [])]
+    if labels is None and "genes" in methods:
+        raise InputError(
+            "The genes themselves can only be compared by how well they tell classes apart.",
+            where="the method 'genes', a run without labels",
+            expected="methods that reconstruct",
+            todo="leave genes out, or make the run with --labels",
+        )
     makers = {name: _maker(name, config) for name in methods}
     _check_sizes(sizes, estimator.members if config.model in methods else 1)
     smallest = raw.n_obs - -(-raw.n_obs // max(folds, 1))

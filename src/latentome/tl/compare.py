@@ -28,7 +28,8 @@ MEASURES = ("held-out MSE", "variance explained", "probe accuracy", "5-NN accura
 def _pca(k: int, seed: int) -> Any:
     from sklearn.decomposition import PCA
 
-    return PCA(k, random_state=seed)
+    # More power iterations than by default, which for large matrices would leave PCA 0.06 % short of its own best.
+    return PCA(k, iterated_power=15, n_oversamples=20, random_state=seed)
 
 
 def _nmf(k: int, seed: int) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
@@ -20,11 +19,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.sparse import dense_blocks
+from latentome.estimators.stored import Stored
 from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
 from latentome.models.presets import find_preset
-from latentome.pp import Preprocessing
 from latentome.training import (
     Options,
     Split,
@@ -38,7 +37,7 @@ from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Stored, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators; a leaf says how its Keras model is built.
 
     Attributes
@@ -361,70 +360,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             residual += np.square(rows - decoded, dtype=np.float64).sum()
             total += np.square(rows - mean, dtype=np.float64).sum()
         return float(1.0 - residual / total) if total > 0 else 0.0
-
-    def save(self, folder: str | Path, preprocessing: Preprocessing | None = None) -> Path:
-        """Save the trained estimator in a folder of plain formats; see `latentome.load_model`.
-
-        Parameters
-        ----------
-        folder
-            Made where it does not exist. Files of an earlier model in it are replaced.
-        preprocessing
-            What was done to the data, for new samples; kept with the model. By default what a loaded model came with.
-
-        Raises
-        ------
-        InputError
-            If the preprocessing makes other features than the model was trained on.
-        """
-        from latentome.estimators.persistence import save_model
-
-        check_is_fitted(self)
-        return save_model(self, Path(folder), preprocessing)
-
-    def export_onnx(self, folder: str | Path) -> list[Path]:
-        """Write encoder and decoder as ONNX graphs, each run with onnxruntime beside our own model before it is kept.
-
-        Needs the extra ``onnx``. Products are in float32 whatever the precision of the training.
-
-        Parameters
-        ----------
-        folder
-            Gets ``encoder.onnx`` (``x``, samples x features, scaled as in training, to ``z``) and ``decoder.onnx``
-            (``z``, samples x components, to ``x``). An ensemble has the codes of its members side by side and gives
-            the mean of their reconstructions. The names of the features are in the metadata of both files. A model of
-            a run brings ``preprocessing.json``, which says what was done to the data.
-
-        Returns
-        -------
-        The files.
-
-        Raises
-        ------
-        InputError
-            If the packages are missing, or a layer or an activation cannot be exported.
-        """
-        from latentome.estimators.onnx import export_onnx
-
-        check_is_fitted(self)
-        return export_onnx(self, Path(folder))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies: the Keras model as its configuration and weights."""
-        state = dict(super().__getstate__())
-        models = state.pop("models_", None)
-        if models is not None:
-            state["_model_states"] = [(type(model), model.get_config(), model.get_weights()) for model in models]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        kept = state.pop("_model_states", None)
-        super().__setstate__(state)
-        if kept is not None:
-            self.models_ = [kind.from_config(config) for kind, config, _ in kept]
-            for model, (_, _, weights) in zip(self.models_, kept, strict=True):
-                model.set_weights(weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

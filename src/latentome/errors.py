@@ -50,6 +50,10 @@ class TrainingError(LatentomeError, RuntimeError):
     """Training cannot go on, or cannot start as configured."""
 
 
+class DensifiedWarning(UserWarning):
+    """A sparse matrix was made dense, which takes memory. Filter it where that is known."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Say which of `choices` a mistyped `name` may have meant, as an end of a sentence.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,55 @@ def test_each_command_can_be_repeated(finished, latentome):
     for command in ("predict", "evaluate", "report"):
         assert latentome(command, finished)[0] == 0
     assert {name: (finished / name).read_bytes() for name in before} == before
+
+
+def test_the_methods_on_folds(finished, tmp_path, latentome):
+    run = shutil.copytree(finished, tmp_path / "run")
+    before = (run / "metrics.json").read_bytes()
+    code, printed, told = latentome(
+        "evaluate", run, "--folds", 2, "--seeds", 1, "-k", "2,5", "--methods", "vae,pca,genes"
+    )
+    assert code == 0, told
+    rows = pd.read_csv(run / "evaluation.tsv", sep="\t")
+    assert sorted(map(tuple, rows[["method", "k"]].drop_duplicates().to_numpy())) == [
+        ("genes", 0), ("pca", 2), ("pca", 5), ("vae", 2), ("vae", 5),
+    ]  # fmt: skip
+    assert len(rows) == 10
+    assert rows.loc[rows["method"] != "genes", "held-out MSE"].gt(0).all()
+    assert "MSE v pca" in printed
+    assert "evaluation.tsv" in printed
+    assert (run / "metrics.json").read_bytes() == before  # the quick evaluation is another one
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "3"], "--folds"),
+        (["--folds", "3", "--methods", "pca,pcb"], "no method 'pcb'"),
+        (["--folds", "3", "-k", "2,x"], "whole numbers"),
+        (["--folds", "3", "-k", "0"], "number of components"),
+        (["--folds", "3", "-k", "41"], "Too few"),
+        (["--folds", "500"], "folds"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_refused(finished, latentome, options, message):
+    code, _, told = latentome("evaluate", finished, *options)
+    assert code == 2
+    assert message in told
+    assert not (finished / "evaluation.tsv").exists()
+
+
+def test_export(finished, tmp_path, latentome):
+    code, printed, told = latentome("export", finished, "-o", tmp_path / "onnx")
+    assert code == 0, told
+    assert {path.name for path in (tmp_path / "onnx").iterdir()} == {
+        "encoder.onnx",
+        "decoder.onnx",
+        "preprocessing.json",
+    }
+    assert "decoder.onnx" in printed
+    kept = (finished / "preprocessing.json").read_bytes()
+    assert (tmp_path / "onnx" / "preprocessing.json").read_bytes() == kept
 
 
 def test_predict_new_samples(finished, simulated, tmp_path, latentome):

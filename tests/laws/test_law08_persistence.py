@@ -2,12 +2,15 @@
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import latentome as lt
+from latentome.estimators import vectors
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SMALL = {"n_components": 3, "max_epochs": 2, "random_state": 0}
@@ -58,7 +61,9 @@ def test_the_parts_are_plain_keras_files(tumours, tmp_path):
 def test_files_of_older_versions_load(version):
     with np.load(GOLDEN / version / "expected.npz") as expected:
         for name in set(expected) - {"x"}:
-            codes = lt.load_model(GOLDEN / version / name).transform(expected["x"])
+            model = lt.load_model(GOLDEN / version / name)
+            x = pd.DataFrame(expected["x"], columns=getattr(model, "feature_names_in_", None))
+            codes = model.transform(x if hasattr(model, "feature_names_in_") else expected["x"])
             # Another machine may sum in another order; the codes are of size 1.
             np.testing.assert_allclose(codes, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
@@ -68,18 +73,59 @@ def saved(tumours, tmp_path):
     return FAMILIES[0].fit(tumours).save(tmp_path / "model")
 
 
-@pytest.mark.parametrize("name", ["model.keras", "estimator.json", "history.tsv"])
-def test_a_missing_file_is_named(saved, name):
-    (saved / name).unlink()
-    with pytest.raises(lt.InputError, match=name):
-        lt.load_model(saved)
+WRITTEN = [
+    "model.keras",
+    "encoder.weights.h5",
+    "decoder.weights.h5",
+    "history.tsv",
+    "test-vectors.npz",
+    "estimator.json",
+]
 
 
-def test_a_truncated_file_is_refused(saved):
-    file = saved / "model.keras"
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_missing_truncated_or_altered_file_is_named(saved, name):
+    file = saved / name
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    damages = [None, b"", whole[:middle], whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]]
+    for damaged in damages:
+        file.unlink() if damaged is None else file.write_bytes(damaged)
+        with pytest.raises(lt.InputError, match=name):
+            lt.load_model(saved)
+    file.write_bytes(whole)
+    lt.load_model(saved)
+
+
+def test_a_damaged_file_of_schema_1_is_refused(tmp_path):
+    folder = shutil.copytree(GOLDEN / "v1" / "linear", tmp_path / "model")
+    file = folder / "model.keras"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(lt.InputError, match="cannot be read"):
+        lt.load_model(folder)
+
+
+def test_a_model_that_computes_something_else_is_refused(saved, monkeypatch):
+    # As another version of Keras would: its codes are a thousandth larger.
+    apply = vectors.apply_in_blocks
+    monkeypatch.setattr(vectors, "apply_in_blocks", lambda model, part, x: apply(model, part, x) * np.float32(1.001))
+    with pytest.raises(lt.InputError, match=r"something else.*\n.*codes .* off by 0\.00"):
         lt.load_model(saved)
+
+
+def test_the_preprocessing_goes_where_the_model_goes(tmp_path):
+    raw = lt.datasets.load("tcga-33")[:200]
+    fitted = lt.pp.fit_preprocessing(raw, n_genes=30)
+    x, _ = fitted.apply(raw)
+    model = lt.LinearAutoencoder(**SMALL).fit(pd.DataFrame(x, columns=fitted.genes))
+    once = lt.load_model(model.save(tmp_path / "once", fitted))
+    again = lt.load_model(once.save(tmp_path / "again"))
+    new, _ = again.preprocessing_.apply(raw[:5, ::-1])
+    np.testing.assert_array_equal(new, x[:5])
+    assert again.preprocessing_.genes == list(again.feature_names_in_)
+    assert not hasattr(again.fit(x[:, :20]), "preprocessing_")
+    with pytest.raises(lt.InputError, match="does not belong"):
+        again.save(tmp_path / "third", fitted)
 
 
 def test_a_newer_schema_is_refused(saved):

@@ -40,6 +40,7 @@ def test_the_folder_holds_the_files_of_the_contract_and_nothing_else(finished):
         "encoder.weights.h5",
         "decoder.weights.h5",
         "estimator.json",
+        "test-vectors.npz",
         "preprocessing.json",
         "history.tsv",
         "latent.tsv",

@@ -187,12 +187,17 @@ def request(arguments: dict[str, Any]) -> RunConfig:
 
 
 def _widths(text: str | None) -> list[int] | None:
-    if text is None or text.lower() == "none":
-        return None if text is None else []
+    return [] if text is not None and text.lower() == "none" else whole_numbers("--hidden", text, ", or 'none'")
+
+
+def whole_numbers(option: str, text: str | None, besides: str = "") -> list[int] | None:
+    """The numbers of an option such as ``300,100``; None where it was not given."""
+    if text is None:
+        return None
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise _wrong("hidden", text, "whole numbers with commas between, such as 300,100, or 'none'") from None
+        raise _wrong(option, text, f"whole numbers with commas between, such as 300,100{besides}") from None
 
 
 def _warmup(text: str | None) -> float | int | None:
@@ -201,13 +206,13 @@ def _warmup(text: str | None) -> float | int | None:
     try:
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     except ValueError:
-        raise _wrong("warmup", text, "a fraction below 1, such as 0.5, or a whole number of epochs") from None
+        raise _wrong("--warmup", text, "a fraction below 1, such as 0.5, or a whole number of epochs") from None
 
 
 def _wrong(option: str, text: str, expected: str) -> InputError:
     return InputError(
         f"'{text}' is no value for this option.",
-        where=f"--{option} {text}",
+        where=f"{option} {text}",
         expected=expected,
         todo="correct the option",
     )

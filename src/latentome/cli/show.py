@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from latentome.io import RunFolder
 
 
@@ -65,6 +67,34 @@ class Terminal(Reporter):
 def command_line() -> str:
     """What the user typed."""
     return shlex.join(["latentome", *sys.argv[1:]])
+
+
+def print_comparison(table: pd.DataFrame) -> None:
+    """Print mean and standard deviation of each method and size, the best of each size in bold."""
+    from rich.table import Table
+
+    from latentome.tl import summarise
+    from latentome.tl.evaluate import BETTER
+
+    summary = summarise(table)
+    # What "variance explained" says the error says.
+    summary = summary.drop(columns="variance explained", level=0, errors="ignore")
+    best = {}
+    shown = Table(title="mean (sd) over folds and seeds")
+    shown.add_column("method", overflow="fold")
+    shown.add_column("k")
+    for measure in summary.columns.get_level_values(0).unique():
+        shown.add_column(measure, min_width=len(measure))
+        best[measure] = summary[measure, "mean"].groupby("k").agg("max" if BETTER.get(measure) == "higher" else "min")
+    for (method, k), row in summary.iterrows():
+        cells = []
+        for measure in best:
+            mean, sd = row[measure, "mean"], row[measure, "sd"]
+            text = "" if mean != mean else f"{mean:.4g}" + (f" ({sd:.2g})" if sd == sd else "")
+            cells.append(f"[bold]{text}[/bold]" if mean == best[measure][k] else text)
+        shown.add_row(method, str(k or "all"), *cells)
+    # Wide enough that no digit is cut off, whatever the terminal.
+    Console(highlight=False, width=max(Console().width, 124)).print(shown)
 
 
 def print_verdict(run: RunFolder) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -20,6 +20,8 @@ from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.checks import wrong_parameter
 from latentome.estimators.covariate import NoCovariate, part_categories
+from latentome.estimators.sparse import dense_blocks
+from latentome.estimators.stored import Stored
 from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
@@ -34,11 +36,11 @@ from latentome.training import (
     make_optimizer,
     make_schedule,
 )
-from latentome.training.memory import fits_on_device
+from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
 
-class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators; a leaf says how its Keras model is built.
 
     Attributes
@@ -63,6 +65,8 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
     training_rows_, validation_rows_ : numpy.ndarray of int
         Which rows of X were trained on and which were held out for the validation columns of the history; of an
         ensemble those of the first member.
+    preprocessing_ : latentome.pp.Preprocessing
+        What new samples need; there where the model was loaded and had been saved with it, as runs do.
     """
 
     #: The name of the family on the command line.
@@ -167,8 +171,9 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         Parameters
         ----------
         X
-            Data, samples x features; or a matrix on disk (see `latentome.io.open_matrix`), of which only some buffers
-            are in memory at any time.
+            Data, samples x features: an array, a table, or a sparse matrix, which is made dense (and a
+            `latentome.errors.DensifiedWarning` says so) where it then fits into memory; or a matrix on disk (see
+            `latentome.io.open_matrix`), of which only some buffers are in memory at any time.
         y
             Ignored; there for pipelines.
         **how
@@ -184,11 +189,12 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         del y
         if isinstance(X, BackedMatrix):
             return fit_backed(self, X, **how)
-        if not fits_on_device(*getattr(X, "shape", ())):
+        shape = getattr(X, "shape", ())
+        if not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):
             if how.get("notes"):
                 how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
             names = getattr(X, "columns", None)
-            X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+            X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
             return fit_backed(self, MemoryMatrix(X, genes=names), **how)
         fit_together([self], X, **how)
         return self
@@ -243,6 +249,7 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         )
         self.n_iter_ = max(len(table) for table in histories)
         self._n_features_out = self.n_components * self.members
+        vars(self).pop("preprocessing_", None)  # of an earlier training
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
@@ -296,7 +303,8 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         Parameters
         ----------
         X
-            Data, samples x features, or a matrix on disk.
+            Data, samples x features: an array, a table, a sparse matrix, which is made dense block by block; or a
+            matrix on disk.
 
         Returns
         -------
@@ -309,7 +317,8 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         if isinstance(X, BackedMatrix):
             check_backed(self, X)
             return np.concatenate([self._encode(self._join(block, covariate)) for block in blocks_of(X)])
-        return self._encode(self._join(validate_data(self, X, dtype=np.float32, reset=False), covariate))
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        return self._encode(self._join(X, covariate))
 
     def _encode(self, X: np.ndarray) -> np.ndarray:
         return np.concatenate([apply_in_blocks(model, "encoder", X) for model in self.models_], axis=1)
@@ -353,47 +362,22 @@ class BaseAutoencoder(NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerM
         Parameters
         ----------
         X
-            Data, samples x features.
+            Data, samples x features: an array, a table or a sparse matrix.
         y
             Ignored.
         """
         del y
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        residual = np.square(X - self.inverse_transform(self.transform(X)), dtype=np.float64).sum()
-        total = np.square(X - X.mean(axis=0), dtype=np.float64).sum()
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        mean, residual, total = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(), 0.0, 0.0
+        for rows in dense_blocks(X):
+            decoded = self.inverse_transform(self._encode(rows))
+            residual += np.square(rows - decoded, dtype=np.float64).sum()
+            total += np.square(rows - mean, dtype=np.float64).sum()
         return float(1.0 - residual / total) if total > 0 else 0.0
-
-    def save(self, folder: str | Path) -> Path:
-        """Save the trained estimator in a folder of plain formats; see `latentome.load_model`.
-
-        Parameters
-        ----------
-        folder
-            Made where it does not exist. Files of an earlier model in it are replaced.
-        """
-        from latentome.estimators.persistence import save_model
-
-        return save_model(self, Path(folder))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies: the Keras model as its configuration and weights."""
-        state = dict(super().__getstate__())
-        models = state.pop("models_", None)
-        if models is not None:
-            state["_model_states"] = [(type(model), model.get_config(), model.get_weights()) for model in models]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        kept = state.pop("_model_states", None)
-        super().__setstate__(state)
-        if kept is not None:
-            self.models_ = [kind.from_config(config) for kind, config, _ in kept]
-            for model, (_, _, weights) in zip(self.models_, kept, strict=True):
-                model.set_weights(weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

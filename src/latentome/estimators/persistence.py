@@ -1,7 +1,8 @@
-"""Saving and loading a trained estimator, in plain formats."""
+"""Saving and loading a trained estimator, in plain formats, each file with its checksum."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -21,11 +22,22 @@ from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
 from latentome.estimators.nonlinear_pca import NonlinearPCA
 from latentome.estimators.variational import VariationalAutoencoder
+from latentome.estimators.vectors import make_vectors
+from latentome.io.files import sha256
+from latentome.pp import Preprocessing
 
 #: Version of the layout of a saved model. Raised when the layout changes; older ones stay readable.
-SCHEMA = 1
+#: 2 added checksums, test vectors and the preprocessing.
+SCHEMA = 2
 #: The files of a saved model; the last one is written last and makes it complete.
 FILES = ("model.keras", "encoder.weights.h5", "decoder.weights.h5", "history.tsv", "estimator.json")
+#: Rows of input with what the model made of them, since schema 2.
+VECTORS = "test-vectors.npz"
+#: What new samples need, beside a model that was saved with it.
+PREPROCESSING = "preprocessing.json"
+#: How far a model may be from its test vectors when it is loaded, as a share of their largest absolute value. Machines
+#: sum in different orders and differ in the last bits of their products, of which bfloat16 has eight.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.03}
 
 ESTIMATORS: dict[str, type[BaseAutoencoder]] = {
     kind.__name__: kind
@@ -33,39 +45,62 @@ ESTIMATORS: dict[str, type[BaseAutoencoder]] = {
 }
 
 
-def save_model(estimator: BaseAutoencoder, folder: Path) -> Path:
+def save_model(estimator: BaseAutoencoder, folder: Path, preprocessing: Preprocessing | None = None) -> Path:
     """Write a trained estimator into `folder`; each file is written aside and renamed, ``estimator.json`` last."""
-    folder.mkdir(parents=True, exist_ok=True)
     names = getattr(estimator, "feature_names_in_", None)
-    description = {
-        "schema": SCHEMA,
-        "latentome": __version__,
-        "estimator": type(estimator).__name__,
-        "parameters": _plain(estimator.get_params(deep=False)),
-        "seed": estimator.seed_,
-        "n_features": estimator.n_features_in_,
-        "features": None if names is None else [str(name) for name in names],
-        "training_rows": estimator.training_rows_.tolist(),
-        "validation_rows": estimator.validation_rows_.tolist(),
-        "best_epoch": estimator.best_epoch_,
-        "members": len(estimator.models_),
-    }
-    if getattr(estimator, "categories_", None) is not None:
-        description["categories"] = estimator.categories_.tolist()
+    preprocessing = preprocessing or getattr(estimator, "preprocessing_", None)
+    if preprocessing is not None and (names is None or preprocessing.genes != [str(name) for name in names]):
+        raise InputError(
+            "This preprocessing does not belong to the model.",
+            where=f"a preprocessing for {len(preprocessing.genes)} genes, a model of {estimator.n_features_in_}",
+            expected="the genes that the model was trained on, by name and in its order",
+            todo="train the model on a table with gene names that this preprocessing made",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    members = [_member(i) for i in range(len(estimator.models_))]
+    vectors = make_vectors(estimator.models_, estimator.n_features_in_)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
-        for i, model in enumerate(estimator.models_):
-            model.save(f"{aside}/{_member(i)}")
+        for name, model in zip(members, estimator.models_, strict=True):
+            model.save(f"{aside}/{name}")
         estimator.encoder_.save_weights(f"{aside}/encoder.weights.h5")
         estimator.decoder_.save_weights(f"{aside}/decoder.weights.h5")
         estimator.history_.to_csv(f"{aside}/history.tsv", sep="\t", index=False)
-        Path(f"{aside}/estimator.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        np.savez_compressed(f"{aside}/{VECTORS}", **vectors)
+        written = [*members[1:], VECTORS, *FILES[:-1]]
+        if preprocessing is not None:
+            preprocessing.save(Path(aside, PREPROCESSING))
+            written.append(PREPROCESSING)
+        description = {
+            "schema": SCHEMA,
+            "latentome": __version__,
+            "estimator": type(estimator).__name__,
+            "parameters": _plain(estimator.get_params(deep=False)),
+            "seed": estimator.seed_,
+            "n_features": estimator.n_features_in_,
+            "features": None if names is None else [str(name) for name in names],
+            "training_rows": estimator.training_rows_.tolist(),
+            "validation_rows": estimator.validation_rows_.tolist(),
+            "best_epoch": estimator.best_epoch_,
+            "members": len(members),
+            "files": {name: sha256(Path(aside, name)) for name in written},
+        }
+        if getattr(estimator, "categories_", None) is not None:
+            description["categories"] = estimator.categories_.tolist()
+        description["sha256"] = _own_sha256(description)
+        Path(aside, FILES[-1]).write_text(json.dumps(description, indent=1), encoding="utf-8")
         # Half of an earlier model and half of this one are none; and members of an earlier, larger ensemble would be
         # taken for this one's.
         for old in [folder / FILES[-1], *folder.glob(_member("*"))]:
             old.unlink(missing_ok=True)
-        for name in [_member(i) for i in range(1, len(estimator.models_))] + list(FILES):
+        for name in [*written, FILES[-1]]:
             os.replace(f"{aside}/{name}", folder / name)
     return folder
+
+
+def _own_sha256(description: dict[str, Any]) -> str:
+    """The checksum of the description itself, without that checksum."""
+    content = {key: value for key, value in description.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _member(i: int | str) -> str:
@@ -99,12 +134,14 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
 
     Returns
     -------
-    The trained estimator. It encodes to the very numbers that it encoded to when it was saved.
+    The trained estimator. It encodes to the very numbers that it encoded to when it was saved. One that came from a run
+    has the attribute ``preprocessing_``: the genes, transform and scaling that new samples need.
 
     Raises
     ------
     InputError
-        If the folder is no saved model, lacks a file, or was written by a newer version.
+        If the folder is no saved model, lacks a file, was written by a newer version, holds a file that was cut off or
+        altered since, or if the model computes something else here than where it was saved.
     """
     folder = Path(folder)
     description = _read_description(folder)
@@ -125,7 +162,30 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
     estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
     estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
     estimator._n_features_out = estimator.n_components * estimator.members
+    if PREPROCESSING in description.get("files", {}):
+        estimator.preprocessing_ = Preprocessing.load(folder / PREPROCESSING)
+    if description["schema"] >= 2:
+        _check_vectors(estimator, folder / VECTORS)
     return estimator
+
+
+def _check_vectors(estimator: BaseAutoencoder, path: Path) -> None:
+    """Refuse a model that no longer computes what it computed when it was saved."""
+    with np.load(path, allow_pickle=False) as kept:
+        expected = dict(kept)
+    tolerance = TOLERANCE[estimator.precision]
+    for name, now in make_vectors(estimator.models_, estimator.n_features_in_, expected["x"]).items():
+        then = expected[name]
+        same = now.shape == then.shape
+        off = float(np.abs(now - then).max() / max(np.abs(then).max(), np.float32(1e-6))) if same else np.inf
+        if not off <= tolerance:  # nor NaN
+            raise InputError(
+                "The model computes something else here than where it was saved.",
+                where=f"{path.parent}: its {name} of the test rows are off by {off:.3g} of the largest of them",
+                expected=f"at most {tolerance:g}",
+                todo="install the versions of keras and jax that it was saved with (see manifest.json of a run), or "
+                "train it again",
+            )
 
 
 def _parameters(kept: dict[str, Any]) -> dict[str, Any]:
@@ -139,23 +199,44 @@ def _parameters(kept: dict[str, Any]) -> dict[str, Any]:
 
 def _read_description(folder: Path) -> dict[str, Any]:
     _check_complete(folder, FILES)
-    description = json.loads((folder / "estimator.json").read_text(encoding="utf-8"))
-    if description.get("schema", SCHEMA + 1) > SCHEMA:
+    path = folder / FILES[-1]
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        schema = int(description["schema"])
+    except (ValueError, TypeError, KeyError) as error:  # ValueError: of JSON and UTF-8
+        raise _altered(path, f"{type(error).__name__}: {error}") from error
+    if schema > SCHEMA:
         raise InputError(
             "The model was saved by a newer version of latentome.",
-            where=f"{folder / 'estimator.json'}, schema {description.get('schema')}",
+            where=f"{path}, schema {schema}",
             expected=f"schema {SCHEMA} or older (this is latentome {__version__})",
             todo=f"install latentome {description.get('latentome')} or newer",
         )
+    if schema >= 2:
+        if description.get("sha256") != _own_sha256(description):
+            raise _altered(path, "its content does not have the checksum in it")
+        _check_complete(folder, list(description["files"]))
+        for name, checksum in description["files"].items():
+            if sha256(folder / name) != checksum:
+                raise _altered(folder / name, f"{(folder / name).stat().st_size} bytes, another sha256 than when saved")
     _check_complete(folder, [_member(i) for i in range(description.get("members", 1))])
     if description["estimator"] not in ESTIMATORS:
         raise InputError(
             f"The model is of an unknown kind '{description['estimator']}'.",
-            where=str(folder / "estimator.json"),
+            where=str(path),
             expected=nearest(description["estimator"], ESTIMATORS),
             todo="restore the file from where it was saved",
         )
     return description
+
+
+def _altered(path: Path, found: str) -> InputError:
+    return InputError(
+        f"{path.name} of the saved model was cut off or altered.",
+        where=f"{path}: {found}",
+        expected="the file as it was written when the model was saved",
+        todo="restore the file from where the model was saved, or train the model again",
+    )
 
 
 def _check_complete(folder: Path, names: Sequence[str]) -> None:

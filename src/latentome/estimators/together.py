@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
+from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix
 from latentome.training import Split, Training, train_together
 from latentome.training.optimizers import describe_optimizer, without_rates
@@ -51,7 +52,7 @@ def fit_together(
     estimators
         The estimators, which are fitted in place.
     X
-        Data, samples x features: an array or a table.
+        Data, samples x features: an array, a table, or a sparse matrix, which is made dense.
     covariate
         A category for each sample that all the models are conditional on; see `VariationalAutoencoder`.
     tolerate
@@ -82,8 +83,9 @@ def fit_together(
         )
     for estimator in estimators:
         estimator._validate_params()
-        x = validate_data(estimator, X, dtype=np.float32, ensure_min_samples=2)
-        columns = estimator._learn_covariate(covariate, len(x))
+        x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
+        columns = estimator._learn_covariate(covariate, x.shape[0])
+    x = densify(x)
     prepared = [estimator._prepare_fit(x, columns) for estimator in estimators]
     if callbacks and sum(len(fits) for fits in prepared) > 1:
         raise InputError(

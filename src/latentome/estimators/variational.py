@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -201,6 +202,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _join(self, X: np.ndarray, covariate: Any) -> np.ndarray:
         if getattr(self, "categories_", None) is None:
             return super()._join(X, covariate)
+        X = X.toarray() if issparse(X) else X
         return np.concatenate([X, one_hot(covariate, len(X), self.categories_)], axis=1)
 
     def fit_transform(self, X: Any, y: Any = None, *, covariate: Any = None, **how: Any) -> np.ndarray:
@@ -294,7 +296,8 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _bounds(self, X: Any, covariate: Any, draws: int, seed: int) -> np.ndarray:
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        X = X.toarray() if issparse(X) else X
         self._check_data(X)
         x = self._join(X, covariate)
         return np.mean([bounds_in_blocks(model, x, draws, seed) for model in self.models_], axis=0, dtype=np.float64)
@@ -316,7 +319,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         float64, one for each component (times members).
         """
         check_is_fitted(self)
-        x = self._join(validate_data(self, X, dtype=np.float32, reset=False), covariate)
+        x = self._join(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False), covariate)
         units = [apply_in_blocks(model, "kl_units", x) for model in self.models_]
         return np.concatenate(units, axis=1).mean(axis=0, dtype=np.float64)
 

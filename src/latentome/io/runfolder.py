@@ -30,6 +30,7 @@ ITEMS = {
     "model": Item("model.keras", "train"),
     "encoder": Item("encoder.weights.h5", "train"),
     "decoder": Item("decoder.weights.h5", "train"),
+    "test_vectors": Item("test-vectors.npz", "train"),
     "estimator": Item("estimator.json", "train"),
     "preprocessing": Item("preprocessing.json", "train"),
     "history": Item("history.tsv", "train"),
@@ -38,15 +39,18 @@ ITEMS = {
     "tsne": Item("tsne.tsv", "predict"),
     "h5ad": Item("latent.h5ad", "predict"),
     "metrics": Item("metrics.json", "evaluate"),
+    "evaluation": Item("evaluation.tsv", "evaluate --folds 5"),
     "signatures": Item("signatures.tsv", "predict"),
     "figures": Item("figures", "visualize"),
+    "onnx": Item("onnx", "export"),
     "report": Item("report.html", "report"),
 }
 # What runs write into their folders, by suffix. Nothing else in them is ever removed.
 _FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
-    ".saving-*": (".keras", ".h5", ".json", ".tsv"),  # of a process that was killed while it saved its model
+    "onnx": (".onnx", ".json"),
+    ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
 }
 _PROBE = f".probe{TEMPORARY_SUFFIX}"
 

@@ -49,15 +49,51 @@ def split_rows(
             todo="choose another share, such as 0.2, or bring more samples",
         )
     generator = np.random.default_rng(rng)
-    order = generator.permutation(n_samples)
-    if labels is not None:
-        codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]
-        order = order[np.argsort(codes[order], kind="stable")]
+    order = _random_order(n_samples, labels, generator)
     # Systematic sampling: `wanted` equal steps through the sorted samples, from a random start within the first step.
     picks = np.floor((np.arange(wanted) + generator.random()) * (n_samples / wanted)).astype(int)
     held_out = np.zeros(n_samples, dtype=bool)
     held_out[order[picks]] = True
     return held_out
+
+
+def fold_rows(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | np.random.Generator) -> np.ndarray:
+    """Assign each sample to a fold.
+
+    The samples are put in random order, sorted by label, and dealt out like cards. So folds differ in size by one
+    sample at most, and each has its share of each class.
+
+    Parameters
+    ----------
+    n_samples
+        Number of samples.
+    folds
+        Number of folds.
+    labels
+        One label for each sample, or none.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    The number of its fold for each sample, from 0.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two folds, or more than samples.
+    """
+    if not 2 <= folds <= n_samples:
+        raise InputError(
+            "The samples cannot be cut into so many folds.",
+            where=f"{folds} folds of {n_samples} samples",
+            expected="2 or more, and at most as many as samples",
+            todo="ask for 5 folds, say",
+        )
+    order = _random_order(n_samples, labels, np.random.default_rng(rng))
+    assigned = np.empty(n_samples, dtype=np.int64)
+    assigned[order] = np.arange(n_samples) % folds
+    return assigned
 
 
 def split(
@@ -95,3 +131,12 @@ def split(
     labels = None if stratify is None else adata.obs[stratify].astype(str).to_numpy()
     held_out = split_rows(adata.n_obs, test_size, labels, rng)
     return adata[~held_out].copy(), adata[held_out].copy()
+
+
+def _random_order(n_samples: int, labels: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
+    """A random order of the samples, sorted by label where there are labels."""
+    order = generator.permutation(n_samples)
+    if labels is None:
+        return order
+    codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]
+    return order[np.argsort(codes[order], kind="stable")]

@@ -78,7 +78,7 @@ def evaluate(
     by_class: dict[str, dict[str, float]] = {}
     notes = [f"All metrics are of {int(test.sum())} samples that no step was fitted on."]
     if labels is not None:
-        known, classes = _known_classes(labels, training, notes)
+        known, classes = known_classes(labels, training, notes)
         if len(np.unique(classes[known & test])) >= 2:
             for name, method in methods.items():
                 for metric, value in _by_labels(method.codes, known, classes, training, rng).items():
@@ -98,7 +98,7 @@ def evaluate(
     }
 
 
-def _known_classes(labels: np.ndarray, training: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def known_classes(labels: np.ndarray, training: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Which samples have a class that a classifier could know, and the classes as text."""
     import pandas as pd
 
@@ -120,28 +120,57 @@ def _by_labels(
 ) -> dict[str, float]:
     """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples."""
     from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    seen, new = _parts(codes, known, training)
+    truth = classes[known & ~training]
+    n_clusters = min(len(np.unique(classes[known & training])), len(seen))
+    clusters = KMeans(n_clusters, n_init=10, random_state=rng).fit(seen).predict(new)
+    return {
+        **separation(codes, known, classes, training),
+        "ARI": float(adjusted_rand_score(truth, clusters)),
+        "NMI": float(normalized_mutual_info_score(truth, clusters)),
+    }
+
+
+def separation(codes: np.ndarray, known: np.ndarray, classes: np.ndarray, training: np.ndarray) -> dict[str, float]:
+    """How well codes tell classes apart; classifiers are fitted on the training samples.
+
+    Parameters
+    ----------
+    codes
+        Samples x components.
+    known, classes
+        What `known_classes` returned.
+    training
+        Boolean, one for each sample.
+
+    Returns
+    -------
+    ``probe accuracy``, ``5-NN accuracy``, and ``silhouette`` where it is defined, of the held-out samples.
+    """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+    from sklearn.metrics import silhouette_score
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    fit, held_out = known & training, known & ~training
-    seen, new = codes[fit].astype(np.float64), codes[held_out].astype(np.float64)
-    taught, truth = classes[fit], classes[held_out]
-    n_classes = len(np.unique(taught))
+    seen, new = _parts(codes, known, training)
+    taught, truth = classes[known & training], classes[known & ~training]
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(seen, taught)
     neighbours = KNeighborsClassifier(min(5, len(seen))).fit(seen, taught)
-    clusters = KMeans(min(n_classes, len(seen)), n_init=10, random_state=rng).fit(seen).predict(new)
     metrics = {
         "probe accuracy": float(probe.score(new, truth)),
         "5-NN accuracy": float(neighbours.score(new, truth)),
-        "ARI": float(adjusted_rand_score(truth, clusters)),
-        "NMI": float(normalized_mutual_info_score(truth, clusters)),
     }
     if 2 <= len(np.unique(truth)) < len(truth):
         metrics["silhouette"] = float(silhouette_score(new, truth))
-    return {name: metrics[name] for name in BETTER if name in metrics}
+    return metrics
+
+
+def _parts(codes: np.ndarray, known: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the training and of the held-out samples with a known class."""
+    return codes[known & training].astype(np.float64), codes[known & ~training].astype(np.float64)
 
 
 def _paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:

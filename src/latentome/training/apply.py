@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import keras
 import numpy as np
+from scipy.sparse import issparse
 
 from latentome.models import Autoencoder, VariationalModel
 from latentome.models.bounds import bounds
@@ -29,7 +30,7 @@ def apply_in_blocks(model: Autoencoder, part: str, x: np.ndarray) -> np.ndarray:
     part
         ``"encoder"`` or ``"decoder"``.
     x
-        Samples x features for the encoder, samples x components for the decoder.
+        Samples x features for the encoder, an array or CSR; samples x components for the decoder.
 
     Returns
     -------
@@ -72,6 +73,7 @@ def _in_blocks(x: np.ndarray, width: int, run: Callable[[np.ndarray, int], jax.A
     block = np.zeros((BLOCK, x.shape[1]), np.float32)
     for start in range(0, x.shape[0], BLOCK):
         rows = x[start : start + BLOCK]
+        rows = rows.toarray() if issparse(rows) else rows
         block[: len(rows)] = rows
         block[len(rows) :] = 0.0
         result[start : start + BLOCK] = np.asarray(run(block, start))[: len(rows)]

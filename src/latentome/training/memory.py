@@ -9,7 +9,7 @@ import jax
 
 #: The share of the free memory that a group of models may fill.
 SHARE = 0.5
-#: The share of an accelerator's free memory that the data may take, to stay there.
+#: The share of the free memory, an accelerator's or the machine's, that the data may take.
 RESIDENT = 0.7
 #: The most models in one program: more of them gain nothing, and the program's tables grow.
 MAX_GROUP = 512
@@ -32,6 +32,11 @@ def fits_on_device(*shape: int) -> bool:
     """Whether an array of float32 can stay on an accelerator while models train on it; always on the processor."""
     device = jax.devices()[0]
     return device.platform == "cpu" or 4 * math.prod(shape) < RESIDENT * free_bytes(device)
+
+
+def fits_in_memory(*shape: int) -> bool:
+    """Whether an array of float32 fits into what memory of the machine is free."""
+    return 4 * math.prod(shape) < RESIDENT * free_bytes(jax.devices("cpu")[0])
 
 
 def member_bytes(weights: int, variables: int, batch_rows: int, width: int) -> int:

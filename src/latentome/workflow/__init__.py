@@ -1,6 +1,7 @@
 """The steps of a run in their order, for the command line and for Python alike."""
 
 from latentome.workflow.class3 import reproduce_class3
+from latentome.workflow.compare import compare_step
 from latentome.workflow.config import RunConfig
 from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
@@ -11,6 +12,7 @@ from latentome.workflow.steps import evaluate_step, open_run, open_to_write, pre
 __all__ = [
     "Reporter",
     "RunConfig",
+    "compare_step",
     "default_folder",
     "evaluate_step",
     "open_run",

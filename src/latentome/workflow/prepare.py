@@ -102,6 +102,19 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
+    raw, label_column, notes = read_again(config, run)
+    kept = Preprocessing.load(run.require("preprocessing"))
+    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes)
+
+
+def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, list[str]]:
+    """The data of an existing run as they were read: samples x genes, the column of the labels, sentences about both.
+
+    Raises
+    ------
+    RunFolderError
+        If the data or the labels are not the ones that the run was made with.
+    """
     raw, label_column, notes = _read(config)
     now, then = raw.uns["source"], run.read_manifest()["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
@@ -113,8 +126,7 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
                 expected="the very file that the run was made with",
                 todo="restore the file, or make a new run",
             )
-    kept = Preprocessing.load(run.require("preprocessing"))
-    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes)
+    return raw, label_column, notes
 
 
 def _read(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:

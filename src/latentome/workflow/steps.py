@@ -143,7 +143,7 @@ def _train(
     # Bytes of float32, of the weights and the optimizer's two copies, and once more for encoder and decoder.
     io.check_room(run.model, 4 * 4 * sum(model.count_params() for model in estimator.models_))
     with io.guard_writing(run.model):
-        estimator.save(run.path)
+        estimator.save(run.path, prepared.preprocessing)
     clear_checkpoints(run.checkpoints)
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())

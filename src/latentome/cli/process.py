@@ -1,0 +1,5 @@
+"""``latentome process``: placeholder."""
+
+
+def command() -> None:
+    """Placeholder."""

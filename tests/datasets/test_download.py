@@ -51,7 +51,7 @@ def server(running, monkeypatch):
 def data_set(server, monkeypatch):
     """Register one file as the data set ``test``."""
 
-    def register(*paths: str, sha256=DIGEST, size=len(CONTENT), unpack=False, name="table.bin"):
+    def register(*paths: str, sha256=DIGEST, size=300_000, unpack=False, name="table.bin"):
         file = RemoteFile(name, tuple(server.url(path) for path in paths), sha256, size, unpack)
         sets = {"test": RemoteSet("a test", "the loopback", "none", (file,))}
         monkeypatch.setattr(module, "remote_sets", lambda: sets)

@@ -13,7 +13,9 @@ from latentome.cli import options as o
 def command(
     what: Annotated[list[str], typer.Argument(help="Names of data sets (see 'latentome datasets'), or addresses.")],
     out: o.Out = None,
-    file: Annotated[list[str] | None, typer.Option(help="Only these files of the data set, such as 'models/*'.")] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(help="Only these files of the data set, such as 'models/*'.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is there already.")] = False,
     extract: Annotated[bool, typer.Option("--extract", help="Unpack the archive at an address.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without an answer before the next attempt.")] = 30.0,

@@ -18,9 +18,8 @@ from latentome.datasets.remote import RemoteFile, remote_sets
 from latentome.datasets.transfer import Patience, Refused, Transfer
 from latentome.datasets.unpack import unpack
 from latentome.errors import DownloadError, InputError, nearest
-from latentome.io import guard_writing, write_json
+from latentome.io import guard_writing, lock_folder, write_json
 from latentome.io.files import sha256
-from latentome.io.lock import lock_folder
 
 #: Set this variable to the folder that fetched files are kept in.
 FOLDER = "LATENTOME_DATA"

@@ -45,11 +45,11 @@ class Patience(NamedTuple):
 
 
 class Refused(Exception):
-    """This address does not give the file, however often it is asked."""
+    """The address does not give the file, however often it is asked."""
 
 
 class _Failed(Exception):
-    """This attempt failed; the next one may not."""
+    """An attempt failed; the next one may not."""
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
@@ -158,7 +158,9 @@ class Transfer:
             return
         if self.size is not None and total is not None and total != self.size:
             raise Refused(f"it offers {total:,} bytes, and the file has {self.size:,}")
-        if "html" in response.headers.get("Content-Type", "") and not self.part.name.endswith((".html.part", ".htm.part")):
+        if "html" in response.headers.get("Content-Type", "") and not self.part.name.endswith(
+            (".html.part", ".htm.part")
+        ):
             raise Refused("it sent a web page instead of the file; a login or an error, perhaps")
         with guard_writing(self.part):
             write_json(self._about, {"url": url, "validator": _validator(response)})

@@ -143,16 +143,18 @@ def test_the_selection_on_real_expression_finds_the_published_genes(shared, publ
     old = pd.read_csv(shared / "tcga-cognoma" / "HiSeqV2-gene-map.tsv", sep="\t", dtype=str)
     old = dict(zip(old["entrez_gene_id"], old["symbol"], strict=True))
     genes = [old.get(name, name) for name in entrez]
+    values, genes = values[:, ::2], genes[::2]  # every second gene, for time
     write_matrix(tmp_path / "HiSeqV2", values.T, genes, [name for name, _ in rows], corner="sample", decimals=2)
     published_genes = (published / "background_genes.txt").read_text().split()
     known = set(genes)
     shared_genes = [gene for gene in published_genes if gene in known]
     n = len(shared_genes)
-    assert n == 3795
+    assert n == 1945
+    spread = tcga.read_expression(tmp_path / "HiSeqV2", None, as_published=True).var
     shares, ranks = [], []
-    for as_published in (True, False):
-        adata = tcga.read_expression(tmp_path / "HiSeqV2", n, as_published=as_published)
-        place = adata.var_names.get_indexer(shared_genes)
+    for kind in ("mean_deviation", "median_deviation"):
+        ours = spread[kind].sort_values(ascending=False, kind="stable").index[:n]
+        place = ours.get_indexer(shared_genes)
         shares.append((place >= 0).mean())
         ranks.append(pd.Series(place[place >= 0]).corr(pd.Series(range((place >= 0).sum())), method="spearman"))
     # The median deviation of the paper's text chooses other genes, and in another order.

@@ -16,8 +16,8 @@ from latentome.io.barcodes import looks_like_barcode, parse_barcodes
 from latentome.io.files import check_exists, check_text, lines
 from latentome.io.text import find_layout
 
-#: Rows that are parsed together: enough to make the calls cheap, few enough to stay small.
-_BLOCK = 16
+#: Values that are parsed together: enough to make the calls cheap, few enough to stay small.
+_BLOCK = 2**18
 
 
 class Wide(NamedTuple):
@@ -78,7 +78,8 @@ def _rows(path: Path, layout, order: np.ndarray, barcodes: list[int]) -> Iterato
     with closing(lines(path)) as content:
         numbered = enumerate(content, start=1)
         body = ((number, line) for number, line in numbered if number > layout.header_line and not line.isspace())
-        while block := list(islice(body, _BLOCK)):
+        step = max(1, _BLOCK // len(layout.columns))
+        while block := list(islice(body, step)):
             names, texts = [], []
             for number, line in block:
                 name, _, rest = line.rstrip("\r\n").partition(layout.delimiter)

@@ -1,8 +1,18 @@
 """Preprocessing: transform, gene selection, scaling, splitting, aligning new samples."""
 
 from latentome.pp import tcga
+from latentome.pp.align import align
 from latentome.pp.preprocessing import Preprocessing, fit_preprocessing
 from latentome.pp.split import split, split_rows
 from latentome.pp.transform import apply_transform, choose_transform
 
-__all__ = ["Preprocessing", "apply_transform", "choose_transform", "fit_preprocessing", "split", "split_rows", "tcga"]
+__all__ = [
+    "Preprocessing",
+    "align",
+    "apply_transform",
+    "choose_transform",
+    "fit_preprocessing",
+    "split",
+    "split_rows",
+    "tcga",
+]

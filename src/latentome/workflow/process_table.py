@@ -11,7 +11,7 @@ import numpy as np
 from latentome import io
 from latentome.errors import InputError, RunFolderError, nearest
 from latentome.io.genes import listed
-from latentome.pp import apply_transform, fit_preprocessing
+from latentome.pp import fit_preprocessing
 from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
 
@@ -81,17 +81,18 @@ def process_table(
             )
         adata.uns["source"]["label_column"] = label_column
     with reporter.step("transform and choose genes"):
-        fitted = fit_preprocessing(adata, transform, n_genes)
+        fitted = fit_preprocessing(adata, transform=transform, n_genes=n_genes, scaling="none")
         chosen = adata[:, fitted.genes].copy()
-        chosen.X = apply_transform(chosen.X, fitted.transform)
-    for name in ("minimum", "span", "mean"):
-        chosen.var[name] = getattr(fitted, name)
+        chosen.X = fitted.apply(adata)[0]
+    low, high = chosen.X.min(axis=0), chosen.X.max(axis=0)
+    for name, numbers in (("minimum", low), ("span", high - low), ("mean", fitted.mean)):
+        chosen.var[name] = numbers
     notes += fitted.notes
     if n_genes is not None:
         notes.append(
             "Genes were chosen on all samples: for a strict held-out evaluation keep all and give run --genes."
         )
-    chosen.uns["source"] |= {"notes": notes, "scale": "log2" if fitted.transform == "log2p1" else "as read"}
+    chosen.uns["source"] |= {"notes": notes}
     for note in notes:
         reporter.say(note)
     with reporter.step("write"):

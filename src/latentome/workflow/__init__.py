@@ -9,6 +9,7 @@ from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
 from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step, visualize_step
+from latentome.workflow.tybalt import reproduce_tybalt
 
 __all__ = [
     "RAW_SETS",
@@ -24,6 +25,7 @@ __all__ = [
     "process_table",
     "process_tcga",
     "reproduce_class3",
+    "reproduce_tybalt",
     "run",
     "run_config",
     "train_step",

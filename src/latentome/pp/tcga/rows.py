@@ -98,10 +98,25 @@ def _rows(path: Path, layout, order: np.ndarray, barcodes: list[int]) -> Iterato
             yield from zip(names, _parse(path, block, texts, layout.delimiter)[:, position], strict=True)
 
 
+def _few_levels(texts: list[str], delimiter: str) -> np.ndarray | None:
+    """Rows of -2, -1, 0, 1 and 2, many times as fast as any numbers; None if there is anything else in them."""
+    if any("3" in text or "4" in text for text in texts):
+        return None
+    # Two other digits stand in for the negative levels: then each value is one byte, and each second byte a separator.
+    codes = [np.frombuffer(t.replace("-2", "3").replace("-1", "4").encode(), dtype=np.uint8) for t in texts]
+    if len({len(code) for code in codes}) > 1 or any((code[1::2] != ord(delimiter)).any() for code in codes):
+        return None
+    levels = np.array([code[::2] for code in codes]) - ord("0")  # other characters wrap around to large numbers
+    return np.array([0, 1, 2, -2, -1], dtype=np.float32)[levels] if levels.max() < 5 else None
+
+
 def _parse(path: Path, block: list[tuple[int, str]], texts: list[str], delimiter: str) -> np.ndarray:
     """Rows x columns of numbers. As one long column, which pandas reads several times as fast as a wide table."""
     import pandas as pd
 
+    few = _few_levels(texts, delimiter)
+    if few is not None:
+        return few
     column = "\n".join(text.replace(delimiter, "\n") for text in texts)
     try:
         values = pd.read_csv(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 FILES = ("tables", "vae", "adage", "tsne.png", "metrics.tsv", "tybalt_features_with_clinical.tsv")
 #: Share of the samples that the authors held out.
 TEST_SIZE = 0.1
-# ADAGE as trained in the authors' notebook: untied weights, dropout of the inputs, Adadelta.
+# The VAE is a preset. ADAGE as trained in the authors' notebook: untied weights, dropout of the inputs, Adadelta.
+_VAE: dict[str, Any] = {}
 _ADAGE: dict[str, Any] = {
     "n_components": 100,
     "noise": 0.05,
@@ -86,12 +87,11 @@ def reproduce_tybalt(
     Way and Greene, Pacific Symposium on Biocomputing 2018, 23:80-91.
     """
     reporter = reporter or Reporter()
+    files = find_raw(raw, reporter) if data is None else {}
     out = claim_folder(out, FILES, replace, "reproduction")
-    clinical = None
+    clinical = files.get("clinical")
     if data is None:
-        files = find_raw(raw, reporter)
         data = str(process_tcga(raw, out / "tables", as_published=as_published, replace=replace, reporter=reporter))
-        clinical = files.get("clinical")
     limit = {} if epochs is None else {"max_epochs": epochs}
     kind = "as-published" if as_published else "as-described"
     runs = {
@@ -102,7 +102,7 @@ def reproduce_tybalt(
             reporter=reporter,
             command="latentome reproduce tybalt",
         )
-        for family, model, parameters in (("vae", f"tybalt-2018-{kind}", {}), ("adage", "adage", _ADAGE))
+        for family, model, parameters in (("vae", f"tybalt-2018-{kind}", _VAE), ("adage", "adage", _ADAGE))
     }
     if clinical is not None:
         features = io.read_labels(runs["vae"].latent)

@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 
 from latentome.cli.main import run
-from latentome.datasets import data_folder, download, downloadable
+from latentome.datasets import data_folder, download, downloadable, fetch
 from latentome.datasets.remote import RemoteFile, RemoteSet, remote_sets
 from latentome.errors import DownloadError, InputError
 
-module = sys.modules["latentome.datasets.download"]  # the function hides the module of its name
 _spec = importlib.util.spec_from_file_location("loopback_server", Path(__file__).with_name("server.py"))
 loopback = importlib.util.module_from_spec(_spec)
 sys.modules["loopback_server"] = loopback
@@ -54,7 +53,7 @@ def data_set(server, monkeypatch):
     def register(*paths: str, sha256=DIGEST, size=300_000, unpack=False, name="table.bin"):
         file = RemoteFile(name, tuple(server.url(path) for path in paths), sha256, size, unpack)
         sets = {"test": RemoteSet("a test", "the loopback", "none", (file,))}
-        monkeypatch.setattr(module, "remote_sets", lambda: sets)
+        monkeypatch.setattr(fetch, "remote_sets", lambda: sets)
 
     return register
 
@@ -205,7 +204,7 @@ def test_a_slow_server_is_given_up_in_time(server, data_set, tmp_path, kind):
 
 def test_a_server_that_is_not_there_is_told(data_set, tmp_path, monkeypatch):
     sets = {"test": RemoteSet("", "", "", (RemoteFile("table.bin", ("http://127.0.0.1:9/x",), DIGEST),))}
-    monkeypatch.setattr(module, "remote_sets", lambda: sets)
+    monkeypatch.setattr(fetch, "remote_sets", lambda: sets)
     message = refused(tmp_path)
     assert "Connection refused" in message
     assert "object at 0x" not in message
@@ -383,6 +382,6 @@ def test_the_registry(shared):
         for file in known.files:
             assert file.sha256 is None or len(file.sha256) == 64
             assert all(url.startswith("https://") for url in file.urls[:1])
-    assert len(module._resolve("tybalt-published", "models/*", False)[0]) == 6
+    assert len(fetch._resolve("tybalt-published", "models/*", False)[0]) == 6
     with pytest.raises(InputError, match="has no file 'model/"):
-        module._resolve("tybalt-published", "model/*", False)
+        fetch._resolve("tybalt-published", "model/*", False)

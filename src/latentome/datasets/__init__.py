@@ -4,7 +4,7 @@ Importing this room is cheap: AnnData is imported by the functions that return o
 """
 
 from latentome.datasets.blobs import blobs
-from latentome.datasets.download import data_folder, download, downloadable
+from latentome.datasets.fetch import data_folder, download, downloadable
 from latentome.datasets.registry import available, load, oncokb_genes, tcga_colors
 from latentome.datasets.simulate import simulate
 

@@ -1,6 +1,6 @@
 """The published processing at its full size, on simulated raw files: time and memory of each step.
 
-    python benchmarks/process.py [--scale 1.0] [--folder FOLDER]
+    python benchmarks/process.py [--scale 1.0] [--folder FOLDER] [--raw FOLDER]
 
 Writes raw files in the formats of the public ones (HiSeqV2 20,530 x 10,459, PANCAN_mutation 2,034,801 rows, GISTIC2
 24,776 x 10,845 gzipped, samples.tsv 11,284 rows), processes them in another process, prints what that took, adds a row
@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -85,15 +84,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--folder", type=Path, default=None, help="for the large files; a temporary one by default")
+    parser.add_argument("--raw", type=Path, default=None, help="raw files that an earlier call wrote, or real ones")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="latentome-process-", dir=options.folder))
     try:
-        (folder / "raw").mkdir()
-        start = time.perf_counter()
-        write_raw(folder / "raw", options.scale)
-        size = sum(p.stat().st_size for p in (folder / "raw").iterdir())
-        print(f"raw files: {size / 1e9:.2f} GB, written in {time.perf_counter() - start:.0f} s", flush=True)
-        command = [sys.executable, "-c", _STEP, str(folder / "raw"), str(folder / "out")]
+        raw = options.raw or folder / "raw"
+        if options.raw is None:
+            raw.mkdir()
+            write_raw(raw, options.scale)
+        size = sum(p.stat().st_size for p in raw.iterdir())
+        print(f"raw files: {size / 1e9:.2f} GB", flush=True)
+        command = [sys.executable, "-c", _STEP, str(raw), str(folder / "out")]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         user = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime

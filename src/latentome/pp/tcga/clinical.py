@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from latentome.errors import InputError, nearest
 from latentome.io import parse_barcodes
 from latentome.io.files import check_exists, check_text
+from latentome.io.text import find_layout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +57,20 @@ def read_clinical(path: Path) -> pd.DataFrame:
 
     check_exists(path)
     check_text(path)
+    layout = find_layout(path)
+    heads = [layout.corner, *layout.columns]
+    names = CLINICAL_COLUMNS if next(iter(CLINICAL_COLUMNS)) in heads else {n: n for n in CLINICAL_COLUMNS.values()}
+    lacking = [name for name in names if name not in heads]
+    if lacking:
+        raise InputError(
+            f"{path.name} lacks {len(lacking)} of the 17 clinical columns: {', '.join(lacking[:4])}",
+            where=str(path),
+            expected="samples.tsv of Snaptron, or the published clinical_data.tsv",
+            todo=nearest(lacking[0], heads),
+        )
     try:
-        table = pd.read_csv(path, sep="\t", dtype=object, keep_default_na=False, low_memory=False)
+        # The 17 columns alone: 860 columns of text take gigabytes.
+        table = pd.read_csv(path, sep="\t", usecols=list(names), dtype=object, keep_default_na=False)
     except (pd.errors.ParserError, EOFError, UnicodeDecodeError) as failure:
         raise InputError(
             f"{path.name} cannot be read as a clinical table",
@@ -65,15 +78,6 @@ def read_clinical(path: Path) -> pd.DataFrame:
             expected="a complete table with tabs between its columns",
             todo="fetch it again: it may be cut off",
         ) from failure
-    names = CLINICAL_COLUMNS if next(iter(CLINICAL_COLUMNS)) in table else {n: n for n in CLINICAL_COLUMNS.values()}
-    lacking = [name for name in names if name not in table]
-    if lacking:
-        raise InputError(
-            f"{path.name} lacks {len(lacking)} of the 17 clinical columns: {', '.join(lacking[:4])}",
-            where=str(path),
-            expected="samples.tsv of Snaptron, or the published clinical_data.tsv",
-            todo=nearest(lacking[0], table.columns),
-        )
     clinical = table[list(names)].rename(columns=names).set_index("sample_id")
     clinical["acronym"] = clinical["acronym"].str.removeprefix("TCGA-")
     return clinical.where(~clinical.isin(["", "NA"]), None)

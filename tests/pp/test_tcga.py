@@ -158,7 +158,7 @@ def test_the_selection_on_real_expression_finds_the_published_genes(shared, publ
         shares.append((place >= 0).mean())
         ranks.append(pd.Series(place[place >= 0]).corr(pd.Series(range((place >= 0).sum())), method="spearman"))
     # The median deviation of the paper's text chooses other genes, and in another order.
-    assert shares == pytest.approx([0.929, 0.856], abs=0.005)
+    assert shares == pytest.approx([0.929, 0.869], abs=0.005)
     assert ranks[0] > 0.85 > ranks[1]
 
 

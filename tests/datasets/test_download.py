@@ -252,6 +252,16 @@ def test_a_wrong_length_is_refused_before_anything_is_fetched(server, data_set, 
     data_set("/b")
     assert "sent 1,000 bytes, and the file has 300,000" in refused(tmp_path / "b")
 
+    def endless(request):
+        request.head(200)
+        for _ in range(100):
+            request.wfile.write(CONTENT)
+
+    server.routes["/c"] = endless
+    data_set("/c")
+    assert "sends more than the 300,000 bytes" in refused(tmp_path / "c")
+    assert left(tmp_path / "c") == []
+
 
 @pytest.mark.parametrize(
     ("content", "kind", "said"),

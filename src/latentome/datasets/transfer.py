@@ -176,6 +176,9 @@ class Transfer:
                     stream.flush()
                 done += len(block)
                 self.progress(done, total)
+                if done > (total or self.size or done):
+                    self.forget()
+                    raise Refused(f"it sends more than the {total or self.size:,} bytes of the file")
         if total is not None and done != total:
             raise _Failed(f"it was cut after {done:,} of {total:,} bytes")
         if self.size is not None and done != self.size:

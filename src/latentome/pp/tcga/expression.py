@@ -171,7 +171,8 @@ class _Choice:
         return chosen, notes
 
     def _measure(self, entrez: str, values: np.ndarray) -> _Gene:
-        values = apply_transform(values, self.transform)
+        # A copy: a row that is kept would hold on to the whole block that it was parsed with.
+        values = apply_transform(values, self.transform).copy()
         gone = np.isnan(values)
         if gone.any():
             self.missing += int(gone.sum())

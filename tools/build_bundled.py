@@ -21,6 +21,12 @@ from latentome.io import parse_barcodes, write_bytes, write_json
 
 BUNDLED = Path(__file__).resolve().parents[1] / "src" / "latentome" / "datasets" / "bundled"
 N_GENES = 5000
+#: Files that are bundled byte for byte, and their names at the source.
+COPIES = {
+    "tcga_colors.tsv": "tcga_colors.tsv",
+    "oncokb_genetypes.tsv": "oncokb_genetypes.tsv",
+    "tybalt_artefacts.tsv": "artefact_checksums.tsv",
+}
 # A power of two: codes times step are exact in float32. The largest code, 65,535, is worth 31.9995 log2 units.
 STEP = 2.0**-11
 
@@ -33,7 +39,8 @@ def main(source: Path) -> None:
         "tcga-6": build_tcga_6(source / "tcga-rnaseqv2"),
     }
     write_json(BUNDLED / "index.json", index)
-    write_bytes(BUNDLED / "tcga_colors.tsv", (source / "tybalt-published" / "tcga_colors.tsv").read_bytes())
+    for name, published in COPIES.items():
+        write_bytes(BUNDLED / name, (source / "tybalt-published" / published).read_bytes())
     print()
     for path in sorted(BUNDLED.iterdir()):
         if path.suffix != ".md" and not path.name.startswith("."):

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from latentome._version import __version__
-from latentome.errors import InputError, LatentomeError, RunFolderError, TrainingError
+from latentome.errors import DownloadError, InputError, LatentomeError, RunFolderError, TrainingError
 
 if TYPE_CHECKING:
     from latentome import datasets, errors, estimators, io, models, pl, pp, report, tl, training, workflow
@@ -40,6 +40,7 @@ _FROM = {
 __all__ = [
     "DeepAutoencoder",
     "DenoisingAutoencoder",
+    "DownloadError",
     "InputError",
     "LatentomeError",
     "LinearAutoencoder",

@@ -46,6 +46,10 @@ class WriteError(RunFolderError):
     """A file cannot be written: the disk is full or read-only, say. What was complete before is still there."""
 
 
+class DownloadError(LatentomeError, RuntimeError):
+    """A file cannot be fetched, or what came is not that file. What was fetched whole before is still there."""
+
+
 class TrainingError(LatentomeError, RuntimeError):
     """Training cannot go on, or cannot start as configured."""
 

@@ -23,7 +23,18 @@ def test_help_and_version(latentome):
     assert (code, out, err) == (0, f"latentome {__version__}\n", "")
     code, out, err = latentome("--help")
     assert (code, err) == (0, "")
-    commands = ("run", "train", "predict", "evaluate", "visualize", "report", "datasets", "reproduce")
+    commands = (
+        "run",
+        "train",
+        "predict",
+        "evaluate",
+        "visualize",
+        "report",
+        "datasets",
+        "download",
+        "process",
+        "reproduce",
+    )
     for command in commands:
         assert f" {command} " in out
         code, told, err = latentome(command, "-h")

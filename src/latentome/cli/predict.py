@@ -16,6 +16,9 @@ def command(
     out: o.Out = None,
     orientation: o.Orientation = "auto",
     max_missing: Annotated[float, typer.Option(help="Largest share of the model's genes that may be missing.")] = 0.2,
+    any_range: Annotated[
+        bool, typer.Option("--any-range", help="Take new samples that seem to be on another scale than in training.")
+    ] = False,
     replace: o.Replace = False,
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
@@ -36,6 +39,13 @@ def command(
         typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
         return
     written = predict_new(
-        folder, data, out, orientation=orientation, max_missing=max_missing, replace=replace, reporter=Terminal()
+        folder,
+        data,
+        out,
+        orientation=orientation,
+        max_missing=max_missing,
+        check_range=not any_range,
+        replace=replace,
+        reporter=Terminal(),
     )
     typer.echo(f"Features: {written / 'latent.tsv'}")

@@ -18,6 +18,7 @@ from latentome.errors import InputError, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -119,6 +120,24 @@ def tcga_colors() -> dict[str, str]:
     text = _bundled("tcga_colors.tsv").decode("utf-8")
     # Not through pandas, which would take the study "NA" for a missing value.
     return {row["Study Abbreviation"]: row["Hex Colors"] for row in csv.DictReader(io.StringIO(text), delimiter="\t")}
+
+
+def oncokb_genes() -> pd.DataFrame:
+    """Give the gene types of OncoKB as the authors of Tybalt published them.
+
+    Returns
+    -------
+    476 genes, indexed by symbol: ``entrez`` (text), ``oncogene`` and ``tsg`` (tumour suppressor gene), booleans.
+
+    References
+    ----------
+    Chakravarty et al., JCO Precision Oncology 2017, 1:1-16.
+    """
+    import pandas as pd
+
+    rows = csv.DictReader(io.StringIO(_bundled("oncokb_genetypes.tsv").decode("utf-8")), delimiter="\t")
+    table = [(row["hugoSymbol"], row["entrezGeneId"], row["oncogene"] == "True", row["tsg"] == "True") for row in rows]
+    return pd.DataFrame(table, columns=["gene", "entrez", "oncogene", "tsg"]).set_index("gene")
 
 
 def _load_bundled(name: str) -> AnnData:

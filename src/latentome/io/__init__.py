@@ -18,6 +18,7 @@ from latentome.io.backed import BackedMatrix, MemoryMatrix, open_matrix
 from latentome.io.barcodes import looks_like_barcode, parse_barcodes
 from latentome.io.genes import gene_table
 from latentome.io.labels import add_labels, read_labels
+from latentome.io.lock import lock_folder
 from latentome.io.networks import AdageNetwork, DenseLayer, TybaltNetwork, read_adage_network, read_tybalt_hdf5
 from latentome.io.runfolder import RunFolder
 from latentome.io.tables import read
@@ -34,6 +35,7 @@ __all__ = [
     "check_room",
     "gene_table",
     "guard_writing",
+    "lock_folder",
     "looks_like_barcode",
     "open_matrix",
     "parse_barcodes",

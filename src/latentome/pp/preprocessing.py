@@ -11,6 +11,7 @@ import numpy as np
 
 from latentome.errors import InputError, nearest
 from latentome.io import write_json
+from latentome.pp.align import MAX_MISSING, check_missing, match_genes
 from latentome.pp.transform import apply_transform, choose_transform
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 SCALINGS = ("zero-one", "none")
 #: Version of the file; older ones stay readable.
 SCHEMA = 1
-#: The largest share of a model's genes that new samples may lack.
-MAX_MISSING = 0.2
 
 
 @dataclass(frozen=True)
@@ -71,26 +70,17 @@ class Preprocessing:
         Raises
         ------
         InputError
-            If too many genes are missing.
+            If too many genes are missing, or `adata` names one twice.
         """
-        positions = adata.var_names.get_indexer(self.genes)
+        positions, notes = match_genes(adata, self.genes)
         absent = positions < 0
-        if absent.mean() > max_missing:
-            missing = [gene for gene, gone in zip(self.genes, absent, strict=True) if gone]
-            raise InputError(
-                f"The samples lack {absent.sum()} of the {len(self.genes)} genes of the model ({absent.mean():.0%}).",
-                where=f"{adata.uns.get('source', {}).get('name', 'the matrix')}; missing: {', '.join(missing[:5])}; "
-                f"present: {', '.join(map(str, adata.var_names[:5]))}, ...",
-                expected=f"at most {max_missing:.0%} missing; genes named as in training",
-                todo="name the genes as in the training data (symbols, say), or allow a larger share",
-            )
+        check_missing(adata, self.genes, absent, max_missing)
         values = apply_transform(adata.X[:, positions[~absent]], self.transform)
         aligned = np.empty((adata.n_obs, len(self.genes)), dtype=np.float32)
         aligned[:, ~absent] = values
         aligned[:, absent] = self.mean[absent]
         aligned -= self.minimum
         aligned /= self.span
-        notes = []
         if absent.any():
             notes.append(
                 f"{absent.sum()} of {len(self.genes)} genes ({absent.mean():.1%}) are missing and were filled with "

@@ -5,11 +5,15 @@ from latentome.workflow.compare import compare_step
 from latentome.workflow.config import RunConfig
 from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
+from latentome.workflow.process_table import process_table
+from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
 from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step, visualize_step
+from latentome.workflow.tybalt import reproduce_tybalt
 
 __all__ = [
+    "RAW_SETS",
     "Reporter",
     "RunConfig",
     "compare_step",
@@ -20,7 +24,10 @@ __all__ = [
     "predict_new",
     "predict_step",
     "prepare_again",
+    "process_table",
+    "process_tcga",
     "reproduce_class3",
+    "reproduce_tybalt",
     "run",
     "run_config",
     "train_step",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome import datasets, io, pl
-from latentome.errors import RunFolderError
+from latentome.workflow.folders import claim_folder
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def reproduce_class3(
     from latentome.estimators import DeepAutoencoder, LinearAutoencoder
 
     reporter = reporter or Reporter()
-    out = _folder(Path(out), replace)
+    out = claim_folder(out, FILES, replace, "reproduction")
     train, test = datasets.load("blobs").X, datasets.load("blobs-test").X
     pca = PCA(2).fit(train)
     decoded = {"PCA": (pca.inverse_transform(pca.transform(train)), pca.inverse_transform(pca.transform(test)))}
@@ -89,18 +89,3 @@ def reproduce_class3(
         with io.atomic_path(out / "class3.png") as aside:
             figure.savefig(aside, format="png")
     return errors
-
-
-def _folder(out: Path, replace: bool) -> Path:
-    inside = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
-    foreign = [name for name in inside if name not in FILES]
-    if foreign or (inside and not replace) or out.is_file():
-        raise RunFolderError(
-            "The folder for the reproduction is in use.",
-            where=f"{out}" + (f" holds {', '.join((foreign or inside)[:5])}" if inside else " is a file"),
-            expected="a folder that is new or empty" + ("" if foreign else ", or --replace"),
-            todo="give another folder with -o" + ("" if foreign else ", or add --replace"),
-        )
-    with io.guard_writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    return out

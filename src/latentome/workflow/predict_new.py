@@ -11,7 +11,7 @@ from latentome import io
 from latentome.errors import RunFolderError
 from latentome.io import RunFolder
 from latentome.io.runfolder import is_litter
-from latentome.pp import Preprocessing
+from latentome.pp import Preprocessing, align
 from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import read_encoded
@@ -27,6 +27,7 @@ def predict_new(
     *,
     orientation: str = "auto",
     max_missing: float = 0.2,
+    check_range: bool = True,
     replace: bool = False,
     reporter: Reporter | None = None,
 ) -> Path:
@@ -45,6 +46,8 @@ def predict_new(
         ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
     max_missing
         The largest share of the model's genes that the samples may lack.
+    check_range
+        Whether samples are refused whose range tells that they are on another scale than the training data.
     replace
         Whether files that are there are replaced.
     reporter
@@ -57,7 +60,8 @@ def predict_new(
     Raises
     ------
     LatentomeError
-        If the samples cannot be read or lack too many genes, or the folder is in use, or cannot be written.
+        If the samples cannot be read, lack too many genes or are on another scale, or the folder is in use, or cannot
+        be written.
     """
     import pandas as pd
 
@@ -69,8 +73,10 @@ def predict_new(
     model = load_model(run.path)
     key = f"X_{model.family}"
     adata = load_data(data, orientation)
-    x, notes = Preprocessing.load(run.require("preprocessing")).apply(adata, max_missing)
-    for note in [*adata.uns["source"].get("notes", []), *notes]:
+    kept = Preprocessing.load(run.require("preprocessing"))
+    adata = align(adata, kept, max_missing=max_missing, check_range=check_range)
+    x = adata.X
+    for note in adata.uns["source"]["notes"]:
         reporter.say(str(note))
     folder = Path(out) if out else run.path / "predictions" / Path(data).name.split(".")[0]
     _check_folder(folder, replace)

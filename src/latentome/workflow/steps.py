@@ -232,10 +232,12 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
 def _use_of_code(model: VariationalAutoencoder, held_out: pd.DataFrame) -> tuple[dict[str, Any], str]:
     """How much of its code a variational model uses on the held-out samples, as a record and as a sentence."""
     active, kl = model.active_units(held_out), model.kl_per_unit(held_out)
+    # Held-out samples may lie a little outside the range of the training samples, where cross-entropy is no likelihood.
+    inside = held_out.clip(0.0, 1.0) if model.likelihood == "bernoulli" else held_out
     record = {
         "active": int(active.sum()),
         "KL per feature (nats)": [float(value) for value in kl],
-        "evidence lower bound (nats)": model.score(held_out),
+        "evidence lower bound (nats)": model.score(inside),
     }
     return record, (
         f"The VAE uses {active.sum()} of its {len(active)} latent features (their mean varies by more than 0.01 over "

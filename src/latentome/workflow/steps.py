@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder, VariationalAutoencoder
 
 
+#: Said first of a non-linear PCA whose best epoch is the one before training: what follows compares PCA with itself.
+STAYED_PCA = (
+    "The model is PCA: training found nothing beyond it that held on the validation samples, as is usual where there "
+    "are a few hundred samples of thousands of genes."
+)
+
+
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
     """Open the folder of a run and read what it was asked for."""
     run = RunFolder.open(path)
@@ -222,6 +229,8 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
             rng=int(run.read_config()["seed"]),
         )
         result["verdict"] = tl.verdict(result, title)
+        if family == "nonlinear-pca" and not np.any(model.best_epoch_):
+            result["verdict"].insert(0, STAYED_PCA)
         if isinstance(model, VariationalAutoencoder):
             result["code"], said = _use_of_code(model, prepared.adata.to_df()[~training])
             result["verdict"].append(said)

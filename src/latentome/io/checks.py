@@ -13,9 +13,10 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.genes import listed
 from latentome.io.orientation import find_orientation
-from latentome.io.text import Layout, numbered_fields
+from latentome.io.text import MISSING, Layout, numbered_fields
 
-MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "#n/a", "-"})
+#: The largest shares of missing values, of all and of one sample or gene, that are filled on request.
+MOST_MISSING, MOST_MISSING_OF_ONE = 0.1, 0.5
 _MOST_CELLS = 100_000
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+(\.\d{3})*,\d+")
 
@@ -46,7 +47,7 @@ def text_grid(path: Path, layout: Layout, rows: list[str], lines: list[int], ori
         return f"line {lines[i]}"
 
     def column(i: int) -> str:
-        return f"column {i + 2}"
+        return f"column {i + 2 + len(layout.extra)}"
 
     if orientation == "samples-by-genes":
         return Grid(path, rows, layout.columns, line, column)
@@ -77,29 +78,68 @@ def check_samples(grid: Grid) -> None:
         )
 
 
-def check_finite(grid: Grid, values: np.ndarray, transposed: bool) -> None:
-    """Refuse missing and infinite values.
+def check_finite(grid: Grid, blocks: Sequence[np.ndarray], transposed: bool, missing: str = "refuse") -> list[str]:
+    """Refuse missing and infinite values; keep a few missing ones on request.
 
     Parameters
     ----------
     grid
         Names and places.
-    values
-        Rows x columns as in the file.
+    blocks
+        Rows x columns as in the file, block by block.
     transposed
         Whether its rows are genes.
+    missing
+        ``refuse``, or ``keep``.
+
+    Returns
+    -------
+    Sentences about what was kept.
     """
     found: list[np.ndarray] = []
-    step = max(1, 4_000_000 // max(1, values.shape[1]))
-    for start in range(0, len(values), step):  # in blocks: a mask of everything would cost a quarter of the matrix
-        block = values[start : start + step]
-        if not np.isfinite(block).all():
-            found.append(np.argwhere(~np.isfinite(block)) + (start, 0))
-    if found:
-        at = np.concatenate(found)
-        words = [str(values[i, j]) for i, j in at[:10]]
-        first, second = at[:, 1 if transposed else 0].tolist(), at[:, 0 if transposed else 1].tolist()
-        raise missing_refusal(grid, Cells(first, second, words))
+    words: list[str] = []
+    start = infinite = 0
+    for whole in blocks:
+        step = max(1, 4_000_000 // max(1, whole.shape[1]))
+        for first in range(0, len(whole), step):  # in steps: a mask of everything would cost a quarter of the matrix
+            block = whole[first : first + step]
+            wrong = ~np.isfinite(block)
+            if wrong.any():
+                at = np.argwhere(wrong)
+                infinite += int(np.isinf(block[wrong]).sum())
+                words += [str(block[i, j]) for i, j in at[: max(0, 10 - len(words))]]
+                found.append(at + (start + first, 0))
+        start += len(whole)
+    if not found:
+        return []
+    at = np.concatenate(found)
+    samples, genes = at[:, 1 if transposed else 0], at[:, 0 if transposed else 1]
+    if missing == "keep" and not infinite:
+        return [_accept_missing(grid, samples, genes)]
+    raise missing_refusal(grid, Cells(samples.tolist(), genes.tolist(), words))
+
+
+def _accept_missing(grid: Grid, samples: np.ndarray, genes: np.ndarray) -> str:
+    """Say how many values are missing, or refuse if they are too many to be filled."""
+    n_samples, n_genes = len(grid.samples), len(grid.genes)
+    share = len(samples) / (n_samples * n_genes)
+    by_sample = np.bincount(samples, minlength=n_samples) / n_genes
+    by_gene = np.bincount(genes, minlength=n_genes) / n_samples
+    empty = [f"sample '{grid.samples[i]}' ({grid.sample_place(i)})" for i in _over(by_sample)]
+    empty += [f"gene '{grid.genes[i]}' ({grid.gene_place(i)})" for i in _over(by_gene)]
+    if share > MOST_MISSING or empty:
+        raise InputError(
+            f"{grid.file.name} lacks too many values to fill them: {share:.1%} of all",
+            where=f"{grid.file}: {len(samples):,} values"
+            + (f"; more than half of {listed(empty, 3)}" if empty else ""),
+            expected=f"at most {MOST_MISSING:.0%} of all values missing, and half of one sample or gene",
+            todo="Delete these samples and genes, or measure again: what is filled in is invented.",
+        )
+    return f"{len(samples):,} of {n_samples * n_genes:,} values ({share:.2%}) are missing."
+
+
+def _over(shares: np.ndarray) -> list[int]:
+    return np.flatnonzero(shares > MOST_MISSING_OF_ONE).tolist()
 
 
 def missing_refusal(grid: Grid, cells: Cells) -> InputError:
@@ -110,7 +150,8 @@ def missing_refusal(grid: Grid, cells: Cells) -> InputError:
         "(empty, NA, NaN, inf, or beyond float32)",
         where=_places(grid, cells),
         expected="a finite number for every sample and gene",
-        todo="Delete these samples or genes, or fill the gaps by a rule that fits the measurement, then read again.",
+        todo="Delete these samples or genes; or fill the gaps by a rule that fits the measurement, or, if they are a few "
+        "missing values, with the training mean of each gene (--impute mean, or missing='keep').",
     )
 
 
@@ -138,6 +179,16 @@ def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> I
     )
 
 
+def nothing_below(path: Path, layout: Layout) -> InputError:
+    """Say that there is a header and nothing else."""
+    return InputError(
+        f"{path.name} has a header and nothing below it",
+        where=f"{path}, line {layout.header_line}: {layout.width} names",
+        expected="at least two samples",
+        todo="Export the table again, with its values.",
+    )
+
+
 def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> InputError:
     """Read a table again, slowly, to say what is wrong with it.
 
@@ -154,13 +205,15 @@ def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> Input
     numbers: list[int] = []
     ragged: list[str] = []
     text, missing = Cells([], [], []), Cells([], [], [])
-    width = len(layout.columns)
     for number, (name, *fields) in numbered_fields(path, layout):
+        if number <= layout.header_line + layout.n_metadata:
+            continue
         if not name.strip():
             return _nameless(path, number)
-        if len(fields) != width:
-            ragged.append(f"line {number} ('{name}') has {len(fields) + 1}")
+        if len(fields) + 1 != layout.width:
+            ragged.append(f"line {number} ('{name[:40]}') has {len(fields) + 1}")
             continue
+        fields = fields[len(layout.extra) :]
         rows.append(name.strip())
         numbers.append(number)
         if len(text.values) + len(missing.values) < _MOST_CELLS:
@@ -251,6 +304,6 @@ def _ragged(path: Path, layout: Layout, ragged: list[str]) -> InputError:
     return InputError(
         f"{path.name} has {len(ragged)} {'row' if len(ragged) == 1 else 'rows'} of another length than its header",
         where=f"{path}: {'; '.join(ragged[:3])}{'; ...' if len(ragged) > 3 else ''} fields",
-        expected=f"{len(layout.columns) + 1} fields in every line, as in line {layout.header_line}",
+        expected=f"{layout.width} fields in every line, as in line {layout.header_line}",
         todo="Correct these lines; if the last one is short, the file may be cut off: fetch it again.",
     )

@@ -150,8 +150,8 @@ def missing_refusal(grid: Grid, cells: Cells) -> InputError:
         "(empty, NA, NaN, inf, or beyond float32)",
         where=_places(grid, cells),
         expected="a finite number for every sample and gene",
-        todo="Delete these samples or genes; or fill the gaps by a rule that fits the measurement, or, if they are a few "
-        "missing values, with the training mean of each gene (--impute mean, or missing='keep').",
+        todo="Delete these samples or genes; or fill the gaps by a rule that fits the measurement: a few missing "
+        "values with the training mean of their gene (--impute mean, or missing='keep').",
     )
 
 

@@ -48,7 +48,7 @@ def find_converted(key: str) -> tuple[dict[str, Any], list[np.ndarray]] | None:
     if path is None or not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(bytes(stored["about"]))
             blocks = [stored[f"block_{i}"] for i in range(about.pop("n_blocks"))]
         os.utime(path)  # used now: what was used longest ago goes first

@@ -139,7 +139,9 @@ def read_tenx(path: Path) -> tuple[Table, str]:
     InputError
         If one of the files is missing, damaged, or does not fit the others.
     """
-    matrix, barcodes, features = (_one(path, names) for names in (_MATRIX, ("barcodes.tsv",), ("features.tsv", "genes.tsv")))
+    matrix, barcodes, features = (
+        _one(path, names) for names in (_MATRIX, ("barcodes.tsv",), ("features.tsv", "genes.tsv"))
+    )
     counts = _read_matrix(matrix)
     cells = _read_lines(barcodes)
     genes = [line.split("\t") for line in _read_lines(features)]

@@ -1,4 +1,4 @@
-"""Names of genes: symbols, ``SYMBOL|ENTREZ``, Entrez and Ensembl ids; genes without a name, genes named twice, dates."""
+"""Names of genes: symbols, ``SYMBOL|ENTREZ``, Entrez and Ensembl ids; no name, one name twice, names made dates."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ DUPLICATES = ("refuse", "drop", "most-variable", "sum")
 
 _SYMBOL_ENTREZ = re.compile(r"(.+)\|(\d+)")
 _ENSEMBL = re.compile(r"(ENS[A-Z]{0,4}[GT]\d{11})\.\d+(_PAR_Y)?")
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(
-    rf"(?P<day>\d{{1,2}})-(?P<month>{'|'.join(_MONTHS)})(-\d{{2,4}})?|(?P<month2>{'|'.join(_MONTHS)})-(?P<day2>\d{{1,2}})"
-    r"|\d{4}-(?P<number>\d\d)-(?P<day3>\d\d)( 00:00:00)?|(?P<day4>\d{1,2})[./](?P<number2>\d{1,2})[./](\d{2}|\d{4})",
+    rf"(?P<day>\d{{1,2}})-(?P<month>{'|'.join(_MONTHS)})(-\d{{2,4}})?"
+    rf"|(?P<month2>{'|'.join(_MONTHS)})-(?P<day2>\d{{1,2}})"
+    r"|\d{4}-(?P<number>\d\d)-(?P<day3>\d\d)( 00:00:00)?"
+    r"|(?P<day4>\d{1,2})[./](?P<number2>\d{1,2})[./](\d{2}|\d{4})",
     re.IGNORECASE,
 )
 #: The families of genes whose names spreadsheets take for dates, by month.

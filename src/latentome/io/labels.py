@@ -77,7 +77,7 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     return frame.apply(_typed)
 
 
-def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) -> list[str]:
+def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str] | None = None) -> list[str]:
     """Add labels to ``adata.obs``, in place.
 
     A sample takes the row of its very name; else that of its TCGA sample (15 characters); else that of its
@@ -91,7 +91,7 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) 
     labels
         As :func:`read_labels` returns it.
     column
-        The one column to add; all if None.
+        The one column to add, or several; all if None.
 
     Returns
     -------
@@ -103,16 +103,25 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) 
     InputError
         If `column` does not exist, no sample matches, or two rows for the same sample disagree.
     """
-    if column is not None and column not in labels.columns:
-        raise InputError(
-            f"The labels have no column '{column}'",
-            where=f"labels of {len(labels)} rows",
-            expected="the name of one of their columns",
-            todo=nearest(column, labels.columns),
-        )
-    chosen = labels if column is None else labels[[column]]
+    wanted = [column] if isinstance(column, str) else column
+    for name in wanted or ():
+        if name not in labels.columns:
+            raise InputError(
+                f"The labels have no column '{name}'",
+                where=f"labels of {len(labels)} rows",
+                expected="the name of one of their columns",
+                todo=nearest(name, labels.columns),
+            )
+    chosen = labels if wanted is None else labels[list(dict.fromkeys(wanted))]
     keys, counts = _match(list(adata.obs_names), list(labels.index))
     if not sum(counts.values()):
+        if any(_match(list(adata.obs_names), list(map(str, labels.columns)))[1].values()):
+            raise InputError(
+                "The labels are transposed: the samples are in their columns",
+                where=f"columns: {listed(list(map(str, labels.columns)), 3)}; rows: {listed(list(labels.index), 3)}",
+                expected="a row for each sample",
+                todo="Transpose the table of labels.",
+            )
         raise InputError(
             "No sample has a label: the names do not match",
             where=f"samples: {listed(list(adata.obs_names), 3)}; labels: {listed(list(labels.index), 3)}",

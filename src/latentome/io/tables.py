@@ -145,9 +145,7 @@ def _read_text(path: Path, digest: str, orientation: str) -> Table:
             "column_info": samples,
             "notes": layout.notes,
         }
-        problem = keep_converted(
-            f"{digest}{data_suffix(path)}", {**about, "lines": lines, "offset": offset}, blocks
-        )
+        problem = keep_converted(f"{digest}{data_suffix(path)}", {**about, "lines": lines, "offset": offset}, blocks)
         notes += [problem] if problem else []
     table = Table(
         **about,
@@ -207,7 +205,10 @@ def _open_zarr(path: Path) -> AnnData:
         import zarr  # noqa: F401
     except ImportError as failure:
         raise InputError(
-            f"{path.name} needs zarr", where=str(path), expected="the package zarr", todo="pip install 'latentome[zarr]'"
+            f"{path.name} needs zarr",
+            where=str(path),
+            expected="the package zarr",
+            todo="pip install 'latentome[zarr]'",
         ) from failure
     import anndata
 

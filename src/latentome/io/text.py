@@ -25,9 +25,12 @@ MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "#n/a", "-"})
 _MISSING_SPELLINGS = sorted({form for word in MISSING for form in (word, word.upper(), word.title(), "NaN", "n/A")})
 #: What programs write between the name of a gene and its values; lower case.
 DESCRIPTIONS = frozenset(
-    "description name gene_name gene_symbol symbol hugo_symbol entrez entrez_id entrez_gene_id gene_type gene_biotype "
-    "biotype length gene_length effective_length gweight chr chrom chromosome start end strand transcript_id(s) "
-    "transcript_id accession".split()
+    [
+        *("description", "name", "accession", "gene_name", "gene_symbol", "symbol", "hugo_symbol"),
+        *("entrez", "entrez_id", "entrez_gene_id", "transcript_id", "transcript_id(s)"),
+        *("gene_type", "gene_biotype", "biotype", "length", "gene_length", "effective_length", "gweight"),
+        *("chr", "chrom", "chromosome", "start", "end", "strand"),
+    ]
 )
 #: No header is further down.
 _MOST_COMMENTS = 10_000
@@ -132,7 +135,10 @@ def read_values(path: Path, layout: Layout) -> TextTable:
     number = 0
     with closing(blocks(path)) as source:
         for block in source:
-            rests = _cut_names(block, number, table)
+            try:
+                rests = _cut_names(block, number, table)
+            except UnicodeDecodeError as failure:
+                raise Irregular(str(failure)) from failure
             number += block.count(b"\n")
             if rests:
                 values = _to_numbers(b"\n".join(rests), layout.delimiter.encode())

@@ -12,6 +12,7 @@ from latentome.errors import RunFolderError
 from latentome.io import RunFolder
 from latentome.io.runfolder import is_litter
 from latentome.pp import Preprocessing
+from latentome.workflow.config import RunConfig
 from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import read_encoded
@@ -68,7 +69,8 @@ def predict_new(
     run.require("model")
     model = load_model(run.path)
     key = f"X_{model.family}"
-    adata = load_data(data, orientation)
+    asked = RunConfig.from_dict(run.read_config(), str(run.config))
+    adata = load_data(data, orientation, asked.duplicates, asked.impute)
     x, notes = Preprocessing.load(run.require("preprocessing")).apply(adata, max_missing)
     for note in [*adata.uns["source"].get("notes", []), *notes]:
         reporter.say(str(note))

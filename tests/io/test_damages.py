@@ -133,13 +133,19 @@ DAMAGES: dict[str, tuple] = {
     "a zip archive called .tsv": ("data.tsv", archive()),
     "a PDF called .csv": ("data.csv", b"%PDF-1.7\n" + b"x" * 99),
     "a line without an end": ("data.tsv", b"sample\t" + b"1\t" * 2_000_000),
-    "a packed file that unpacks to far too much": ("data.tsv.gz", gzip.compress(b"0\t" * 9_000_000, 9, mtime=0)),
+    "a packed file that unpacks to far too much": (
+        "data.tsv.gz",
+        gzip.compress(b"s\tA\n" + b"0\t0\n" * 4_000_000, 9, mtime=0),
+    ),
     "an .h5ad cut off": ("data.h5ad", lambda: h5ad(lambda adata: None)[:3000]),
     "an .h5ad without X": ("data.h5ad", lambda: h5ad(no_x)),
     "text called .h5ad": ("data.h5ad", _TEXT.encode()),
     "a .zarr folder cut off": ("data.zarr", {".zgroup": b"{", "zarr.json": b"{"}),
     "a GCT file without its sizes": ("data.gct", _TEXT.encode()),
-    "a GCT file with other sizes": ("data.gct", b"#1.2\n2\t9\nName\tDescription\tS1\tS2\nTP53\tx\t1\t2\nKRAS\tx\t3\t4\n"),
+    "a GCT file with other sizes": (
+        "data.gct",
+        b"#1.2\n2\t9\nName\tDescription\tS1\tS2\nTP53\tx\t1\t2\nKRAS\tx\t3\t4\n",
+    ),
     "one sample of RSEM": ("a.genes.results", b"gene_id\traw_count\nTP53|7157\t1\n"),
     "RSEM results of different genes": (
         "folder",
@@ -150,9 +156,15 @@ DAMAGES: dict[str, tuple] = {
     ),
     "RSEM results of another kind": (
         "folder",
-        {"a.isoforms.results": b"transcript_id\traw_count\nuc1\t1\n", "b.isoforms.results": b"transcript_id\tx\nuc1\t1\n"},
+        {
+            "a.isoforms.results": b"transcript_id\traw_count\nuc1\t1\n",
+            "b.isoforms.results": b"transcript_id\tx\nuc1\t1\n",
+        },
     ),
-    "10x without its barcodes": ("folder", {"matrix.mtx": b"%%MatrixMarket matrix coordinate integer general\n1 1 0\n"}),
+    "10x without its barcodes": (
+        "folder",
+        {"matrix.mtx": b"%%MatrixMarket matrix coordinate integer general\n1 1 0\n"},
+    ),
     "10x of other sizes": (
         "folder",
         {
@@ -180,6 +192,13 @@ DAMAGES: dict[str, tuple] = {
     "labels with a row too short": ("data.tsv", _TEXT.encode(), "--labels", _LABELS + "S13\n"),
     "a list of genes of another matrix": ("data.tsv", _TEXT.encode(), "--genes", "ENSG00000141510\nENSG00000133703\n"),
 }
+
+
+#: What a library says in these messages differs from version to version.
+FOREIGN = (
+    *("a .gz cut off", "a .bz2 cut off", "a .xz cut off", "a .gz with an altered byte", "a .gz with a wrong checksum"),
+    *("an .h5ad cut off", "a .zarr folder cut off", "10x counts cut off"),
+)
 
 
 def make(folder: Path, name: str, content, *options: str) -> list[str]:
@@ -219,13 +238,15 @@ def messages(tmp_path_factory) -> dict[str, dict[str, str]]:
             arguments = make(folder, name, content, *options)
             before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
             with redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()) as told:
-                code = run(["train", *arguments, "-o", str(folder / "out"), "-z", "2", "-e", "1", "--test-size", "0.25"])
+                code = run(
+                    ["train", *arguments, "-o", str(folder / "out"), "-z", "2", "-e", "1", "--test-size", "0.25"]
+                )
             text = told.getvalue()
             assert code == 2, f"{kind}: {code}\n{text}"
             assert printed.getvalue() == ""
             assert "Traceback" not in text
             assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before, kind
-            text = text[text.index("latentome: ") + 11 :].replace(f"{folder}/", "").strip()
+            text = text[text.index("latentome: ") + 11 :].replace(f"{folder}/", "").replace(str(folder), ".").strip()
             parts = re.fullmatch(r"(.*?)\n  where:    (.*)\n  expected: (.*)\n  to do:    (.*)", text, re.DOTALL)
             assert parts, text
             said[kind] = dict(zip(("what", "where", "expected", "todo"), parts.groups(), strict=True))
@@ -247,7 +268,13 @@ def test_the_table_in_the_documentation_is_what_is_said(messages):
     rows = [f"{BEGIN}\n\n| what is wrong | message | where | what to do |\n|---|---|---|---|"]
     for kind, parts in messages.items():
         cells = (kind, parts["what"], parts["where"], parts["todo"])
-        rows.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
+        if kind in FOREIGN:
+            cells = tuple(
+                re.sub(r"((?:off|damaged|data\.h5ad|data\.zarr|matrix\.mtx):) .*", r"\1 ...", cell) for cell in cells
+            )
+        rows.append(
+            "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"
+        )
     made = "\n".join(rows) + f"\n\n{END}"
     page = PAGE.read_text(encoding="utf-8")
     start, end = page.index(BEGIN), page.index(END) + len(END)

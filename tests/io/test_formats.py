@@ -188,7 +188,7 @@ def test_the_parser_reads_every_spelling_of_a_number_as_python_does():
     numbers = np.concatenate([rng.gamma(0.3, 3000, 4000), 10.0 ** rng.uniform(-30, 30, 4000), -rng.random(500)])
     for spelling in ("{!r}", "{:.4f}", "{:.3e}", "{:+.9g}"):
         words = [spelling.format(float(number)) for number in numbers]
-        got = text._to_numbers("\t".join(words).encode(), b"\t")
+        got = text.to_numbers("\t".join(words).encode(), b"\t")
         np.testing.assert_array_equal(got, np.array(words, np.float64).astype(np.float32))
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.genes import listed
 from latentome.io.orientation import find_orientation
-from latentome.io.text import MISSING, Layout, numbered_fields
+from latentome.io.text import DELIMITERS, MISSING, Layout, numbered_fields
 
 #: The largest shares of missing values, of all and of one sample or gene, that are filled on request.
 MOST_MISSING, MOST_MISSING_OF_ONE = 0.1, 0.5
 _MOST_CELLS = 100_000
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+\.\d*")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+(\.\d{3})*,\d+")
 
 
@@ -63,8 +64,9 @@ def check_samples(grid: Grid) -> None:
             repeated[name].append(grid.sample_place(position))
     if repeated:
         places = "; ".join(f"{name} at {', '.join(at[:3])}" for name, at in list(repeated.items())[:5])
+        many = f"{len(repeated)} sample name{'s' if len(repeated) > 1 else ''}"
         raise InputError(
-            f"{grid.file.name} has {len(repeated)} sample names more than once: {listed(list(repeated))}",
+            f"{grid.file.name} has {many} more than once: {listed(list(repeated))}",
             where=f"{grid.file}: {places}",
             expected="every sample once",
             todo="Give each sample its own name, or keep one of each.",
@@ -163,6 +165,8 @@ def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> I
             "The numbers seem to have a decimal comma: export the table with decimal points "
             "(with sed, for a file with tabs: sed 's/,/./g')."
         )
+    elif any(_THOUSANDS.fullmatch(word.strip()) for word in cells.values[:100]):
+        todo = "The numbers have separators of thousands: export the table without them."
     elif first_column:
         todo = (
             f"The column '{first_column}' looks like labels or a description. Put labels of samples into a separate "
@@ -204,6 +208,7 @@ def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> Input
     rows: list[str] = []
     numbers: list[int] = []
     ragged: list[str] = []
+    others: set[str] = set()
     text, missing = Cells([], [], []), Cells([], [], [])
     for number, (name, *fields) in numbered_fields(path, layout):
         if number <= layout.header_line + layout.n_metadata:
@@ -212,6 +217,7 @@ def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> Input
             return _nameless(path, number)
         if len(fields) + 1 != layout.width:
             ragged.append(f"line {number} ('{name[:40]}') has {len(fields) + 1}")
+            others |= {mark for mark in "\t,;" if mark != layout.delimiter and name.count(mark) >= layout.width - 1}
             continue
         fields = fields[len(layout.extra) :]
         rows.append(name.strip())
@@ -219,7 +225,7 @@ def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> Input
         if len(text.values) + len(missing.values) < _MOST_CELLS:
             _sort_out(fields, len(rows) - 1, text, missing)
     if ragged:
-        return _ragged(path, layout, ragged)
+        return _ragged(path, layout, ragged, others)
     word = find_orientation(rows, layout.columns, layout.corner)[0] if orientation == "auto" else orientation
     grid = text_grid(path, layout, rows, numbers, word)
     capped = len(text.values) + len(missing.values) >= _MOST_CELLS
@@ -248,7 +254,8 @@ def _sort_out(fields: list[str], row: int, text: Cells, missing: Cells) -> None:
             kind = missing
         else:
             try:
-                kind = None if np.isfinite(np.float32(word)) and "_" not in word else missing
+                finite = np.isfinite(np.float32(word))
+                kind = text if "_" in word else None if finite else missing
             except ValueError:
                 kind = text
         if kind is not None:
@@ -300,10 +307,14 @@ def _nameless(path: Path, line: int) -> InputError:
     )
 
 
-def _ragged(path: Path, layout: Layout, ragged: list[str]) -> InputError:
+def _ragged(path: Path, layout: Layout, ragged: list[str], others: set[str]) -> InputError:
+    todo = "Correct these lines; if the last one is short, the file may be cut off: fetch it again."
+    if others:
+        words = " and ".join(DELIMITERS[mark] for mark in sorted(others))
+        todo = f"These lines hold {words}, the header {DELIMITERS[layout.delimiter]}: use one separator throughout."
     return InputError(
         f"{path.name} has {len(ragged)} {'row' if len(ragged) == 1 else 'rows'} of another length than its header",
         where=f"{path}: {'; '.join(ragged[:3])}{'; ...' if len(ragged) > 3 else ''} fields",
         expected=f"{layout.width} fields in every line, as in line {layout.header_line}",
-        todo="Correct these lines; if the last one is short, the file may be cut off: fetch it again.",
+        todo=todo,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +14,11 @@ from latentome.errors import InputError
 from latentome.io.files import check_memory, check_text, sha256
 from latentome.io.genes import listed
 from latentome.io.table import Table
-from latentome.io.text import numbered_fields
-from latentome.io.unpack import UNPACK_ERRORS, damaged, open_unpacked
+from latentome.io.text import Irregular, Layout, numbered_fields, to_numbers
+from latentome.io.unpack import blocks, lines
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_matrix
 
 #: Endings of the files of one sample, and the columns of which the first that is there is read. The normalised values
 #: come first: where a folder holds both kinds, they are what models are trained on.
@@ -23,6 +28,7 @@ RSEM = {
 }
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MATRIX = ("matrix.mtx.gz", "matrix.mtx")
+_KINDS = [[b"%%matrixmarket", b"matrix", b"coordinate", kind, b"general"] for kind in (b"integer", b"real")]
 
 
 def is_tenx(path: Path) -> bool:
@@ -67,7 +73,7 @@ def read_rsem(path: Path) -> tuple[Table, str]:
             differing = next((i for i, (a, b) in enumerate(zip(names, genes, strict=False)) if a != b), len(genes))
             raise InputError(
                 f"{file.name} has other genes than {files[0].name}",
-                where=f"{file}: {len(names)} genes, not {len(genes)}; first difference at gene {differing + 1}",
+                where=f"{file}: {len(names)} genes, there {len(genes)}; first difference at gene {differing + 1}",
                 expected="the same genes in the same order in all files of the folder",
                 todo="Take files of one pipeline and one annotation.",
             )
@@ -90,8 +96,6 @@ def read_rsem(path: Path) -> tuple[Table, str]:
 
 
 def _read_sample(file: Path, end: str) -> tuple[list[str], np.ndarray, str]:
-    from latentome.io.text import Layout
-
     check_text(file)
     content = numbered_fields(file, Layout("\t", "", [], 0, []))
     _, heads = next(content)
@@ -187,26 +191,55 @@ def _one(path: Path, names: tuple[str, ...]) -> Path:
 
 
 def _read_lines(file: Path) -> list[str]:
-    from latentome.io.unpack import lines
-
     check_text(file)
     return [line.rstrip("\n") for line in lines(file) if line.strip()]
 
 
-def _read_matrix(file: Path):
-    from scipy.io import mmread
+def _read_matrix(file: Path) -> coo_matrix:
+    """Read sparse counts. Not with SciPy, whose reader brings the process down on some damaged files."""
     from scipy.sparse import coo_matrix
 
     check_text(file)
-    try:
-        with open_unpacked(file) as stream:
-            return coo_matrix(mmread(stream))
-    except UNPACK_ERRORS as failure:
-        raise damaged(file, failure) from failure
-    except (ValueError, IndexError, TypeError, OverflowError) as failure:
-        raise InputError(
-            f"{file.name} is not a matrix in the MatrixMarket format",
-            where=f"{file}: {str(failure).splitlines()[0]}",
-            expected="the header %%MatrixMarket, the sizes, and one value in each line",
-            todo="Fetch the file again; it may be cut off.",
-        ) from failure
+    shape: tuple[int, ...] = ()
+    parts: list[np.ndarray] = []
+    number = 0
+    with closing(blocks(file)) as source:
+        for block in source:
+            if not shape:
+                head = re.match(rb"(%%[^\n]*)\n(?:[ \t]*\n|%[^\n]*\n)*([^\n]*)\n", block)
+                sizes = head[2].split() if head else []
+                known = head is not None and head[1].lower().split() in _KINDS
+                if not known or len(sizes) != 3 or not all(map(_is_size, sizes)):
+                    raise _no_matrix(file, f"its first lines: {block[:80]!r}")
+                shape = tuple(map(int, sizes))
+                number, block = head[0].count(b"\n"), block[head.end() :]
+            try:
+                rows = b"\n".join(line for line in block.split(b"\n") if line.strip())
+                if rows:
+                    parts.append(to_numbers(b"\n".join(rows.split()), b" ", np.float64).reshape(-1, 3))
+            except (Irregular, ValueError) as failure:
+                raise _no_matrix(file, f"after line {number}: {failure}") from failure
+            number += block.count(b"\n")
+    entries = np.concatenate(parts) if parts else np.empty((0, 3))
+    if not shape or len(entries) != shape[2]:
+        raise _no_matrix(file, f"{len(entries):,} values, not {shape[2] if shape else 'any number of them'}")
+    places = entries[:, :2]
+    if not (np.isfinite(places).all() and (places >= 1).all() and (places <= shape[:2]).all()):
+        raise _no_matrix(file, f"a value outside the {shape[0]} x {shape[1]} matrix")
+    at = (places - 1).astype(np.int64)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite: refused with its place
+        values = entries[:, 2].astype(np.float32)
+    return coo_matrix((values, (at[:, 0], at[:, 1])), shape=shape[:2])
+
+
+def _is_size(word: bytes) -> bool:
+    return word.isdigit() and len(word) < 15
+
+
+def _no_matrix(file: Path, where: str) -> InputError:
+    return InputError(
+        f"{file.name} is not a whole matrix of counts in the MatrixMarket format",
+        where=f"{file}, {where}",
+        expected="the header '%%MatrixMarket matrix coordinate integer general', the sizes, and one value in each line",
+        todo="Fetch the file again; it may be cut off.",
+    )

@@ -43,8 +43,8 @@ class Genes(NamedTuple):
     names
         Of the genes kept; unique.
     columns
-        Further columns of ``var`` for the genes kept: ``entrez``, ``symbol``; ``duplicate_of`` where several genes share
-        a name and the most variable one is to be chosen on training samples.
+        Further columns of ``var`` for the genes kept: ``entrez``, ``symbol``; ``duplicate_of`` where several genes
+        share a name and the most variable one is to be chosen on training samples.
     sums
         Groups of positions among the genes kept whose values are to be added up into the first one.
     notes
@@ -159,11 +159,17 @@ def _settle(
             f"Added up {sum(map(len, groups.values()))} genes that share {_several(shared)}: {listed(shared)}. "
             "On a log scale the sum would be wrong."
         )
+        _number(tidy, groups)
         return Genes(keep, tidy, _identifiers(tidy, [entrez[i] for i in kept]), list(groups.values()), notes)
+    alike = {}
     for symbol, positions in groups.items():
         own = [names[kept[i]] for i in positions]
-        for number, position in enumerate(positions):  # equal names are numbered as pandas numbers them: A, A.1, A.2
-            tidy[position] = own[number] if len(set(own)) == len(own) else symbol + (f".{number}" if number else "")
+        if len(set(own)) < len(own):
+            alike[symbol] = positions
+            continue
+        for position, name in zip(positions, own, strict=True):
+            tidy[position] = name
+    _number(tidy, alike)
     if groups and rule == "most-variable":
         columns["duplicate_of"] = [symbols[i] if symbols[i] in among else "" for i in kept]
         notes.append(
@@ -177,6 +183,18 @@ def _settle(
         )
     columns |= _identifiers([symbols[i] for i in kept], [entrez[i] for i in kept])
     return Genes(keep, tidy, columns, [], notes)
+
+
+def _number(names: list[str], groups: dict[str, list[int]]) -> None:
+    """Make equal names different, in place, as pandas does: A, A.1, A.2."""
+    taken = set(names)
+    for name, positions in groups.items():
+        number = 0
+        for position in positions[1:]:
+            while (other := f"{name}.{(number := number + 1)}") in taken:
+                pass
+            names[position] = other
+            taken.add(other)
 
 
 def _several(shared: list[str]) -> str:

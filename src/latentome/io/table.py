@@ -103,7 +103,7 @@ def add_up(adata: AnnData, groups: list[list[int]]) -> AnnData:
     for first, *others in groups:
         adata.X[:, first] += adata.X[:, others].sum(axis=1)
         keep[others] = False
-    return _select(adata, keep)
+    return adata[:, keep].copy()
 
 
 def check_any_gene(path: Path, genes: Genes) -> None:
@@ -115,14 +115,6 @@ def check_any_gene(path: Path, genes: Genes) -> None:
             expected="gene names",
             todo="Export the table with its gene names.",
         )
-
-
-def _select(adata: AnnData, keep: np.ndarray) -> AnnData:
-    import warnings
-
-    with warnings.catch_warnings():  # the names are not unique before, and are after
-        warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
-        return adata[:, keep].copy()
 
 
 def _assemble(blocks: list[np.ndarray], turned: bool, keep: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from latentome.io.files import SUPPORTED, check_memory, data_suffix
 from latentome.io.unpack import blocks, lines
 
 _QUOTED = re.compile(rb'"((?:[^"]|"")*)"')
-_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 _NO_FIELD = b"\x1f"  # the separator of units, which no table of text holds
 #: Words for a value that is not there.
 MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "#n/a", "-"})
@@ -141,7 +141,7 @@ def read_values(path: Path, layout: Layout) -> TextTable:
                 raise Irregular(str(failure)) from failure
             number += block.count(b"\n")
             if rests:
-                values = _to_numbers(b"\n".join(rests), layout.delimiter.encode())
+                values = to_numbers(b"\n".join(rests), layout.delimiter.encode())
                 if values.size != len(rests) * len(layout.columns):
                     raise Irregular(f"lines up to {number} hold {values.size} values")
                 table.values.append(values.reshape(len(rests), len(layout.columns)))
@@ -244,8 +244,8 @@ def _unquote(line: bytes, layout: Layout) -> tuple[bytes, list[bytes], bytes]:
     return cut[0], cut[1:], rest
 
 
-def _to_numbers(data: bytes, mark: bytes) -> np.ndarray:
-    """Parse fields to float32, however many rows they come from.
+def to_numbers(data: bytes, mark: bytes, kind: type[np.floating] = np.float32) -> np.ndarray:
+    """Parse fields to numbers, however many rows they come from.
 
     All fields are put below each other: one column is what the parser of pandas is fastest at, and its values lie in
     the order of the table.
@@ -263,7 +263,7 @@ def _to_numbers(data: bytes, mark: bytes) -> np.ndarray:
                 io.BytesIO(data.replace(mark, b"\n")),
                 sep=_NO_FIELD.decode(),
                 names=["values"],
-                dtype=np.float32,
+                dtype=kind,
                 engine="c",
                 float_precision="high",
                 na_values=_MISSING_SPELLINGS,
@@ -278,7 +278,7 @@ def _to_numbers(data: bytes, mark: bytes) -> np.ndarray:
 
 
 def _find_delimiter(path: Path, header: str, line: int, notes: list[str]) -> str:
-    count = {mark: header.count(mark) for mark in _NAMES}
+    count = {mark: header.count(mark) for mark in DELIMITERS}
     by_name = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(data_suffix(path), "\t")
     # A tab is in no name; a comma or a semicolon may be. So the suffix is believed if it can be, then tabs.
     if count[by_name] and (by_name == "\t" or not count[";"] > count[","]):
@@ -293,7 +293,7 @@ def _find_delimiter(path: Path, header: str, line: int, notes: list[str]) -> str
             todo="Check that it is the right file, and export it with tabs between the columns.",
         )
     if found != by_name:
-        notes.append(f"The columns are separated by {_NAMES[found]}.")
+        notes.append(f"The columns are separated by {DELIMITERS[found]}.")
     return found
 
 

@@ -208,7 +208,7 @@ def fit_preprocessing(
             expected="2 or more, or none for all genes",
             todo="ask for more genes",
         )
-    transform, said = choose_transform(adata.X, transform)
+    transform, said = choose_transform(adata.X, transform, (adata.obs_names, adata.var_names))
     values = apply_transform(adata.X, transform)
     notes = [said]
     mean, varies = _mean_and_variation(values, notes)

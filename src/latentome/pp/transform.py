@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,9 @@ def _linear(some: np.ndarray, seen: str, whole: bool) -> Scale:
     return Scale("linear", f"{seen}, which is a linear scale (counts, TPM, FPKM or RSEM)", "log2p1")
 
 
-def choose_transform(values: np.ndarray, transform: str) -> tuple[str, str]:
+def choose_transform(
+    values: np.ndarray, transform: str, names: tuple[Sequence[str], Sequence[str]] | None = None
+) -> tuple[str, str]:
     """Decide which transform to apply.
 
     Parameters
@@ -90,6 +93,8 @@ def choose_transform(values: np.ndarray, transform: str) -> tuple[str, str]:
     transform
         ``none``; ``log2p1``: log2(x + 1); ``log2cpm``: log2(1 + counts in a million), of counts; or ``auto``: what
         fits the values, see :func:`recognise_scale`.
+    names
+        Of the samples and of the genes, for the message.
 
     Returns
     -------
@@ -119,9 +124,10 @@ def choose_transform(values: np.ndarray, transform: str) -> tuple[str, str]:
             said += f" What would fit such values ({scale.kind}): {words[scale.transform].lower()}."
     if transform != "none" and low <= -1.0:
         row, column = np.argwhere(values <= -1.0)[0]
+        place = "" if names is None else f": sample '{names[0][row]}', gene '{names[1][column]}'"
         raise InputError(
             "The logarithm of these values does not exist.",
-            where=f"values in [{low:.4g}, {high:.4g}]; first at row {row}, column {column} (counted from 0)",
+            where=f"values in [{low:.4g}, {high:.4g}]; first at row {row}, column {column} (counted from 0){place}",
             expected="values above -1 for log2(x + 1)",
             todo="use the transform 'none' if the values are on a log scale or are z-scores already",
         )

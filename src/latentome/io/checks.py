@@ -280,7 +280,7 @@ def _text_column(layout: Layout, rows: list[str], text: Cells) -> str:
 def _places(grid: Grid, cells: Cells) -> str:
     shown = [
         f"sample '{grid.samples[i]}' ({grid.sample_place(i)}), "
-        f"gene '{grid.genes[j]}' ({grid.gene_place(j)}): '{word[:30]}'"
+        f"gene '{grid.genes[j]}' ({grid.gene_place(j)}): {word[:30]!r}"
         for i, j, word in zip(cells.samples[:3], cells.genes[:3], cells.values[:3], strict=True)
     ]
     samples = [grid.samples[i] for i in dict.fromkeys(cells.samples)]

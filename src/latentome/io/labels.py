@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from latentome.errors import InputError, nearest
 from latentome.io.barcodes import parse_barcodes
 from latentome.io.files import check_exists, check_suffix, check_text, data_suffix
@@ -135,6 +137,25 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str]
     return _report(adata, chosen, counts, replaced)
 
 
+def agreeing_columns(adata: AnnData, labels: pd.DataFrame) -> list[str]:
+    """Give the columns of labels that say the same in all rows of a sample; several rows are common in clinical tables.
+
+    Parameters
+    ----------
+    adata
+        Samples x genes.
+    labels
+        As :func:`read_labels` returns it.
+    """
+    several = [rows for rows in _match(list(adata.obs_names), list(labels.index))[0] if len(rows) > 1]
+    if not several:
+        return [str(name) for name in labels.columns]
+    group = np.repeat(np.arange(len(several)), [len(rows) for rows in several])
+    chosen = labels.iloc[[row for rows in several for row in rows]].astype(str)
+    differs = (chosen.groupby(group).nunique() > 1).any()
+    return [str(name) for name in labels.columns if not differs[name]]
+
+
 def _match(samples: Sequence[str], rows: Sequence[str]) -> tuple[list[list[int]], dict[str, int]]:
     """Find for each sample the positions of its rows, by the closest kind of name, and count the kinds."""
     row_codes, sample_codes = parse_barcodes(rows), parse_barcodes(samples)
@@ -192,7 +213,6 @@ def _typed(values: pd.Series) -> pd.Series:
 
 
 def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Series:
-    import numpy as np
     import pandas as pd
 
     at = np.array(positions)

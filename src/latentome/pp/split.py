@@ -59,7 +59,9 @@ def split_rows(
             "The samples cannot be split like this.",
             where=f"a held-out share of {test_size} of {n_samples} samples",
             expected="a share in (0, 1) that leaves at least one sample on each side",
-            todo="choose another share, such as 0.2, or bring more samples",
+            todo="choose another share, such as 0.2, or bring more samples"
+            if n_samples >= 5
+            else f"bring more samples: {n_samples} are too few to train and to test a model",
         )
     generator = np.random.default_rng(rng)
     order = generator.permutation(n_samples)

@@ -64,7 +64,7 @@ def recognise_scale(values: np.ndarray) -> Scale:
         return Scale("unknown", f"{seen}, which no scale of expression has", "none")
     if whole and low >= 0.0 and (some == 0.0).mean() > 0.3:
         return Scale("counts", f"{seen}, whole numbers and many zeros: counts of few reads", "log2p1")
-    return Scale("log2", f"{seen}, which a log scale, a z-score or a share can have", "none")
+    return Scale("log2", f"{seen}, as on a log scale", "none")
 
 
 def _linear(some: np.ndarray, seen: str, whole: bool) -> Scale:

@@ -11,6 +11,7 @@ import numpy as np
 from latentome import datasets, io
 from latentome.errors import InputError, RunFolderError, nearest
 from latentome.io.files import sha256
+from latentome.io.labels import agreeing_columns
 from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
     from latentome.io import RunFolder
     from latentome.workflow.config import RunConfig
+
+
+#: Names of columns that hold what samples are, the most telling first; a table of labels often has several columns.
+_USUAL_LABELS = (
+    *("cancer_type", "acronym", "cell_type", "subtype", "disease", "diagnosis", "tissue", "organ"),
+    *("type", "condition", "class", "label", "group", "sample_type"),
+)
 
 
 @dataclass(frozen=True)
@@ -181,10 +189,13 @@ def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
     if config.labels is not None:
         labels = io.read_labels(config.labels)
         adata.uns["source"]["labels_sha256"] = sha256(Path(config.labels).expanduser())
-        wanted = None if config.label_column is None else [config.label_column, *config.stratify]
-        if wanted is not None and config.group in labels.columns:
-            wanted.append(config.group)
-        notes.extend(io.add_labels(adata, labels, wanted))
+        wanted = agreeing_columns(adata, labels) if config.label_column is None else [config.label_column]
+        if 0 < len(wanted) < len(labels.columns) and config.label_column is None:
+            gone = [str(name) for name in labels.columns if name not in wanted]
+            notes.append(f"Labels in which the rows of one sample disagree were left out: {', '.join(gone)}.")
+            labels = labels[wanted]
+        wanted += [name for name in (*config.stratify, config.group) if name in labels.columns]
+        notes.extend(io.add_labels(adata, labels, wanted or None))
         joined = [str(column) for column in labels.columns]
     if config.label_column is not None:
         if config.label_column not in adata.obs:
@@ -200,6 +211,11 @@ def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
         return str(own)
     # A table with one column of classes leaves no choice; of several the user has to name one.
     classes = [c for c in joined if 2 <= adata.obs[c].nunique() <= max(2, adata.n_obs // 3)]
+    usual = [c for name in _USUAL_LABELS for c in classes if c.lower() == name]
+    if len(classes) > 1 and usual:
+        others = ", ".join(c for c in classes if c != usual[0])
+        notes.append(f"Of the labels '{usual[0]}' was taken; --label-column names another one ({others}).")
+        return usual[0]
     if joined and len(classes) != 1:
         raise InputError(
             "It is not clear which column of the labels to use.",

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from latentome.errors import InputError
-from latentome.io import converted, read, text, unpack
+from latentome.io import converted, read, read_labels, text, unpack
 
 SAMPLES = ["TCGA-OR-A5J1-01", "TCGA-OR-A5J2-01", "TCGA-OR-A5J3-11"]
 GENES = ["TP53", "KRAS"]
@@ -223,6 +223,39 @@ def test_a_cache_that_cannot_be_written_is_told(write, monkeypatch, tmp_path):
     monkeypatch.setenv("LATENTOME_CACHE", str(tmp_path / "cache"))
     adata = check(read(write("e.gct", fill(GCT_2))), "genes-by-samples")
     assert any("could not be kept" in note for note in adata.uns["source"]["notes"])
+
+
+def test_a_small_file_that_says_it_is_huge_is_refused(tmp_path):
+    """HDF5 stores no chunk that was never written: 4 TB in some kilobytes."""
+    import h5py
+
+    path = tmp_path / "huge.h5ad"
+    anndata.AnnData(FRAME).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file["X"].attrs)
+        del file["X"]
+        file.create_dataset("X", (10**6, 10**6), "f4", chunks=(1000, 1000)).attrs.update(attributes)
+    with pytest.raises(InputError, match="does not fit into the memory"):
+        read(path)
+    folder = tmp_path / "tenx"
+    folder.mkdir()
+    n = 2_000_000
+    (folder / "matrix.mtx").write_text(f"%%MatrixMarket matrix coordinate integer general\n{n} {n} 0\n")
+    for name in ("barcodes.tsv", "genes.tsv"):
+        (folder / name).write_text("a\n")
+    with pytest.raises(InputError, match="does not fit into the memory"):
+        read(folder)
+
+
+def test_rows_without_end_are_refused(write, monkeypatch):
+    monkeypatch.setattr(text, "MAX_ROWS", 1000)
+    path = write("e.tsv", "s\tTP53\n" + "a\t0\n" * 2000)
+    with pytest.raises(InputError, match="more than 1,000 rows"):
+        read(path)
+    with pytest.raises(InputError, match="more than 1,000 rows"):
+        read_labels(path)
+    with pytest.raises(InputError, match="more than 1,000 rows"):
+        read(write("e.tsv", "s\tTP53\nb\tx\n" + "a\t0\n" * 2000))
 
 
 def test_missing_values_are_kept_on_request(write):

@@ -55,6 +55,7 @@ def _load(path: Path):
 
     try:
         import pyarrow
+        from pyarrow import parquet
     except ImportError as failure:
         raise InputError(
             f"{path.name} needs pyarrow",
@@ -63,7 +64,13 @@ def _load(path: Path):
             todo="pip install 'latentome[arrow]'",
         ) from failure
     try:
-        return pd.read_parquet(path) if data_suffix(path) == ".parquet" else pd.read_feather(path)
+        if data_suffix(path) == ".feather":
+            return pd.read_feather(path)
+        about = parquet.read_metadata(path)
+        check_memory(path, about.num_rows * about.num_columns, f"{about.num_rows:,} x {about.num_columns:,}")
+        return pd.read_parquet(path)
+    except InputError:
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as failure:
         raise InputError(
             f"{path.name} cannot be read as {data_suffix(path)[1:].title()}",

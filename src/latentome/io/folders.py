@@ -147,6 +147,7 @@ def read_tenx(path: Path) -> tuple[Table, str]:
         _one(path, names) for names in (_MATRIX, ("barcodes.tsv",), ("features.tsv", "genes.tsv"))
     )
     counts = _read_matrix(matrix)
+    check_memory(path, counts.shape[0] * counts.shape[1], f"{counts.shape[0]:,} genes x {counts.shape[1]:,} cells")
     cells = _read_lines(barcodes)
     genes = [line.split("\t") for line in _read_lines(features)]
     if counts.shape != (len(genes), len(cells)):
@@ -157,7 +158,6 @@ def read_tenx(path: Path) -> tuple[Table, str]:
             expected="a row of the matrix for each feature and a column for each barcode",
             todo="Take the three files of one folder of the pipeline.",
         )
-    check_memory(path, counts.shape[0] * counts.shape[1], f"{counts.shape[0]:,} genes x {counts.shape[1]:,} cells")
     expressed = [len(gene) < 3 or gene[2].strip() == "Gene Expression" for gene in genes]
     keep = np.flatnonzero(expressed)
     notes = [f"10x counts were sparse ({counts.nnz:,} stored values) and were made dense."]

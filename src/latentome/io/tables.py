@@ -187,8 +187,9 @@ def _open_h5ad(path: Path) -> AnnData:
         with warnings.catch_warnings():
             # Refused below with the names, which the warning does not give.
             warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
+            check_memory(path, _stored_bytes(path) // 8, "what it holds")
             return anndata.read_h5ad(path)
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as failure:  # whatever a reader meets in a file that is no AnnData: its classes are not public
         problem = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
@@ -198,6 +199,16 @@ def _open_h5ad(path: Path) -> AnnData:
             expected="a file written by AnnData's write_h5ad, complete",
             todo="Write or fetch it again; if it is a 10x or loom file, convert it with scanpy first.",
         ) from failure
+
+
+def _stored_bytes(path: Path) -> int:
+    """How many bytes an HDF5 file says its arrays have: a small file can hold chunks that were never written."""
+    import h5py
+
+    sizes: list[int] = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda _, item: sizes.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
+    return sum(sizes)
 
 
 def _open_zarr(path: Path) -> AnnData:

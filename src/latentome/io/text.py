@@ -32,6 +32,8 @@ DESCRIPTIONS = frozenset(
         *("chr", "chrom", "chromosome", "start", "end", "strand"),
     ]
 )
+#: No table of expression has more rows; their names would fill the memory before the values do.
+MAX_ROWS = 5_000_000
 #: No header is further down.
 _MOST_COMMENTS = 10_000
 
@@ -146,14 +148,27 @@ def read_values(path: Path, layout: Layout) -> TextTable:
                     raise Irregular(f"lines up to {number} hold {values.size} values")
                 table.values.append(values.reshape(len(rests), len(layout.columns)))
                 check_memory(path, len(table.rows) * len(layout.columns))
+            if len(table.rows) > MAX_ROWS:
+                raise _too_long(path, table.lines[MAX_ROWS])
     return table
 
 
 def numbered_fields(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Go through the rows below the header, slowly: the number of the line and its fields."""
-    for number, line in _numbered(path):
+    for count, (number, line) in enumerate(_numbered(path)):
+        if count > MAX_ROWS:
+            raise _too_long(path, number)
         if number > layout.header_line:
             yield number, split_line(line, layout.delimiter)
+
+
+def _too_long(path: Path, line: int) -> InputError:
+    return InputError(
+        f"{path.name} has more than {MAX_ROWS:,} rows",
+        where=f"{path}, line {line}",
+        expected="a row for each gene or each sample",
+        todo="Check that it is the right file; write so many samples as .h5ad or .zarr.",
+    )
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, str]]:

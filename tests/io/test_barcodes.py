@@ -56,3 +56,21 @@ def test_the_sample_types_of_the_10459_published_samples(shared):
         "07": 1,
     }
     assert codes["patient"].nunique() == 9706
+
+
+def test_a_patients_first_record_gives_the_wrong_sample_type_to_769_of_10375_samples(shared):
+    """Why the sample type is read from the barcode: the clinical table has one row for each patient."""
+    folder = shared / "tybalt-published"
+    names = pd.read_csv(folder / "adage_tsne_features.tsv", sep="\t", index_col=0).index
+    clinical = pd.read_csv(folder / "clinical_data.tsv", sep="\t", index_col=0, dtype=str)["sample_type"]
+    first = clinical[~clinical.index.duplicated()]
+    codes = parse_barcodes(names)
+    recorded = codes["patient"].map(first).dropna()
+    assert len(recorded) == 10375
+    same = {"Primary Tumor": "Primary Solid Tumor", "Recurrent Tumor": "Recurrent Solid Tumor"}
+    told = codes.loc[recorded.index, "sample_type"]
+    wrong = told[told != recorded.replace(same)]
+    assert len(wrong) == 769
+    normal = recorded.loc[wrong.index] == "Solid Tissue Normal"
+    assert (wrong[normal].str.contains("Normal").sum(), int(normal.sum())) == (0, 347), "tumours called normal"
+    assert (wrong == "Solid Tissue Normal").sum() == 348, "normal samples called tumours"

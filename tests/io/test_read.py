@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latentome.errors import InputError
 from latentome.io import gene_table, read
 
 BARCODES = ["TCGA-OR-A5J1-01", "TCGA-OR-A5J2-01", "TCGA-OR-A5J3-11"]
@@ -121,6 +122,53 @@ def test_symbols_and_entrez_ids_are_split_and_nameless_genes_dropped(write):
     notes = " ".join(adata.uns["source"]["notes"])
     assert "Dropped 2 of 5 genes that have no name" in notes
     assert "SLC35E2" in notes
+
+
+TWINS = "barcode\tA1BG|1\tSLC35E2|728661\tSLC35E2|9906\tTP53|7157\na\t2\t3\t4\t5\nb\t7\t8\t9\t1\n"
+
+
+def test_genes_of_one_name_by_the_rule_that_is_asked_for(write):
+    path = write("e.tsv", TWINS)
+    dropped = read(path, duplicates="drop")
+    assert list(dropped.var_names) == ["A1BG", "TP53"]
+    assert "Dropped 2 genes that share 1 name: SLC35E2." in dropped.uns["source"]["notes"]
+    summed = read(path, duplicates="sum")
+    assert list(summed.var_names) == ["A1BG", "SLC35E2", "TP53"]
+    assert summed.X.tolist() == [[2, 7, 5], [7, 17, 1]]
+    kept = read(path, duplicates="most-variable")
+    assert list(kept.var_names) == ["A1BG", "SLC35E2|728661", "SLC35E2|9906", "TP53"]
+    assert list(kept.var["duplicate_of"]) == ["", "SLC35E2", "SLC35E2", ""]
+    with pytest.raises(InputError, match="Did you mean 'most-variable'"):
+        read(path, duplicates="most_variable")
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"), [("drop", ["B"]), ("sum", ["A", "B"]), ("most-variable", ["A", "A.1", "B"])]
+)
+def test_genes_named_twice_by_the_file_itself(write, tmp_path, rule, names):
+    adata = read(write("e.tsv", "s\tA\tA\tB\nx\t1\t2\t3\ny\t4\t5\t6\n"), duplicates=rule)
+    assert list(adata.var_names) == names
+    adata.write_h5ad(tmp_path / "e.h5ad")
+    assert list(read(tmp_path / "e.h5ad", duplicates=rule).var_names) == names
+
+
+def test_ensembl_versions_and_entrez_ids(write):
+    head = "s\tENSG00000141510.18\tENSG00000182378.14_PAR_Y\n"
+    adata = read(write("e.tsv", head + "x\t1\t2\ny\t4\t5\n"))
+    assert list(adata.var_names) == ["ENSG00000141510", "ENSG00000182378_PAR_Y"]
+    assert any("Versions were cut off 2 Ensembl ids" in note for note in adata.uns["source"]["notes"])
+    adata = read(write("e.tsv", "s\t7157\t3845\t999999999\nx\t1\t2\t3\ny\t4\t5\t6\n"))
+    assert list(adata.var["symbol"]) == ["TP53", "KRAS", "999999999"]
+
+
+@pytest.mark.parametrize(
+    ("date", "gene"),
+    [("1-Mar", "MARCH1"), ("Sep-02", "SEPT2"), ("2024-09-11", "SEPT11"), ("01.12.2019", "DEC1"), ("2-Sep-24", "SEPT2")],
+)
+def test_names_that_a_spreadsheet_turned_into_dates_are_noticed(write, date, gene):
+    adata = read(write("e.tsv", f"s\tTP53\t{date}\tNKX2-1\nx\t1\t2\t3\ny\t4\t5\t6\n"))
+    notes = " ".join(adata.uns["source"]["notes"])
+    assert f"1 gene name is a date, which a spreadsheet made of them: '{date}' (column 3), perhaps {gene}" in notes
 
 
 def test_the_real_table_of_20531_genes(shared):

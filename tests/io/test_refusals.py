@@ -101,7 +101,7 @@ def test_a_file_without_the_right_to_read(write, monkeypatch):
     def forbidden(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files, "_open_unpacked", forbidden)
+    monkeypatch.setattr(files, "open_unpacked", forbidden)
     has(refusal(write("secret.tsv", GOOD)), "may not be read", "chmod u+r secret.tsv")
 
 

@@ -21,17 +21,28 @@ def two_tables(tmp_path):
     return tmp_path / "one.tsv", tmp_path / "other.tsv", held_out
 
 
-@pytest.mark.parametrize("genes", [None, 50])
-def test_held_out_rows_change_nothing_that_is_learned(two_tables, genes):
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"genes": 50},
+        {"genes": 50, "select": "median-deviation", "scaling": "robust"},
+        {"genes": 50, "select": "variance", "scaling": "z-score", "impute": "mean", "duplicates": "most-variable"},
+    ],
+)
+def test_held_out_rows_change_nothing_that_is_learned(two_tables, choices):
     one, other, held_out = two_tables
-    first, second = (prepare(RunConfig(str(path), genes=genes), "zero-one") for path in (one, other))
+    scaling = choices.get("scaling", "zero-one")
+    first, second = (prepare(RunConfig(str(path), **choices), scaling) for path in (one, other))
     np.testing.assert_array_equal(first.training, ~held_out)
     np.testing.assert_array_equal(second.training, ~held_out)
     assert first.preprocessing.transform == second.preprocessing.transform == "none"
     assert first.preprocessing.genes == second.preprocessing.genes
-    for name in ("minimum", "span", "mean"):
+    for name in ("minimum", "span", "mean", "lowest", "highest"):
         np.testing.assert_array_equal(getattr(first.preprocessing, name), getattr(second.preprocessing, name))
     np.testing.assert_array_equal(first.adata.X[~held_out], second.adata.X[~held_out])
+    if scaling != "zero-one":
+        return
     # The training rows fill [0, 1] exactly; the held-out ones do not have to stay inside.
     assert first.adata.X[~held_out].min() == 0.0
     assert first.adata.X[~held_out].max() == 1.0
@@ -54,3 +65,38 @@ def test_the_scaling_travels_with_the_model(two_tables, tmp_path):
     # Two new samples alone: a scaling fitted on them would make them 0 and 1 everywhere.
     new = lt.io.read(one)[held_out][:2]
     np.testing.assert_array_equal(kept.apply(new)[0], prepared.adata.X[held_out][:2])
+
+
+def test_which_gene_of_a_name_is_kept_is_learned_from_training_rows_and_travels(tmp_path):
+    """Of two genes named alike one varies among the training samples, the other among the held-out ones only."""
+    frame = lt.datasets.load("tcga-33")[:200].to_df()
+    frame.to_csv(tmp_path / "names.tsv", sep="\t")
+    held_out = ~prepare(RunConfig(str(tmp_path / "names.tsv")), "zero-one").training
+    rng = np.random.default_rng(0)
+    quiet = np.where(held_out, 20 * rng.random(200), 5 + 0.01 * rng.random(200)).astype("float32")
+    frame.insert(0, "TWIN|1", quiet)
+    frame.insert(1, "TWIN|2", np.where(held_out, 5, 5 + rng.random(200)).astype("float32"))
+    frame.columns = [name if "|" in name else f"{name}|{i}" for i, name in enumerate(frame.columns)]
+    frame.to_csv(tmp_path / "twins.tsv", sep="\t")
+    config = RunConfig(str(tmp_path / "twins.tsv"), duplicates="most-variable")
+    prepared = prepare(config, "zero-one")
+    kept = [gene for gene in prepared.preprocessing.genes if gene.startswith("TWIN")]
+    assert kept == ["TWIN|2"]
+    # New samples are read by the same rule, and the same gene of the two is found.
+    new = lt.io.read(tmp_path / "twins.tsv", duplicates="most-variable")[held_out]
+    np.testing.assert_array_equal(prepared.preprocessing.apply(new)[0], prepared.adata.X[held_out])
+
+
+def test_preprocessing_of_an_older_version_still_loads(two_tables, tmp_path):
+    import json
+
+    prepared = prepare(RunConfig(str(two_tables[0])), "zero-one")
+    path = tmp_path / "preprocessing.json"
+    prepared.preprocessing.save(path)
+    content = json.loads(path.read_text())
+    for name in ("selection", "scale", "clip", "lowest", "highest"):
+        del content[name]
+    path.write_text(json.dumps({**content, "schema": 1}))
+    old = lt.pp.Preprocessing.load(path)
+    assert old.clip is False
+    np.testing.assert_array_equal(old.apply(lt.io.read(two_tables[0]))[0], prepared.adata.X)

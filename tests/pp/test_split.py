@@ -83,3 +83,44 @@ def test_split_gives_two_copies_in_the_order_of_the_whole(tcga):
 def test_a_column_that_is_not_there_is_refused_with_the_nearest(tcga):
     with pytest.raises(InputError, match="Did you mean 'cancer_type'"):
         pp.split(tcga, stratify="cancer_typ")
+
+
+def test_no_patient_is_on_both_sides():
+    rng = np.random.default_rng(0)
+    patients = np.repeat([f"P{i}" for i in range(200)], rng.integers(1, 4, 200))
+    kinds = np.array(["a", "b"])[rng.integers(0, 2, 200)][np.unique(patients, return_inverse=True)[1]]
+    shares = []
+    for seed in range(20):
+        held_out = pp.split_rows(len(patients), 0.2, kinds, seed, patients)
+        assert not set(patients[held_out]) & set(patients[~held_out])
+        assert len(set(patients[held_out])) == 40
+        for kind in "ab":
+            n = len(set(patients[kinds == kind]))
+            assert abs(len(set(patients[held_out & (kinds == kind)])) - 0.2 * n) < 1.0
+        shares.append(held_out.mean())
+    # 40 of 200 patients with 1 to 3 samples (standard deviation 0.8): the share scatters by 0.011.
+    assert abs(np.mean(shares) - 0.2) < 0.01
+
+
+def test_patients_are_read_from_barcodes(tcga):
+    """tcga-33 holds 1,106 samples of 1,096 patients."""
+    adata = tcga.copy()
+    del adata.obs["patient"]
+    for given in (tcga, adata):
+        train, test = pp.split(given, 0.2, "cancer_type", 3, group="patient")
+        codes = [{name[:12] for name in part.obs_names} for part in (train, test)]
+        assert not codes[0] & codes[1]
+        assert train.n_obs + test.n_obs == 1106
+        assert abs(test.n_obs - 221) <= 4
+    with pytest.raises(InputError, match="no column 'person' to group by"):
+        pp.split(tcga, group="person")
+
+
+def test_several_columns_are_held_out_in_their_share_together(tcga):
+    train, test = pp.split(tcga, 0.25, ["cancer_type", "sample_type"], 1)
+    assert test.n_obs == round(0.25 * 1106)
+    both = tcga.obs["cancer_type"].astype(str) + tcga.obs["sample_type"].astype(str)
+    whole, held = both.value_counts(), both[test.obs_names].value_counts()
+    assert ((held.reindex(whole.index, fill_value=0) - 0.25 * whole).abs() < 1.0).all()
+    with pytest.raises(InputError, match="Did you mean 'sample_type'"):
+        pp.split(tcga, stratify=["cancer_type", "sample_typ"])

@@ -30,7 +30,7 @@ def test_auto_leaves_scores_with_negative_values_alone():
 
 
 def test_the_border_is_what_a_log2_abundance_can_reach():
-    values = np.array([[0.0, LOG_MAXIMUM]])
+    values = np.array([[0.5, LOG_MAXIMUM]])
     assert pp.choose_transform(values, "auto")[0] == "none"
     assert pp.choose_transform(np.nextafter(values, np.inf), "auto")[0] == "log2p1"
 

@@ -8,7 +8,8 @@ import pytest
 
 from latentome import datasets, io
 from latentome.errors import InputError
-from latentome.workflow import RunConfig
+from latentome.workflow import RunConfig, prepare_again
+from latentome.workflow.manifest import describe_data
 from latentome.workflow.prepare import load_data, prepare
 
 
@@ -69,9 +70,13 @@ def test_the_one_column_of_classes_is_found_and_of_several_one_has_to_be_named(c
     own = replace(config, labels=str(tmp_path / "labels.tsv"))
     assert prepare(own, "none").label_column == "type", "120 different ages are no classes"
     io.write_table(tmp_path / "labels.tsv", frame.assign(site=["a", "b"] * 60))
+    taken = prepare(own, "none")
+    assert taken.label_column == "type", "that is what such columns are called"
+    assert any("Of the labels 'type' was taken; --label-column names another one (site)" in n for n in taken.notes)
+    io.write_table(tmp_path / "labels.tsv", frame.assign(site=["a", "b"] * 60).rename(columns={"type": "kind"}))
     with pytest.raises(InputError, match="not clear which column") as refused:
         prepare(own, "none")
-    assert "type, age, site" in refused.value.where
+    assert "kind, age, site" in refused.value.where
     assert prepare(replace(own, label_column="site"), "none").label_column == "site"
 
 
@@ -107,3 +112,58 @@ def test_a_name_that_is_neither_data_nor_file_is_refused_with_the_nearest():
     assert load_data("blobs").n_obs == datasets.load("blobs").n_obs
     with pytest.raises(InputError, match="There is no file blobs.tsv"):
         load_data("blobs.tsv")
+
+
+def test_the_choices_of_a_run_are_kept_and_repeat_it(config, simulated, tmp_path):
+    """Genes from a list, missing values, clipping, strata and groups, through config.toml and back."""
+    table = simulated.to_df()
+    table.iloc[5, 3] = np.nan
+    io.write_table(tmp_path / "expression.tsv", table)
+    frame = simulated.obs[["type"]].assign(sex=["f", "m"] * 60, person=[f"P{i // 3}" for i in range(120)])
+    io.write_table(tmp_path / "labels.tsv", frame)
+    (tmp_path / "genes.txt").write_text("\n".join(simulated.var_names[5:25]) + "\n")
+    asked = RunConfig(
+        data=str(tmp_path / "expression.tsv"),
+        labels=str(tmp_path / "labels.tsv"),
+        label_column="type",
+        impute="mean",
+        genes=str(tmp_path / "genes.txt"),
+        scaling="robust",
+        clip=True,
+        stratify=["type", "sex"],
+        group="person",
+    )
+    first = prepare(asked, "robust")
+    assert first.preprocessing.genes == list(simulated.var_names[5:25])
+    assert (first.stratified_by, first.grouped_by) == (("type", "sex"), "person")
+    persons = frame["person"].to_numpy()
+    assert not set(persons[first.training]) & set(persons[~first.training])
+    held_out = first.adata.X[~first.training]
+    trained = first.adata.X[first.training]
+    assert (held_out <= trained.max(axis=0)).all()
+    assert (held_out >= trained.min(axis=0)).all()
+    run = io.RunFolder.create(tmp_path / "run")
+    run.write_config(asked.to_dict())
+    first.preprocessing.save(run.preprocessing)
+    run.update_manifest(**describe_data(first))
+    again = prepare_again(RunConfig.from_dict(run.read_config(), "config.toml"), run)
+    assert np.array_equal(again.adata.X, first.adata.X)
+    assert np.array_equal(again.training, first.training)
+    with pytest.raises(InputError, match="Did you mean 'mean'"):
+        prepare(replace(asked, impute="means"), "robust")
+    with pytest.raises(InputError, match="missing or infinite"):
+        prepare(replace(asked, impute="none"), "robust")
+
+
+def test_labels_in_which_the_rows_of_a_sample_disagree_are_left_out(config, simulated, tmp_path):
+    """As in clinical tables with a row for each portion of a tumour; a column that is asked for has to agree."""
+    frame = simulated.obs[["type"]].assign(portion="first")
+    frame = pd.concat([frame, frame.iloc[:2].assign(portion="second")])
+    io.write_table(tmp_path / "labels.tsv", frame)
+    own = replace(config, labels=str(tmp_path / "labels.tsv"))
+    prepared = prepare(own, "none")
+    assert prepared.label_column == "type"
+    assert "portion" not in prepared.adata.obs
+    assert any("disagree were left out: portion" in note for note in prepared.notes)
+    with pytest.raises(InputError, match="disagree in portion"):
+        prepare(replace(own, label_column="portion"), "none")

@@ -27,10 +27,32 @@ Out = Annotated[Path | None, typer.Option("-o", "--out", help="The folder to wri
 Labels = Annotated[Path | None, typer.Option(help="A table of labels, samples or patients in rows.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The column of labels to colour by and compare with.")]
 Orientation = Annotated[str, typer.Option(help="auto, samples-by-genes or genes-by-samples.")]
-Transform = Annotated[str, typer.Option(help="auto, log2p1 or none.")]
-Genes = Annotated[int | None, typer.Option(min=2, help="Keep this many of the most variable genes (default: all).")]
-Scaling = Annotated[str | None, typer.Option(help="zero-one or none (default: what the model wants).")]
+Duplicates = Annotated[str, typer.Option(help="Genes of the same name: refuse, drop, most-variable or sum.")]
+Impute = Annotated[str, typer.Option(help="Missing values: none (refuse them) or mean (fill a few).")]
+Transform = Annotated[str, typer.Option(help="auto (told from the values), log2p1, log2cpm (of counts) or none.")]
+
+
+def _check_genes(value: str | None) -> str | None:
+    if value is not None and value.lstrip("+-").isdigit() and int(value) < 2:
+        raise typer.BadParameter(f"{value} is not in the range x>=2.")
+    return value
+
+
+Genes = Annotated[
+    str | None,
+    typer.Option(
+        callback=_check_genes,
+        help="Keep this many of the most variable genes, or those that a file lists (default: all).",
+    ),
+]
+Select = Annotated[str, typer.Option(help="Measure of variability: mean-deviation, median-deviation or variance.")]
+Scaling = Annotated[str | None, typer.Option(help="zero-one, z-score, robust or none (default: what the model wants).")]
+Clip = Annotated[bool, typer.Option("--clip", help="Cut values beyond the training range of a gene to it.")]
 TestSize = Annotated[float, typer.Option(help="Share of the samples held out for the evaluation.")]
+Stratify = Annotated[
+    str | None, typer.Option(help="Columns, with commas between, to hold out in their share (default: the labels).")
+]
+Group = Annotated[str | None, typer.Option(help="A column, such as patient, whose groups are not to be split.")]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the run that is in the folder.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
@@ -101,11 +123,17 @@ _TRAINING: dict[str, tuple[Any, Any]] = {
     "sparsity": (Sparsity, None),
     "precision": (Precision, None),
     "members": (Members, None),
+    "duplicates": (Duplicates, "refuse"),
+    "impute": (Impute, "none"),
     "transform": (Transform, "auto"),
     "genes": (Genes, None),
+    "select": (Select, "mean-deviation"),
     "scaling": (Scaling, None),
+    "clip": (Clip, False),
     "orientation": (Orientation, "auto"),
     "test_size": (TestSize, 0.2),
+    "stratify": (Stratify, None),
+    "group": (Group, None),
     "seed": (Seed, 0),
     "replace": (Replace, False),
     "resume": (Resume, False),
@@ -118,7 +146,10 @@ _SAME = (
     *("dropout", "sparsity", "precision", "members"),
 )
 _PARAMETERS = {**_RENAMED, **{name: name for name in _SAME}}
-_SETTINGS = ("data", "label_column", "transform", "genes", "scaling", "orientation", "test_size", "seed")
+_SETTINGS = (
+    *("data", "label_column", "orientation", "duplicates", "impute", "transform", "select", "scaling", "clip"),
+    *("test_size", "group", "seed"),
+)
 
 
 class Asked(NamedTuple):
@@ -181,9 +212,15 @@ def request(arguments: dict[str, Any]) -> RunConfig:
     return RunConfig(
         model=arguments["preset"] or arguments["model"],
         labels=None if arguments["labels"] is None else str(arguments["labels"]),
+        genes=_genes(arguments["genes"]),
+        stratify=[name.strip() for name in (arguments["stratify"] or "").split(",") if name.strip()],
         parameters={name: given[option] for option, name in _PARAMETERS.items() if given[option] is not None},
         **{name: arguments[name] for name in _SETTINGS},
     )
+
+
+def _genes(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.lstrip("+").isdigit() else text
 
 
 def _widths(text: str | None) -> list[int] | None:

@@ -13,10 +13,12 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.genes import listed
 from latentome.io.orientation import find_orientation
-from latentome.io.text import Layout, numbered_fields
+from latentome.io.text import DELIMITERS, MISSING, Layout, numbered_fields
 
-MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "#n/a", "-"})
+#: The largest shares of missing values, of all and of one sample or gene, that are filled on request.
+MOST_MISSING, MOST_MISSING_OF_ONE = 0.1, 0.5
 _MOST_CELLS = 100_000
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+\.\d*")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+(\.\d{3})*,\d+")
 
 
@@ -46,7 +48,7 @@ def text_grid(path: Path, layout: Layout, rows: list[str], lines: list[int], ori
         return f"line {lines[i]}"
 
     def column(i: int) -> str:
-        return f"column {i + 2}"
+        return f"column {i + 2 + len(layout.extra)}"
 
     if orientation == "samples-by-genes":
         return Grid(path, rows, layout.columns, line, column)
@@ -62,8 +64,9 @@ def check_samples(grid: Grid) -> None:
             repeated[name].append(grid.sample_place(position))
     if repeated:
         places = "; ".join(f"{name} at {', '.join(at[:3])}" for name, at in list(repeated.items())[:5])
+        many = f"{len(repeated)} sample name{'s' if len(repeated) > 1 else ''}"
         raise InputError(
-            f"{grid.file.name} has {len(repeated)} sample names more than once: {listed(list(repeated))}",
+            f"{grid.file.name} has {many} more than once: {listed(list(repeated))}",
             where=f"{grid.file}: {places}",
             expected="every sample once",
             todo="Give each sample its own name, or keep one of each.",
@@ -77,29 +80,68 @@ def check_samples(grid: Grid) -> None:
         )
 
 
-def check_finite(grid: Grid, values: np.ndarray, transposed: bool) -> None:
-    """Refuse missing and infinite values.
+def check_finite(grid: Grid, blocks: Sequence[np.ndarray], transposed: bool, missing: str = "refuse") -> list[str]:
+    """Refuse missing and infinite values; keep a few missing ones on request.
 
     Parameters
     ----------
     grid
         Names and places.
-    values
-        Rows x columns as in the file.
+    blocks
+        Rows x columns as in the file, block by block.
     transposed
         Whether its rows are genes.
+    missing
+        ``refuse``, or ``keep``.
+
+    Returns
+    -------
+    Sentences about what was kept.
     """
     found: list[np.ndarray] = []
-    step = max(1, 4_000_000 // max(1, values.shape[1]))
-    for start in range(0, len(values), step):  # in blocks: a mask of everything would cost a quarter of the matrix
-        block = values[start : start + step]
-        if not np.isfinite(block).all():
-            found.append(np.argwhere(~np.isfinite(block)) + (start, 0))
-    if found:
-        at = np.concatenate(found)
-        words = [str(values[i, j]) for i, j in at[:10]]
-        first, second = at[:, 1 if transposed else 0].tolist(), at[:, 0 if transposed else 1].tolist()
-        raise missing_refusal(grid, Cells(first, second, words))
+    words: list[str] = []
+    start = infinite = 0
+    for whole in blocks:
+        step = max(1, 4_000_000 // max(1, whole.shape[1]))
+        for first in range(0, len(whole), step):  # in steps: a mask of everything would cost a quarter of the matrix
+            block = whole[first : first + step]
+            wrong = ~np.isfinite(block)
+            if wrong.any():
+                at = np.argwhere(wrong)
+                infinite += int(np.isinf(block[wrong]).sum())
+                words += [str(block[i, j]) for i, j in at[: max(0, 10 - len(words))]]
+                found.append(at + (start + first, 0))
+        start += len(whole)
+    if not found:
+        return []
+    at = np.concatenate(found)
+    samples, genes = at[:, 1 if transposed else 0], at[:, 0 if transposed else 1]
+    if missing == "keep" and not infinite:
+        return [_accept_missing(grid, samples, genes)]
+    raise missing_refusal(grid, Cells(samples.tolist(), genes.tolist(), words))
+
+
+def _accept_missing(grid: Grid, samples: np.ndarray, genes: np.ndarray) -> str:
+    """Say how many values are missing, or refuse if they are too many to be filled."""
+    n_samples, n_genes = len(grid.samples), len(grid.genes)
+    share = len(samples) / (n_samples * n_genes)
+    by_sample = np.bincount(samples, minlength=n_samples) / n_genes
+    by_gene = np.bincount(genes, minlength=n_genes) / n_samples
+    empty = [f"sample '{grid.samples[i]}' ({grid.sample_place(i)})" for i in _over(by_sample)]
+    empty += [f"gene '{grid.genes[i]}' ({grid.gene_place(i)})" for i in _over(by_gene)]
+    if share > MOST_MISSING or empty:
+        raise InputError(
+            f"{grid.file.name} lacks too many values to fill them: {share:.1%} of all",
+            where=f"{grid.file}: {len(samples):,} values"
+            + (f"; more than half of {listed(empty, 3)}" if empty else ""),
+            expected=f"at most {MOST_MISSING:.0%} of all values missing, and half of one sample or gene",
+            todo="Delete these samples and genes, or measure again: what is filled in is invented.",
+        )
+    return f"{len(samples):,} of {n_samples * n_genes:,} values ({share:.2%}) are missing."
+
+
+def _over(shares: np.ndarray) -> list[int]:
+    return np.flatnonzero(shares > MOST_MISSING_OF_ONE).tolist()
 
 
 def missing_refusal(grid: Grid, cells: Cells) -> InputError:
@@ -110,7 +152,8 @@ def missing_refusal(grid: Grid, cells: Cells) -> InputError:
         "(empty, NA, NaN, inf, or beyond float32)",
         where=_places(grid, cells),
         expected="a finite number for every sample and gene",
-        todo="Delete these samples or genes, or fill the gaps by a rule that fits the measurement, then read again.",
+        todo="Delete these samples or genes; or fill the gaps by a rule that fits the measurement: a few missing "
+        "values with the training mean of their gene (--impute mean, or missing='keep').",
     )
 
 
@@ -122,6 +165,8 @@ def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> I
             "The numbers seem to have a decimal comma: export the table with decimal points "
             "(with sed, for a file with tabs: sed 's/,/./g')."
         )
+    elif any(_THOUSANDS.fullmatch(word.strip()) for word in cells.values[:100]):
+        todo = "The numbers have separators of thousands: export the table without them."
     elif first_column:
         todo = (
             f"The column '{first_column}' looks like labels or a description. Put labels of samples into a separate "
@@ -135,6 +180,16 @@ def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> I
         where=_places(grid, cells),
         expected="numbers only, apart from the names in the first row and the first column",
         todo=todo,
+    )
+
+
+def nothing_below(path: Path, layout: Layout) -> InputError:
+    """Say that there is a header and nothing else."""
+    return InputError(
+        f"{path.name} has a header and nothing below it",
+        where=f"{path}, line {layout.header_line}: {layout.width} names",
+        expected="at least two samples",
+        todo="Export the table again, with its values.",
     )
 
 
@@ -153,20 +208,24 @@ def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> Input
     rows: list[str] = []
     numbers: list[int] = []
     ragged: list[str] = []
+    others: set[str] = set()
     text, missing = Cells([], [], []), Cells([], [], [])
-    width = len(layout.columns)
     for number, (name, *fields) in numbered_fields(path, layout):
+        if number <= layout.header_line + layout.n_metadata:
+            continue
         if not name.strip():
             return _nameless(path, number)
-        if len(fields) != width:
-            ragged.append(f"line {number} ('{name}') has {len(fields) + 1}")
+        if len(fields) + 1 != layout.width:
+            ragged.append(f"line {number} ('{name[:40]}') has {len(fields) + 1}")
+            others |= {mark for mark in "\t,;" if mark != layout.delimiter and name.count(mark) >= layout.width - 1}
             continue
+        fields = fields[len(layout.extra) :]
         rows.append(name.strip())
         numbers.append(number)
         if len(text.values) + len(missing.values) < _MOST_CELLS:
             _sort_out(fields, len(rows) - 1, text, missing)
     if ragged:
-        return _ragged(path, layout, ragged)
+        return _ragged(path, layout, ragged, others)
     word = find_orientation(rows, layout.columns, layout.corner)[0] if orientation == "auto" else orientation
     grid = text_grid(path, layout, rows, numbers, word)
     capped = len(text.values) + len(missing.values) >= _MOST_CELLS
@@ -195,7 +254,8 @@ def _sort_out(fields: list[str], row: int, text: Cells, missing: Cells) -> None:
             kind = missing
         else:
             try:
-                kind = None if np.isfinite(np.float32(word)) and "_" not in word else missing
+                finite = np.isfinite(np.float32(word))
+                kind = text if "_" in word else None if finite else missing
             except ValueError:
                 kind = text
         if kind is not None:
@@ -220,7 +280,7 @@ def _text_column(layout: Layout, rows: list[str], text: Cells) -> str:
 def _places(grid: Grid, cells: Cells) -> str:
     shown = [
         f"sample '{grid.samples[i]}' ({grid.sample_place(i)}), "
-        f"gene '{grid.genes[j]}' ({grid.gene_place(j)}): '{word[:30]}'"
+        f"gene '{grid.genes[j]}' ({grid.gene_place(j)}): {word[:30]!r}"
         for i, j, word in zip(cells.samples[:3], cells.genes[:3], cells.values[:3], strict=True)
     ]
     samples = [grid.samples[i] for i in dict.fromkeys(cells.samples)]
@@ -247,10 +307,14 @@ def _nameless(path: Path, line: int) -> InputError:
     )
 
 
-def _ragged(path: Path, layout: Layout, ragged: list[str]) -> InputError:
+def _ragged(path: Path, layout: Layout, ragged: list[str], others: set[str]) -> InputError:
+    todo = "Correct these lines; if the last one is short, the file may be cut off: fetch it again."
+    if others:
+        words = " and ".join(DELIMITERS[mark] for mark in sorted(others))
+        todo = f"These lines hold {words}, the header {DELIMITERS[layout.delimiter]}: use one separator throughout."
     return InputError(
         f"{path.name} has {len(ragged)} {'row' if len(ragged) == 1 else 'rows'} of another length than its header",
         where=f"{path}: {'; '.join(ragged[:3])}{'; ...' if len(ragged) > 3 else ''} fields",
-        expected=f"{len(layout.columns) + 1} fields in every line, as in line {layout.header_line}",
-        todo="Correct these lines; if the last one is short, the file may be cut off: fetch it again.",
+        expected=f"{layout.width} fields in every line, as in line {layout.header_line}",
+        todo=todo,
     )

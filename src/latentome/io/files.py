@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import bz2
 import difflib
-import gzip
 import hashlib
-import io
-import lzma
-import zlib
-from collections.abc import Iterator
+import os
 from pathlib import Path
-from typing import IO
 
 from latentome.errors import InputError
+from latentome.io.unpack import PACKED_SUFFIXES, UNPACK_ERRORS, damaged, open_unpacked, packing
 
-TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".tab", "")
-PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
-SUPPORTED = "a table as text (.tsv, .csv, .txt, .tab; also packed as .gz, .bz2 or .xz) or an AnnData file (.h5ad)"
+TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".tab", ".gct", ".pcl", "")
+COLUMNAR_SUFFIXES = (".parquet", ".feather")
+SUPPORTED = (
+    "a table as text (.tsv, .csv, .txt, .tab, .gct, .pcl; also packed as .gz, .bz2, .xz or .zst), .parquet, .feather, "
+    "AnnData (.h5ad, .zarr), or a folder of 10x (matrix.mtx) or of RSEM results"
+)
+_RSEM_SUFFIXES = (".results", ".normalized_results")
 _SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".ods")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KINDS = {
@@ -95,7 +94,14 @@ def check_suffix(path: Path) -> None:
             expected=f"{SUPPORTED}; spreadsheets silently turn gene names such as SEPT2 and MARCH1 into dates",
             todo="Export the table as tab-separated text from the program that made it, and check the gene names.",
         )
-    if suffix not in (*TEXT_SUFFIXES, ".h5ad"):
+    if suffix in _RSEM_SUFFIXES:
+        raise InputError(
+            f"{path.name} is one sample of RSEM",
+            where=str(path),
+            expected="the folder with the files of all samples, which becomes one matrix",
+            todo=f"Give the folder: {path.parent}",
+        )
+    if suffix not in (*TEXT_SUFFIXES, *COLUMNAR_SUFFIXES, ".h5ad"):
         raise InputError(
             f"{path.name} has a suffix that is not supported: '{suffix}'",
             where=str(path),
@@ -110,9 +116,9 @@ def check_hdf5(path: Path) -> None:
         with path.open("rb") as stream:
             start = stream.read(512)
     except OSError as failure:
-        raise _damaged(path, failure, 0) from failure
+        raise damaged(path, failure) from failure
     if not start.startswith(_HDF5):
-        _check_stand_in(path, start)
+        check_stand_in(path, start)
         raise _refusal(path, "does not start as an HDF5 file does", "Fetch it again, or write it again with AnnData.")
 
 
@@ -129,17 +135,23 @@ def check_text(path: Path) -> list[str]:
         If it is a git-lfs pointer, a web page, binary, in another encoding, damaged, or empty inside.
     """
     try:
-        with _open_unpacked(path) as stream:
+        with open_unpacked(path) as stream:
             start = stream.read(65536)
-    except (EOFError, OSError, zlib.error, lzma.LZMAError) as failure:
-        raise _damaged(path, failure, 0) from failure
+    except UNPACK_ERRORS as failure:
+        raise damaged(path, failure) from failure
     if not start.strip():
         raise _refusal(path, "is empty", "Fetch or export it again; there is nothing in it.")
-    _check_stand_in(path, start)
+    check_stand_in(path, start)
     for signature, kind in _KINDS.items():
         if start.startswith(signature):
             hint = "Rename it to .h5ad if it is one." if signature == _HDF5 else "Unpack or export the table first."
             raise _refusal(path, f"is not a table of text but {kind}", hint)
+    if b"\r" in start and b"\n" not in start:
+        raise _refusal(
+            path,
+            "has the line ends of old Macintosh computers",
+            f"Convert it: tr '\\r' '\\n' < {path.name} > converted.tsv",
+        )
     nul_shares = [
         every_other.count(0) / len(every_other) for every_other in (start[:200:2], start[1:200:2]) if every_other
     ]
@@ -152,53 +164,39 @@ def check_text(path: Path) -> list[str]:
     if b"\0" in start:
         raise _refusal(path, "is binary (it holds NUL bytes), not a table of text", "Export the table as text.")
     packed_name = path.suffix.lower() in PACKED_SUFFIXES
-    if packed_name != (_packing(path) is not None):
+    if packed_name != (packing(path) is not None):
         state = "not packed" if packed_name else "packed"
         return [f"The file is {state}, whatever its name says; it was read by its content."]
     return []
 
 
-def lines(path: Path) -> Iterator[str]:
-    """Go through the lines of a text file, packed or not; a UTF-8 byte order mark is left out.
+def check_memory(path: Path, n_values: int, shape: str = "") -> None:
+    """Refuse a matrix that would not fit into the memory of the machine: it is held twice while it is put together.
 
-    Raises
-    ------
-    InputError
-        While iterating: if the file is cut off or damaged, or is not UTF-8.
+    Parameters
+    ----------
+    path
+        The file.
+    n_values
+        Number of values of the matrix, as far as it is known.
+    shape
+        Its shape in words, if that is known.
     """
-    number = 0
     try:
-        with _open_unpacked(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
-            for number, line in enumerate(text, start=1):  # noqa: B007 (told if the next line cannot be read)
-                yield line
-    except UnicodeDecodeError as failure:
-        byte = failure.object[failure.start]
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # the system does not tell
+        return
+    if 8 * n_values > memory:
         raise InputError(
-            f"{path.name} is not UTF-8 text: byte 0x{byte:02x} cannot be decoded",
-            where=f"{path}, after line {number}",
-            expected="text in the encoding UTF-8",
-            todo=f"Convert it, for instance from Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > converted.tsv",
-        ) from failure
-    except (EOFError, OSError, zlib.error, lzma.LZMAError) as failure:
-        raise _damaged(path, failure, number) from failure
+            f"{path.name} does not fit into the memory of this machine",
+            where=f"{path}: {shape or f'{n_values:,} values so far'}, {8 * n_values / 2**30:,.0f} GiB while it is read",
+            expected=f"at most {memory / 2**30:,.0f} GiB",
+            todo="Keep fewer genes or samples, use a larger machine, or write it as .h5ad or .zarr and train from disk "
+            "(latentome.io.open_matrix).",
+        )
 
 
-def _packing(path: Path) -> str | None:
-    """Tell how a file is packed from its first bytes; names lie more often than content does."""
-    with path.open("rb") as stream:
-        start = stream.read(6)
-    for signature, packing in ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz")):
-        if start.startswith(signature):
-            return packing
-    return None
-
-
-def _open_unpacked(path: Path) -> IO[bytes]:
-    openers = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, None: open}
-    return openers[_packing(path)](path, "rb")
-
-
-def _check_stand_in(path: Path, start: bytes) -> None:
+def check_stand_in(path: Path, start: bytes) -> None:
     """Refuse what servers send instead of the file."""
     if start.startswith(b"version https://git-lfs.github.com/spec"):
         raise _refusal(
@@ -217,23 +215,6 @@ def _check_stand_in(path: Path, start: bytes) -> None:
 
 def _refusal(path: Path, problem: str, todo: str) -> InputError:
     return InputError(f"{path.name} {problem}", where=str(path), expected=SUPPORTED, todo=todo)
-
-
-def _damaged(path: Path, failure: Exception, line: int) -> InputError:
-    if isinstance(failure, PermissionError):
-        return InputError(
-            f"{path.name} may not be read",
-            where=str(path),
-            expected="a file that you have the right to read",
-            todo=f"Give yourself the right (chmod u+r {path.name}) or ask its owner.",
-        )
-    cut = isinstance(failure, EOFError)
-    return InputError(
-        f"{path.name} is {'cut off' if cut else 'damaged'}: {failure}",
-        where=f"{path}, after line {line}" if line else str(path),
-        expected="a complete file",
-        todo="Fetch it again and compare its size or checksum with its source; the transfer probably broke off.",
-    )
 
 
 def _neighbours(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Names of genes: the bundled symbols, ``SYMBOL|ENTREZ``, genes without a name, genes named twice."""
+"""Names of genes: symbols, ``SYMBOL|ENTREZ``, Entrez and Ensembl ids; no name, one name twice, names made dates."""
 
 from __future__ import annotations
 
@@ -11,20 +11,50 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What to do with several genes of the same name.
+DUPLICATES = ("refuse", "drop", "most-variable", "sum")
+
 _SYMBOL_ENTREZ = re.compile(r"(.+)\|(\d+)")
+_ENSEMBL = re.compile(r"(ENS[A-Z]{0,4}[GT]\d{11})\.\d+(_PAR_Y)?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DATE = re.compile(
+    rf"(?P<day>\d{{1,2}})-(?P<month>{'|'.join(_MONTHS)})(-\d{{2,4}})?"
+    rf"|(?P<month2>{'|'.join(_MONTHS)})-(?P<day2>\d{{1,2}})"
+    r"|\d{4}-(?P<number>\d\d)-(?P<day3>\d\d)( 00:00:00)?"
+    r"|(?P<day4>\d{1,2})[./](?P<number2>\d{1,2})[./](\d{2}|\d{4})",
+    re.IGNORECASE,
+)
+#: The families of genes whose names spreadsheets take for dates, by month.
+_DATED = {3: "MARCH", 9: "SEPT", 12: "DEC", 10: "OCT", 4: "APR", 2: "FEB", 11: "NOV"}
 
 
 class Genes(NamedTuple):
-    """Gene names as they will be used: which to keep, their names, their Entrez ids or None, and what was done."""
+    """Gene names as they will be used.
+
+    Attributes
+    ----------
+    keep
+        Boolean, one for each gene of the file.
+    names
+        Of the genes kept; unique.
+    columns
+        Further columns of ``var`` for the genes kept: ``entrez``, ``symbol``; ``duplicate_of`` where several genes
+        share a name and the most variable one is to be chosen on training samples.
+    sums
+        Groups of positions among the genes kept whose values are to be added up into the first one.
+    notes
+        What was done.
+    """
 
     keep: np.ndarray
     names: list[str]
-    entrez: list[str] | None
+    columns: dict[str, list[str]]
+    sums: list[list[int]]
     notes: list[str]
 
 
@@ -41,8 +71,19 @@ def known_names() -> frozenset[str]:
     return frozenset(name for row in _known_genes() for name in row)
 
 
-def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str) -> Genes:
-    """Split ``SYMBOL|ENTREZ``, drop genes without a name, and refuse genes that a file names twice.
+def check_duplicates(rule: str) -> None:
+    """Refuse an unknown rule for genes of the same name."""
+    if rule not in DUPLICATES:
+        raise InputError(
+            f"There is no rule '{rule}' for genes of the same name",
+            where="duplicates",
+            expected=nearest(rule, DUPLICATES),
+            todo="choose one of these",
+        )
+
+
+def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, duplicates: str = "refuse") -> Genes:
+    """Split ``SYMBOL|ENTREZ``, drop versions of Ensembl ids and genes without a name, and settle genes named twice.
 
     Parameters
     ----------
@@ -52,41 +93,142 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str) -> 
         Says for a position in `names` where in the file it is, such as ``column 4``.
     file
         Name of the file, for the message.
+    duplicates
+        What to do with several genes of the same name. ``refuse``: if the file itself has a name twice; genes that
+        differ in their Entrez id only keep their full names. ``drop`` leaves all of them out, as the published pipeline
+        does. ``sum`` adds them up. ``most-variable`` keeps them all under names of their own, and says in the column
+        ``duplicate_of`` what they share: which one varies most is for training samples to say.
 
     Raises
     ------
     InputError
-        If the file itself has a gene twice. Two genes that differ in their Entrez id only keep their full names.
+        If genes of the same name are to be refused.
     """
     names = [name.strip() for name in names]
-    notes = []
+    notes = _note_dates(names, where)
     matches = [_SYMBOL_ENTREZ.fullmatch(name) for name in names]
     split = sum(match is not None for match in matches) > len(names) / 2
     symbols = [match[1] if split and match else name for name, match in zip(names, matches, strict=True)]
-    keep = np.array([symbol not in ("?", "") for symbol in symbols])
+    versions = [_ENSEMBL.fullmatch(name) for name in symbols]
+    if any(versions):
+        symbols = [f"{v[1]}{v[2] or ''}" if v else name for name, v in zip(symbols, versions, strict=True)]
+        names = symbols if not split else names
+        notes.append(f"Versions were cut off {sum(map(bool, versions))} Ensembl ids.")
+    keep = np.array([symbol not in ("?", "") for symbol in symbols], dtype=bool)
     if not keep.all():
         notes.append(f"Dropped {int((~keep).sum())} of {len(names)} genes that have no name ('?').")
-    kept = np.flatnonzero(keep)
-    _refuse_repeated([names[i] for i in kept], lambda i: where(kept[i]), file)
-    if not split:
-        return Genes(keep, [names[i] for i in kept], None, notes)
-
-    count = Counter(symbols[i] for i in kept)
+    entrez = [match[2] if split and match else "" for match in matches]
+    count = Counter(symbol for symbol, kept in zip(symbols, keep, strict=True) if kept)
+    if duplicates == "refuse":
+        _refuse_repeated([names[i] for i in np.flatnonzero(keep)], lambda i: where(np.flatnonzero(keep)[i]), file)
     shared = sorted(symbol for symbol, times in count.items() if times > 1)
-    if shared:
-        notes.append(
-            f"Symbols that belong to several Entrez ids: {listed(shared)}. "
-            "These genes keep their full names SYMBOL|ENTREZ."
-        )
-    tidy = [symbols[i] if count[symbols[i]] == 1 else names[i] for i in kept]
-    entrez = [matches[i][2] if matches[i] else "" for i in kept]
-    return Genes(keep, tidy, entrez, notes)
+    return _settle(names, symbols, entrez, keep, shared, duplicates, notes)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
     """List some names and say how many there are."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"
+
+
+def _settle(
+    names: list[str],
+    symbols: list[str],
+    entrez: list[str],
+    keep: np.ndarray,
+    shared: list[str],
+    rule: str,
+    notes: list[str],
+) -> Genes:
+    """Apply the rule to symbols that several genes share."""
+    among = set(shared)
+    if shared and rule == "drop":
+        doubled = np.array([symbol in among for symbol in symbols]) & keep
+        keep = keep & ~doubled
+        notes.append(f"Dropped {int(doubled.sum())} genes that share {_several(shared)}: {listed(shared)}.")
+        among = set()
+    kept = np.flatnonzero(keep).tolist()
+    groups: dict[str, list[int]] = {}
+    for position, i in enumerate(kept):
+        if symbols[i] in among:
+            groups.setdefault(symbols[i], []).append(position)
+    columns: dict[str, list[str]] = {}
+    tidy = [symbols[i] for i in kept]
+    if rule == "sum" and groups:
+        notes.append(
+            f"Added up {sum(map(len, groups.values()))} genes that share {_several(shared)}: {listed(shared)}. "
+            "On a log scale the sum would be wrong."
+        )
+        _number(tidy, groups)
+        return Genes(keep, tidy, _identifiers(tidy, [entrez[i] for i in kept]), list(groups.values()), notes)
+    alike = {}
+    for symbol, positions in groups.items():
+        own = [names[kept[i]] for i in positions]
+        if len(set(own)) < len(own):
+            alike[symbol] = positions
+            continue
+        for position, name in zip(positions, own, strict=True):
+            tidy[position] = name
+    _number(tidy, alike)
+    if groups and rule == "most-variable":
+        columns["duplicate_of"] = [symbols[i] if symbols[i] in among else "" for i in kept]
+        notes.append(
+            f"{sum(map(len, groups.values()))} genes share {_several(shared)}: {listed(shared)}. Of each, the one that "
+            "varies most among the training samples will be kept."
+        )
+    elif groups:
+        notes.append(
+            f"Symbols that belong to several Entrez ids: {listed(shared)}. "
+            "These genes keep their full names SYMBOL|ENTREZ."
+        )
+    columns |= _identifiers([symbols[i] for i in kept], [entrez[i] for i in kept])
+    return Genes(keep, tidy, columns, [], notes)
+
+
+def _number(names: list[str], groups: dict[str, list[int]]) -> None:
+    """Make equal names different, in place, as pandas does: A, A.1, A.2."""
+    taken = set(names)
+    for name, positions in groups.items():
+        number = 0
+        for position in positions[1:]:
+            while (other := f"{name}.{(number := number + 1)}") in taken:
+                pass
+            names[position] = other
+            taken.add(other)
+
+
+def _several(shared: list[str]) -> str:
+    return f"{len(shared)} name{'' if len(shared) == 1 else 's'}"
+
+
+def _identifiers(symbols: list[str], entrez: list[str]) -> dict[str, list[str]]:
+    """Entrez ids where the file has them; symbols of genes that it names by their Entrez ids."""
+    if any(entrez):
+        return {"entrez": entrez}
+    if symbols and sum(name.isdigit() for name in symbols) > len(symbols) / 2:
+        known = dict(_known_genes())
+        return {"symbol": [known.get(name, name) for name in symbols]}
+    return {}
+
+
+def _note_dates(names: list[str], where: Callable[[int], str]) -> list[str]:
+    """Notice names that a spreadsheet turned into dates, and say what they may have been."""
+    dated = [(i, match) for i, name in enumerate(names) if name[:1].isalnum() and (match := _DATE.fullmatch(name))]
+    if not dated:
+        return []
+    shown = [f"'{names[i]}' ({where(i)}){_original(match)}" for i, match in dated[:3]]
+    many = "1 gene name is a date" if len(dated) == 1 else f"{len(dated)} gene names are dates"
+    return [
+        f"{many}, which a spreadsheet made of them: {'; '.join(shown)}{'; ...' if len(dated) > 3 else ''}. "
+        "Take the table from before it was opened in a spreadsheet."
+    ]
+
+
+def _original(match: re.Match[str]) -> str:
+    word = match["month"] or match["month2"]
+    month = _MONTHS.index(word.lower()) + 1 if word else int(match["number"] or match["number2"])
+    day = int(match["day"] or match["day2"] or match["day3"] or match["day4"])
+    return f", perhaps {_DATED[month]}{day}" if month in _DATED else ""
 
 
 def _refuse_repeated(names: list[str], where: Callable[[int], str], file: str) -> None:
@@ -100,11 +242,14 @@ def _refuse_repeated(names: list[str], where: Callable[[int], str], file: str) -
     shown = "; ".join(f"{name} at {', '.join(at[:3])}" for name, at in list(places.items())[:5])
     more = f"; {len(places)} in all" if len(places) > 5 else ""
     noun = "gene names" if len(places) > 1 else "gene name"
+    dates = any(_DATE.fullmatch(name) for name in places)
     raise InputError(
         f"{file} has {len(places)} {noun} more than once: {listed(list(places))}",
         where=f"{file}: {shown}{more}",
         expected="every gene once",
-        todo="Keep one of each, add them up, or give them different names (SYMBOL|ENTREZ tells them apart).",
+        todo=("A spreadsheet turned these names into dates: take the table from before that. " if dates else "")
+        + "Choose what becomes of genes of the same name: --duplicates drop, sum or most-variable; "
+        "or give them different names (SYMBOL|ENTREZ tells them apart).",
     )
 
 

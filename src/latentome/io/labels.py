@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from latentome.errors import InputError, nearest
 from latentome.io.barcodes import parse_barcodes
 from latentome.io.files import check_exists, check_suffix, check_text, data_suffix
@@ -77,7 +79,7 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     return frame.apply(_typed)
 
 
-def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) -> list[str]:
+def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str] | None = None) -> list[str]:
     """Add labels to ``adata.obs``, in place.
 
     A sample takes the row of its very name; else that of its TCGA sample (15 characters); else that of its
@@ -91,7 +93,7 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) 
     labels
         As :func:`read_labels` returns it.
     column
-        The one column to add; all if None.
+        The one column to add, or several; all if None.
 
     Returns
     -------
@@ -103,16 +105,25 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) 
     InputError
         If `column` does not exist, no sample matches, or two rows for the same sample disagree.
     """
-    if column is not None and column not in labels.columns:
-        raise InputError(
-            f"The labels have no column '{column}'",
-            where=f"labels of {len(labels)} rows",
-            expected="the name of one of their columns",
-            todo=nearest(column, labels.columns),
-        )
-    chosen = labels if column is None else labels[[column]]
+    wanted = [column] if isinstance(column, str) else column
+    for name in wanted or ():
+        if name not in labels.columns:
+            raise InputError(
+                f"The labels have no column '{name}'",
+                where=f"labels of {len(labels)} rows",
+                expected="the name of one of their columns",
+                todo=nearest(name, labels.columns),
+            )
+    chosen = labels if wanted is None else labels[list(dict.fromkeys(wanted))]
     keys, counts = _match(list(adata.obs_names), list(labels.index))
     if not sum(counts.values()):
+        if any(_match(list(adata.obs_names), list(map(str, labels.columns)))[1].values()):
+            raise InputError(
+                "The labels are transposed: the samples are in their columns",
+                where=f"columns: {listed(list(map(str, labels.columns)), 3)}; rows: {listed(list(labels.index), 3)}",
+                expected="a row for each sample",
+                todo="Transpose the table of labels.",
+            )
         raise InputError(
             "No sample has a label: the names do not match",
             where=f"samples: {listed(list(adata.obs_names), 3)}; labels: {listed(list(labels.index), 3)}",
@@ -124,6 +135,25 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | None = None) 
     for name in chosen.columns:
         adata.obs[name] = _column(chosen[name], positions, adata.obs_names)
     return _report(adata, chosen, counts, replaced)
+
+
+def agreeing_columns(adata: AnnData, labels: pd.DataFrame) -> list[str]:
+    """Give the columns of labels that say the same in all rows of a sample; several rows are common in clinical tables.
+
+    Parameters
+    ----------
+    adata
+        Samples x genes.
+    labels
+        As :func:`read_labels` returns it.
+    """
+    several = [rows for rows in _match(list(adata.obs_names), list(labels.index))[0] if len(rows) > 1]
+    if not several:
+        return [str(name) for name in labels.columns]
+    group = np.repeat(np.arange(len(several)), [len(rows) for rows in several])
+    chosen = labels.iloc[[row for rows in several for row in rows]].astype(str)
+    differs = (chosen.groupby(group).nunique() > 1).any()
+    return [str(name) for name in labels.columns if not differs[name]]
 
 
 def _match(samples: Sequence[str], rows: Sequence[str]) -> tuple[list[list[int]], dict[str, int]]:
@@ -183,7 +213,6 @@ def _typed(values: pd.Series) -> pd.Series:
 
 
 def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Series:
-    import numpy as np
     import pandas as pd
 
     at = np.array(positions)

@@ -8,111 +8,158 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from latentome.errors import InputError
-from latentome.io import checks
-from latentome.io.files import check_exists, check_hdf5, check_suffix, check_text, data_suffix, sha256
-from latentome.io.genes import Genes, tidy_genes
-from latentome.io.orientation import check_orientation, find_orientation
-from latentome.io.text import Irregular, find_layout, read_values
+from latentome.errors import InputError, nearest
+from latentome.io import checks, folders
+from latentome.io.columnar import read_columnar
+from latentome.io.converted import find_converted, keep_converted
+from latentome.io.files import (
+    COLUMNAR_SUFFIXES,
+    check_exists,
+    check_hdf5,
+    check_memory,
+    check_suffix,
+    check_text,
+    data_suffix,
+    sha256,
+)
+from latentome.io.genes import check_duplicates, tidy_genes
+from latentome.io.layouts import find_format
+from latentome.io.orientation import check_orientation
+from latentome.io.table import Table, add_up, check_any_gene, to_anndata
+from latentome.io.text import Irregular, read_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+#: What to do with missing values.
+MISSING_CHOICES = ("refuse", "keep")
 _OR_A_DATA_SET = "The name of a data set can be given instead of a file: 'latentome datasets' lists them."
+_ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 
 
 def read(
     path: str | os.PathLike[str],
     *,
     orientation: Literal["auto", "samples-by-genes", "genes-by-samples"] = "auto",
+    duplicates: Literal["refuse", "drop", "most-variable", "sum"] = "refuse",
+    missing: Literal["refuse", "keep"] = "refuse",
 ) -> AnnData:
     """Read a table of gene expression.
 
     Parameters
     ----------
     path
-        A table as text (``.tsv``, ``.csv``, ``.txt``, plain or packed as ``.gz``, ``.bz2``, ``.xz``), names in its
-        first row and first column, or an AnnData file (``.h5ad``). Any unit: values are not changed.
+        A table as text (``.tsv``, ``.csv``, ``.txt``, ``.gct``, ``.pcl``, or without a suffix as ``HiSeqV2`` of Xena;
+        plain or packed as ``.gz``, ``.bz2``, ``.xz``, ``.zst``), names in its first row and first column; ``.parquet``
+        or ``.feather``; AnnData (``.h5ad``, a ``.zarr`` folder); a folder of 10x (``matrix.mtx``); or a folder of RSEM
+        results, one sample a file. Any unit: values are not changed.
     orientation
-        Which way round the table is. ``auto`` decides from the names (TCGA barcodes, gene symbols, ``SYMBOL|ENTREZ``,
-        Ensembl and Entrez ids), then from the heading of the first column, then from the shape. An ``.h5ad`` file is
-        samples x genes unless said otherwise.
+        Which way round the table is. ``auto`` decides from the format, from the names (TCGA barcodes, gene symbols,
+        ``SYMBOL|ENTREZ``, Ensembl and Entrez ids), then from the heading of the first column, then from the shape.
+        AnnData is samples x genes unless said otherwise.
+    duplicates
+        What becomes of several genes of one name, see :func:`latentome.io.genes.tidy_genes`. With ``most-variable``
+        they stay, and :func:`latentome.pp.fit_preprocessing` chooses on training samples.
+    missing
+        ``refuse``, or ``keep`` a few missing values as NaN; infinite ones are refused in any case.
 
     Returns
     -------
-    Samples x genes, float32. ``var["entrez"]`` where the file names genes ``SYMBOL|ENTREZ``. ``uns["source"]`` holds
-    ``name``, ``path``, ``sha256`` (of the file's bytes), ``orientation`` (of the file) and ``notes`` (what was noticed
-    and done, as sentences); other keys of an ``uns["source"]`` in an ``.h5ad`` file are kept.
+    Samples x genes, float32. ``var["entrez"]`` where the file names genes ``SYMBOL|ENTREZ``, ``var["symbol"]`` where it
+    names them by Entrez ids. ``uns["source"]`` holds ``name``, ``path``, ``sha256`` (of the file's bytes),
+    ``orientation`` (of the file) and ``notes`` (what was noticed and done, as sentences); other keys of an
+    ``uns["source"]`` in AnnData are kept.
 
     Raises
     ------
     InputError
         If the file is missing, is not a table, is damaged, holds anything but finite numbers, names a sample or a gene
         twice, or has fewer than 2 samples.
+
+    Notes
+    -----
+    A large table of text is parsed once: the numbers are kept in the user's cache by the hash of the file's bytes
+    (``LATENTOME_CACHE`` names another folder, or is ``off``).
     """
     path = Path(path).expanduser()
     check_orientation(orientation)
-    check_exists(path, or_else=_OR_A_DATA_SET)
-    check_suffix(path)
-    reader = _read_h5ad if data_suffix(path) == ".h5ad" else _read_text
-    adata, word, notes = reader(path, orientation)
+    check_duplicates(duplicates)
+    if missing not in MISSING_CHOICES:
+        raise InputError(
+            f"There is no way '{missing}' to treat missing values",
+            where="missing",
+            expected=nearest(missing, MISSING_CHOICES),
+            todo="choose one of these",
+        )
+    rules = (orientation, duplicates, missing)
+    if path.is_dir() and any((path / mark).exists() for mark in _ZARR_MARKS):
+        adata, word, notes = _from_anndata(path, _open_zarr(path), *rules)
+        digest = folders.folder_sha256(sorted(p for p in path.rglob("*") if p.is_file()))
+    elif path.is_dir() and (folders.is_tenx(path) or folders.rsem_files(path)[1]):
+        table, digest = folders.read_tenx(path) if folders.is_tenx(path) else folders.read_rsem(path)
+        adata, word, notes = to_anndata(path, table, *rules)
+    else:
+        check_exists(path, or_else=_OR_A_DATA_SET)
+        check_suffix(path)
+        digest = sha256(path) if os.access(path, os.R_OK) else ""
+        if data_suffix(path) == ".h5ad":
+            check_hdf5(path)
+            adata, word, notes = _from_anndata(path, _open_h5ad(path), *rules)
+        elif data_suffix(path) in COLUMNAR_SUFFIXES:
+            adata, word, notes = to_anndata(path, read_columnar(path), *rules)
+        else:
+            adata, word, notes = to_anndata(path, _read_text(path, digest, orientation), *rules)
     earlier = dict(adata.uns.get("source", {}))
     adata.uns["source"] = {
         **earlier,
         "name": path.name,
         "path": str(path),
-        "sha256": sha256(path),
+        "sha256": digest,
         "orientation": word,
         "notes": [*map(str, earlier.get("notes", [])), *notes],
     }
     return adata
 
 
-def _read_text(path: Path, orientation: str) -> tuple[AnnData, str, list[str]]:
-    import pandas as pd
-    from anndata import AnnData
-
+def _read_text(path: Path, digest: str, orientation: str) -> Table:
     notes = check_text(path)
-    layout = find_layout(path)
-    try:
-        table = read_values(path, layout)
-    except Irregular as failure:
-        raise checks.diagnose(path, layout, str(failure), orientation) from failure
-    word, said = _orient(table.rows, layout.columns, layout.corner, orientation)
-    grid = checks.text_grid(path, layout, table.rows, table.lines, word)
-    turned = word == "genes-by-samples"
-    values = table.values
-    checks.check_samples(grid)
-    checks.check_finite(grid, values, turned)
-    genes = tidy_genes(grid.genes, grid.gene_place, path.name)
-    _check_any_gene(path, genes)
-    if not genes.keep.all():
-        values = values[genes.keep] if turned else values[:, genes.keep]
-    del table
-    values = np.ascontiguousarray(values.T) if turned else np.ascontiguousarray(values)
-    columns = {} if genes.entrez is None else {"entrez": genes.entrez}
-    adata = AnnData(
-        values,
-        obs=pd.DataFrame(index=pd.Index(list(grid.samples), dtype=object)),
-        var=pd.DataFrame(columns, index=pd.Index(genes.names, dtype=object)),
+    kept = find_converted(f"{digest}{data_suffix(path)}")
+    if kept is not None:
+        about, blocks = kept
+        lines, offset = about.pop("lines"), about.pop("offset")
+    else:
+        kind, layout, samples = find_format(path)
+        try:
+            read = read_values(path, layout)
+        except Irregular as failure:
+            raise checks.diagnose(path, layout, str(failure), orientation) from failure
+        if not read.rows:
+            raise checks.nothing_below(path, layout)
+        blocks, lines, offset = read.values, read.lines, 1 + len(layout.extra)
+        about = {
+            "rows": read.rows,
+            "columns": layout.columns,
+            "corner": layout.corner,
+            "orientation": "genes-by-samples" if kind in ("gct", "pcl") else None,
+            "row_info": dict(zip(layout.extra, map(list, zip(*read.descriptions, strict=True)), strict=False)),
+            "column_info": samples,
+            "notes": layout.notes,
+        }
+        problem = keep_converted(f"{digest}{data_suffix(path)}", {**about, "lines": lines, "offset": offset}, blocks)
+        notes += [problem] if problem else []
+    table = Table(
+        **about,
+        values=blocks,
+        row_place=lambda i: f"line {lines[i]}",
+        column_place=lambda j: f"column {j + 1 + offset}",
     )
-    return adata, word, [*notes, *layout.notes, *said, *genes.notes]
+    table.notes = [*notes, *table.notes]
+    return table
 
 
-def _orient(rows: list[str], columns: list[str], corner: str, orientation: str) -> tuple[str, list[str]]:
-    found, reason = find_orientation(rows, columns, corner)
-    if orientation == "auto":
-        turned = " The table was transposed." if found == "genes-by-samples" else ""
-        return found, [reason + turned]
-    notes = [f"Read as {orientation}, as asked."]
-    if found != orientation and "shape alone" not in reason:
-        notes.append(f"The names suggest {found}.")
-    return orientation, notes
-
-
-def _read_h5ad(path: Path, orientation: str) -> tuple[AnnData, str, list[str]]:
-    check_hdf5(path)
-    adata = _open_h5ad(path)
+def _from_anndata(
+    path: Path, adata: AnnData, orientation: str, duplicates: str, missing: str
+) -> tuple[AnnData, str, list[str]]:
     word = "genes-by-samples" if orientation == "genes-by-samples" else "samples-by-genes"
     notes = [f"Read as {word}, as {'asked' if orientation == word else 'AnnData files are'}."]
     if word == "genes-by-samples":
@@ -120,15 +167,15 @@ def _read_h5ad(path: Path, orientation: str) -> tuple[AnnData, str, list[str]]:
     notes += _densify(adata, path)
     grid = checks.Grid(path, list(adata.obs_names), list(adata.var_names), _position("obs"), _position("var"))
     checks.check_samples(grid)
-    checks.check_finite(grid, adata.X, transposed=False)
-    genes = tidy_genes(grid.genes, grid.gene_place, path.name)
-    _check_any_gene(path, genes)
+    notes += checks.check_finite(grid, [adata.X], False, missing)
+    genes = tidy_genes(grid.genes, grid.gene_place, path.name, duplicates)
+    check_any_gene(path, genes)
     if not genes.keep.all():
         adata = adata[:, genes.keep].copy()
     adata.var_names = genes.names
-    if genes.entrez is not None:
-        adata.var["entrez"] = genes.entrez
-    return adata, word, [*notes, *genes.notes]
+    for name, column in genes.columns.items():
+        adata.var[name] = column
+    return add_up(adata, genes.sums), word, [*notes, *genes.notes]
 
 
 def _open_h5ad(path: Path) -> AnnData:
@@ -140,8 +187,9 @@ def _open_h5ad(path: Path) -> AnnData:
         with warnings.catch_warnings():
             # Refused below with the names, which the warning does not give.
             warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
+            check_memory(path, _stored_bytes(path) // 8, "what it holds")
             return anndata.read_h5ad(path)
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as failure:  # whatever a reader meets in a file that is no AnnData: its classes are not public
         problem = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
@@ -150,6 +198,42 @@ def _open_h5ad(path: Path) -> AnnData:
             where=f"{path}: {problem}",
             expected="a file written by AnnData's write_h5ad, complete",
             todo="Write or fetch it again; if it is a 10x or loom file, convert it with scanpy first.",
+        ) from failure
+
+
+def _stored_bytes(path: Path) -> int:
+    """How many bytes an HDF5 file says its arrays have: a small file can hold chunks that were never written."""
+    import h5py
+
+    sizes: list[int] = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda _, item: sizes.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
+    return sum(sizes)
+
+
+def _open_zarr(path: Path) -> AnnData:
+    try:
+        import zarr  # noqa: F401
+    except ImportError as failure:
+        raise InputError(
+            f"{path.name} needs zarr",
+            where=str(path),
+            expected="the package zarr",
+            todo="pip install 'latentome[zarr]'",
+        ) from failure
+    import anndata
+
+    try:
+        return anndata.read_zarr(path)
+    except MemoryError:
+        raise
+    except Exception as failure:  # as for HDF5: zarr, its codecs and AnnData raise what they like
+        problem = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
+        raise InputError(
+            f"{path.name} is a zarr folder but not a readable AnnData",
+            where=f"{path}: {problem}",
+            expected="a folder written by AnnData's write_zarr, complete",
+            todo="Write or copy it again.",
         ) from failure
 
 
@@ -167,6 +251,7 @@ def _densify(adata: AnnData, path: Path) -> list[str]:
         )
     notes = []
     if issparse(adata.X):
+        check_memory(path, adata.n_obs * adata.n_vars, f"{adata.n_obs:,} samples x {adata.n_vars:,} genes")
         notes.append(f"X was sparse ({adata.X.nnz:,} stored values) and was made dense.")
         adata.X = adata.X.astype(np.float32).toarray()
     if kind != np.float32:
@@ -177,13 +262,3 @@ def _densify(adata: AnnData, path: Path) -> list[str]:
 
 def _position(axis: str):
     return lambda i: f"{axis} {i + 1}"
-
-
-def _check_any_gene(path: Path, genes: Genes) -> None:
-    if not genes.names:
-        raise InputError(
-            f"{path.name} has no gene with a name",
-            where=f"{path}: {len(genes.keep)} genes, all named '?' or empty",
-            expected="gene names",
-            todo="Export the table with its gene names.",
-        )

@@ -1,8 +1,9 @@
-"""Tables as text: separator, header, names and numbers, read row by row into one float32 array."""
+"""Tables as text: separator, header, names and numbers, read block by block into float32."""
 
 from __future__ import annotations
 
 import csv
+import io
 import re
 import warnings
 from collections.abc import Iterator
@@ -13,29 +14,63 @@ from typing import NamedTuple
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.io.files import SUPPORTED, data_suffix, lines
+from latentome.io.files import SUPPORTED, check_memory, data_suffix
+from latentome.io.unpack import blocks, lines
 
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
-_NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+_QUOTED = re.compile(rb'"((?:[^"]|"")*)"')
+DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+_NO_FIELD = b"\x1f"  # the separator of units, which no table of text holds
+#: Words for a value that is not there.
+MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "#n/a", "-"})
+_MISSING_SPELLINGS = sorted({form for word in MISSING for form in (word, word.upper(), word.title(), "NaN", "n/A")})
+#: What programs write between the name of a gene and its values; lower case.
+DESCRIPTIONS = frozenset(
+    [
+        *("description", "name", "accession", "gene_name", "gene_symbol", "symbol", "hugo_symbol"),
+        *("entrez", "entrez_id", "entrez_gene_id", "transcript_id", "transcript_id(s)"),
+        *("gene_type", "gene_biotype", "biotype", "length", "gene_length", "effective_length", "gweight"),
+        *("chr", "chrom", "chromosome", "start", "end", "strand"),
+    ]
+)
+#: No table of expression has more rows; their names would fill the memory before the values do.
+MAX_ROWS = 5_000_000
+#: No header is further down.
+_MOST_COMMENTS = 10_000
 
 
 class Layout(NamedTuple):
-    """How a table is laid out: separator, heading of the first column, names of the others, line of the header."""
+    """How a table is laid out: separator, heading of the first column, names of the others, line of the header.
+
+    `extra` names the columns of descriptions between the names and the values; `metadata` are rows of descriptions
+    below the header, of which there are `n_metadata`.
+    """
 
     delimiter: str
     corner: str
     columns: list[str]
     header_line: int
     notes: list[str]
+    extra: tuple[str, ...] = ()
+    n_metadata: int = 0
+
+    @property
+    def width(self) -> int:
+        """Number of fields of a row."""
+        return 1 + len(self.extra) + len(self.columns)
 
 
 class TextTable(NamedTuple):
-    """A table as its file has it; `lines` are the 1-based numbers of the lines of its rows."""
+    """A table as its file has it: names of the rows, the 1-based numbers of their lines, and blocks of values.
+
+    The blocks are float32, rows x columns, the rows of all of them together. `descriptions` has the extra fields of
+    each row.
+    """
 
     layout: Layout
     rows: list[str]
     lines: list[int]
-    values: np.ndarray
+    values: list[np.ndarray]
+    descriptions: list[list[str]]
 
 
 class Irregular(Exception):
@@ -50,10 +85,11 @@ def find_layout(path: Path) -> Layout:
     InputError
         If there is one column only, no header, or nothing below it.
     """
+    notes: list[str] = []
     with closing(_numbered(path)) as content:
-        header_line, header = next(content)
+        header_line, header = _skip_comments(path, content, notes)
         first = next(content, None)
-    delimiter, notes = _find_delimiter(path, header)
+    delimiter = _find_delimiter(path, header, header_line, notes)
     heads = split_line(header, delimiter)
     if first is None:
         raise InputError(
@@ -66,14 +102,23 @@ def find_layout(path: Path) -> Layout:
     if len(heads) == width - 1:  # as R writes it
         notes.append("The header has no name for the first column; it was taken for the column of names.")
         heads = ["", *heads]
-    layout = Layout(delimiter, heads[0].strip(), [head.strip() for head in heads[1:]], header_line, notes)
-    _check_header(path, layout)
+    corner, *columns = [head.strip() for head in heads]
+    extra = _count_descriptions(columns)
+    if extra:
+        notes.append(f"Columns that describe the rows were set aside: {', '.join(columns[:extra])}.")
+    layout = Layout(delimiter, corner, columns[extra:], header_line, notes, tuple(columns[:extra]))
+    check_header(path, layout)
     return layout
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
     """Split one line into its fields, with or without quotes."""
-    return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+    if '"' not in line:
+        return line.rstrip("\r\n").split(delimiter)
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+    except csv.Error:  # a field of more than 131,072 characters: a quote that is never closed
+        return line.rstrip("\r\n").split(delimiter)
 
 
 def read_values(path: Path, layout: Layout) -> TextTable:
@@ -81,36 +126,49 @@ def read_values(path: Path, layout: Layout) -> TextTable:
 
     Returns
     -------
-    The table; its values are float32, rows x columns, and may hold NaN or infinities.
+    The table; its values may hold NaN or infinities.
 
     Raises
     ------
     Irregular
         If a row has another length, or anything that is not a number. The caller then reads slowly and says where.
     """
-    rows: list[str] = []
-    numbers: list[int] = []
-    with closing(_value_strings(path, layout, rows, numbers)) as strings, warnings.catch_warnings():
-        # A value too large for float32 becomes infinite and is refused with its place, not warned about.
-        warnings.filterwarnings("ignore", "overflow", RuntimeWarning)
-        try:
-            values = np.loadtxt(
-                strings, dtype=np.float32, delimiter=layout.delimiter, comments=None, quotechar='"', ndmin=2
-            )
-        except InputError:
-            raise
-        except ValueError as failure:
-            raise Irregular(str(failure)) from failure
-    if values.shape != (len(rows), len(layout.columns)):
-        raise Irregular(f"read {values.shape[0]} x {values.shape[1]} values")
-    return TextTable(layout, rows, numbers, values)
+    table = TextTable(layout, [], [], [], [])
+    number = 0
+    with closing(blocks(path)) as source:
+        for block in source:
+            try:
+                rests = _cut_names(block, number, table)
+            except UnicodeDecodeError as failure:
+                raise Irregular(str(failure)) from failure
+            number += block.count(b"\n")
+            if rests:
+                values = to_numbers(b"\n".join(rests), layout.delimiter.encode())
+                if values.size != len(rests) * len(layout.columns):
+                    raise Irregular(f"lines up to {number} hold {values.size} values")
+                table.values.append(values.reshape(len(rests), len(layout.columns)))
+                check_memory(path, len(table.rows) * len(layout.columns))
+            if len(table.rows) > MAX_ROWS:
+                raise _too_long(path, table.lines[MAX_ROWS])
+    return table
 
 
 def numbered_fields(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Go through the rows below the header, slowly: the number of the line and its fields."""
-    for number, line in _numbered(path):
+    for count, (number, line) in enumerate(_numbered(path)):
+        if count > MAX_ROWS:
+            raise _too_long(path, number)
         if number > layout.header_line:
             yield number, split_line(line, layout.delimiter)
+
+
+def _too_long(path: Path, line: int) -> InputError:
+    return InputError(
+        f"{path.name} has more than {MAX_ROWS:,} rows",
+        where=f"{path}, line {line}",
+        expected="a row for each gene or each sample",
+        todo="Check that it is the right file; write so many samples as .h5ad or .zarr.",
+    )
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, str]]:
@@ -120,26 +178,122 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _value_strings(path: Path, layout: Layout, rows: list[str], numbers: list[int]) -> Iterator[str]:
-    """Cut the name off each row and note it; hand on the rest."""
-    separators = len(layout.columns) - 1
-    for number, line in _numbered(path):
-        if number <= layout.header_line:
+def _skip_comments(path: Path, content: Iterator[tuple[int, str]], notes: list[str]) -> tuple[int, str]:
+    """Give the header and its line: the first line without '#', or a line with '#' that is as wide as the next one."""
+    skipped, before = 0, None
+    for number, line in content:
+        if not line.startswith("#") or skipped >= _MOST_COMMENTS:
+            break
+        skipped, before = skipped + 1, (number, line)
+    else:
+        number, line = before if before else (1, "")
+        return number, line.lstrip("#")
+    if before is not None:
+        mark = max("\t,;", key=line.count)
+        if line.count(mark) and before[1].count(mark) == line.count(mark) and _is_row_of_numbers(line, mark):
+            raise InputError(
+                f"{path.name} has its header in a line that begins with '#', as comments do",
+                where=f"{path}, line {before[0]}: '{before[1].strip()[:60]}'",
+                expected="a header without '#'",
+                todo="Delete the '#' at the beginning of that line.",
+            )
+        notes.append(f"{skipped} lines of comments ('#') above the header were passed over.")
+    return number, line
+
+
+def _is_row_of_numbers(line: str, mark: str) -> bool:
+    fields = line.strip().split(mark)[1:]
+    return bool(fields) and all(_is_decimal(field) for field in fields)
+
+
+def _count_descriptions(columns: list[str]) -> int:
+    """How many of the first columns describe the rows; all of them would leave no values."""
+    count = 0
+    while count < len(columns) and columns[count].lower() in DESCRIPTIONS:
+        count += 1
+    return count if count < len(columns) else 0
+
+
+def _cut_names(block: bytes, number: int, table: TextTable) -> list[bytes]:
+    """Cut the name and the description off each row and note them; give the rest of each row."""
+    layout = table.layout
+    mark, extra = layout.delimiter.encode(), len(layout.extra)
+    separators, last_head = len(layout.columns) - 1, layout.header_line + layout.n_metadata
+    rests = []
+    for row, line in enumerate(block[:-1].split(b"\n"), start=number + 1):
+        if row <= last_head or not line.strip(b" \r"):
             continue
-        quoted = _QUOTED.match(line) if line[0] == '"' else None
-        if quoted:
-            name, rest = quoted[1].replace('""', '"'), line[quoted.end() + 1 :]
+        if b'"' in line:
+            name, described, rest = _unquote(line, layout)
         else:
-            name, _, rest = line.partition(layout.delimiter)
-        if rest.count(layout.delimiter) != separators or not name.strip() or rest.isspace():
-            raise Irregular(f"line {number}")
-        rows.append(name.strip())
-        numbers.append(number)
-        yield rest
+            name, *described = line.split(mark, 1 + extra)
+            rest = described.pop() if described else b""
+        if rest.count(mark) != separators or len(described) != extra or not name.strip() or not rest.strip(b" "):
+            raise Irregular(f"line {row}")
+        table.rows.append(name.decode().strip())
+        table.lines.append(row)
+        if extra:
+            table.descriptions.append([field.decode().strip() for field in described])
+        rests.append(rest)
+    return rests
 
 
-def _find_delimiter(path: Path, header: str) -> tuple[str, list[str]]:
-    count = {mark: header.count(mark) for mark in _NAMES}
+def _unquote(line: bytes, layout: Layout) -> tuple[bytes, list[bytes], bytes]:
+    """The parts of a row with quotes; numbers are usually not quoted, so that only its beginning is looked at."""
+    mark, cut, at = layout.delimiter.encode(), [], 0
+    for _ in range(1 + len(layout.extra)):
+        quoted = _QUOTED.match(line, at) if line[at : at + 1] == b'"' else None
+        if quoted:
+            cut.append(quoted[1].replace(b'""', b'"'))
+            at = quoted.end() + 1
+        else:
+            field, _, _ = line[at:].partition(mark)
+            cut.append(field)
+            at += len(field) + 1
+    rest = line[at:]
+    if b'"' in rest:
+        fields = split_line(rest.decode(), layout.delimiter)
+        if any(layout.delimiter in field for field in fields):
+            raise Irregular("a separator inside quotes")
+        rest = layout.delimiter.join(fields).encode()
+    return cut[0], cut[1:], rest
+
+
+def to_numbers(data: bytes, mark: bytes, kind: type[np.floating] = np.float32) -> np.ndarray:
+    """Parse fields to numbers, however many rows they come from.
+
+    All fields are put below each other: one column is what the parser of pandas is fastest at, and its values lie in
+    the order of the table.
+    """
+    import pandas as pd
+
+    # Values that pandas would take and nobody meant: texts cut at a NUL, fields within fields, a table of truth values.
+    if b"\0" in data or _NO_FIELD in data or re.search(rb"true|false", data[:65536], re.IGNORECASE):
+        raise Irregular("a value that is no number")
+    with warnings.catch_warnings():
+        # A value too large for float32 becomes infinite and is refused with its place, not warned about.
+        warnings.filterwarnings("ignore", "overflow", RuntimeWarning)
+        try:
+            column = pd.read_csv(
+                io.BytesIO(data.replace(mark, b"\n")),
+                sep=_NO_FIELD.decode(),
+                names=["values"],
+                dtype=kind,
+                engine="c",
+                float_precision="high",
+                na_values=_MISSING_SPELLINGS,
+                keep_default_na=False,
+                skip_blank_lines=False,
+                quoting=csv.QUOTE_NONE,
+                low_memory=False,
+            )["values"]
+        except (ValueError, OverflowError) as failure:  # the errors of its parser are ValueErrors
+            raise Irregular(str(failure)) from failure
+    return column.to_numpy()
+
+
+def _find_delimiter(path: Path, header: str, line: int, notes: list[str]) -> str:
+    count = {mark: header.count(mark) for mark in DELIMITERS}
     by_name = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(data_suffix(path), "\t")
     # A tab is in no name; a comma or a semicolon may be. So the suffix is believed if it can be, then tabs.
     if count[by_name] and (by_name == "\t" or not count[";"] > count[","]):
@@ -149,16 +303,18 @@ def _find_delimiter(path: Path, header: str) -> tuple[str, list[str]]:
     if not count[found]:
         raise InputError(
             f"{path.name} is not a table: its first line has one column only",
-            where=f"{path}, line 1: '{header.strip()[:60]}'",
+            where=f"{path}, line {line}: '{header.strip()[:60]}'",
             expected=f"{SUPPORTED}; fields separated by tabs, commas or semicolons, names in the first column",
             todo="Check that it is the right file, and export it with tabs between the columns.",
         )
-    notes = [] if found == by_name else [f"The columns are separated by {_NAMES[found]}."]
-    return found, notes
+    if found != by_name:
+        notes.append(f"The columns are separated by {DELIMITERS[found]}.")
+    return found
 
 
-def _check_header(path: Path, layout: Layout) -> None:
-    unnamed = [i + 2 for i, name in enumerate(layout.columns) if not name]
+def check_header(path: Path, layout: Layout) -> None:
+    """Refuse a header with names missing, and numbers in its place."""
+    unnamed = [i + 2 + len(layout.extra) for i, name in enumerate(layout.columns) if not name]
     if unnamed or not layout.columns:
         which = ", ".join(map(str, unnamed[:5])) or "all"
         raise InputError(

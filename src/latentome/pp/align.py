@@ -180,7 +180,7 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     if not found.any():
         return  # told by `check_missing`
     values = adata.X[:, positions[found]]
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     trained_low, trained_high = _training_range(preprocessing)
     problem = _another_scale(low, high, trained_low, trained_high, preprocessing.transform != "none")
     if problem is None:
@@ -221,7 +221,7 @@ def _another_scale(
 
 def _training_range(preprocessing: Preprocessing) -> tuple[float, float]:
     """The range of the training values on the transformed scale; of their means where only these are known."""
-    low, high = (getattr(preprocessing, name, np.empty(0)) for name in ("lowest", "highest"))
+    low, high = preprocessing.lowest, preprocessing.highest  # empty in files of older versions
     if not len(low) and preprocessing.scaling == "zero-one":
         low, high = preprocessing.minimum, preprocessing.minimum + preprocessing.span
     elif not len(low):

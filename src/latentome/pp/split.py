@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from latentome.errors import InputError, nearest
+from latentome.io import parse_barcodes
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 
 def split_rows(
-    n_samples: int, test_size: float, labels: np.ndarray | None, rng: int | np.random.Generator
+    n_samples: int,
+    test_size: float,
+    labels: np.ndarray | None,
+    rng: int | np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Choose the held-out rows.
 
     The samples are put in random order, sorted by label, and every ``1/test_size``-th one is taken. So each class, rare
-    ones too, is held out in its share, to within one sample, and the number of held-out rows is exact.
+    ones too, is held out in its share, to within one sample, and the number of held-out rows is exact. With groups the
+    same is done with groups instead of samples, a group under the commonest label of its samples; the number of
+    held-out rows then follows from the groups.
 
     Parameters
     ----------
@@ -30,6 +39,8 @@ def split_rows(
         One label for each sample, or none for a purely random choice.
     rng
         Seed or generator.
+    groups
+        The group of each sample, such as its patient, or none. All samples of a group are on the same side.
 
     Returns
     -------
@@ -40,13 +51,17 @@ def split_rows(
     InputError
         If the share is outside (0, 1), or so small or large that one side would be empty.
     """
+    if groups is not None:
+        return _split_groups(test_size, labels, rng, np.asarray(groups, dtype=str))
     wanted = round(n_samples * test_size) if 0 < test_size < 1 else 0
     if not 0 < wanted < n_samples:
         raise InputError(
             "The samples cannot be split like this.",
             where=f"a held-out share of {test_size} of {n_samples} samples",
             expected="a share in (0, 1) that leaves at least one sample on each side",
-            todo="choose another share, such as 0.2, or bring more samples",
+            todo="choose another share, such as 0.2, or bring more samples"
+            if n_samples >= 5
+            else f"bring more samples: {n_samples} are too few to train and to test a model",
         )
     generator = np.random.default_rng(rng)
     order = _random_order(n_samples, labels, generator)
@@ -96,8 +111,82 @@ def fold_rows(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | 
     return assigned
 
 
+def _split_groups(
+    test_size: float, labels: np.ndarray | None, rng: int | np.random.Generator, groups: np.ndarray
+) -> np.ndarray:
+    names, codes = np.unique(groups, return_inverse=True)
+    own = None
+    if labels is not None:
+        words, label_codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+        count = np.zeros((len(names), len(words)), dtype=int)
+        np.add.at(count, (codes, label_codes), 1)
+        own = words[count.argmax(axis=1)]
+    return split_rows(len(names), test_size, own, rng)[codes]
+
+
+def combine(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
+    """Give one label for each row of several columns together, such as ``BRCA / female``; None for no columns.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    for column in columns:
+        if column not in obs:
+            raise InputError(
+                f"There is no column '{column}' to stratify by.",
+                where="adata.obs",
+                expected=nearest(column, obs.columns),
+                todo="name one of these columns, or none",
+            )
+    if not columns:
+        return None
+    texts = [obs[column].astype(str).to_numpy(dtype=object) for column in columns]
+    return np.array([" / ".join(row) for row in zip(*texts, strict=True)], dtype=object)
+
+
+def find_groups(adata: AnnData, column: str) -> np.ndarray:
+    """Give the group of each sample: a column of ``adata.obs``, or the patient in the TCGA barcodes.
+
+    Parameters
+    ----------
+    adata
+        Samples x genes.
+    column
+        A column of ``obs``. ``patient``, where there is no such column, is read from the barcodes. A sample without a
+        value is a group of its own.
+
+    Raises
+    ------
+    InputError
+        If there is no such column and the names of the samples are no barcodes.
+    """
+    if column in adata.obs:
+        found = adata.obs[column]
+    elif column == "patient":
+        found = parse_barcodes(adata.obs_names)["patient"]
+    else:
+        found = None
+    if found is None or found.isna().all():
+        raise InputError(
+            f"There is no column '{column}' to group by.",
+            where=f"adata.obs; samples: {', '.join(map(str, adata.obs_names[:3]))}",
+            expected=nearest(column, [*adata.obs.columns, "patient"]) + " A patient is read from TCGA barcodes.",
+            todo="name one of these columns, or give a table that has it with --labels",
+        )
+    named = found.astype(object).to_numpy()
+    missing = found.isna().to_numpy()
+    pairs = enumerate(zip(named, missing, strict=True))
+    return np.array([f"sample {i}" if gone else f"group {name}" for i, (name, gone) in pairs])
+
+
 def split(
-    adata: AnnData, test_size: float = 0.1, stratify: str | None = None, rng: int | np.random.Generator = 0
+    adata: AnnData,
+    test_size: float = 0.1,
+    stratify: str | Sequence[str] | None = None,
+    rng: int | np.random.Generator = 0,
+    group: str | None = None,
 ) -> tuple[AnnData, AnnData]:
     """Split samples into training and held-out ones.
 
@@ -108,9 +197,12 @@ def split(
     test_size
         Share to hold out, in (0, 1).
     stratify
-        A column of ``adata.obs``: each of its classes is held out in its share.
+        A column of ``adata.obs``, or several: each of their classes, or combinations of them, is held out in its share.
     rng
         Seed or generator.
+    group
+        A column of ``adata.obs``: no two samples of the same group end on different sides. ``patient`` is read from
+        TCGA barcodes where there is no such column.
 
     Returns
     -------
@@ -121,15 +213,9 @@ def split(
     InputError
         If there is no such column, or one side would be empty.
     """
-    if stratify is not None and stratify not in adata.obs:
-        raise InputError(
-            f"There is no column '{stratify}' to stratify by.",
-            where="adata.obs",
-            expected=nearest(stratify, adata.obs.columns),
-            todo="name one of these columns, or none",
-        )
-    labels = None if stratify is None else adata.obs[stratify].astype(str).to_numpy()
-    held_out = split_rows(adata.n_obs, test_size, labels, rng)
+    columns = [stratify] if isinstance(stratify, str) else list(stratify or ())
+    groups = None if group is None else find_groups(adata, group)
+    held_out = split_rows(adata.n_obs, test_size, combine(adata.obs, columns), rng, groups)
     return adata[~held_out].copy(), adata[held_out].copy()
 
 

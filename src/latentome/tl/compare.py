@@ -60,10 +60,8 @@ def compare(
     folds: int = 5,
     seeds: int = 3,
     rng: int = 0,
-    transform: str = "auto",
-    n_genes: int | None = None,
-    scaling: str = "zero-one",
     done: Collection[tuple] = (),
+    **preprocessing: Any,
 ) -> Iterator[dict[str, Any]]:
     """Fit methods on all folds but one and measure them on that one; row after row, as they come.
 
@@ -85,10 +83,10 @@ def compare(
         How many folds, and how often the samples are cut into them anew. The seed is also that of the methods.
     rng
         The first seed.
-    transform, n_genes, scaling
-        See `latentome.pp.fit_preprocessing`.
     done
         Rows that are there already, by the values of `KEY`, and are left out.
+    **preprocessing
+        ``transform``, ``n_genes``, ``scaling``, ``selection``, ``clip``: see `latentome.pp.fit_preprocessing`.
 
     Yields
     ------
@@ -109,7 +107,7 @@ def compare(
             if not missing:
                 continue
             training = assigned != fold
-            x, _ = fit_preprocessing(adata[training], transform, n_genes, scaling).apply(adata)
+            x, _ = fit_preprocessing(adata[training], **preprocessing).apply(adata)
             sides = {"n_train": int(training.sum()), "n_test": int((~training).sum())}
             for name, k in missing:
                 row = {"method": name, "k": k, "seed": seed, "fold": fold, **sides}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import platform
 from pathlib import Path
 
 import jax
-import platformdirs
 
-#: Set this variable to a folder to keep the programs there, or to "off" to keep none.
-VARIABLE = "LATENTOME_CACHE"
+from latentome.io.converted import cache_folder
+
 #: The most that is kept, in bytes; what was used longest ago goes first.
 MAX_BYTES = 256 * 2**20
 
@@ -30,13 +28,12 @@ def keep_compiled_programs() -> Path | None:
     A program compiled for one processor may not run on another one, and home folders are shared between machines: each
     kind of processor has a folder of its own.
     """
-    wanted = os.environ.get(VARIABLE, "")
     if jax.config.jax_compilation_cache_dir:
         return Path(jax.config.jax_compilation_cache_dir)
-    if wanted.lower() == "off":
+    base = cache_folder("programs")
+    if base is None:
         return None
-    base = Path(wanted) if wanted else Path(platformdirs.user_cache_dir("latentome", appauthor=False))
-    folder = base / "programs" / f"jax-{jax.__version__}-{_processor()}"
+    folder = base / f"jax-{jax.__version__}-{_processor()}"
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_compilation_cache_max_size", MAX_BYTES)

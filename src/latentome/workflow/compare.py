@@ -10,6 +10,7 @@ from latentome import io
 from latentome.errors import InputError, nearest
 from latentome.io import RunFolder
 from latentome.models.presets import PRESETS
+from latentome.pp import read_gene_list
 from latentome.workflow.choose import choose_model
 from latentome.workflow.config import RunConfig
 from latentome.workflow.prepare import read_again
@@ -75,9 +76,17 @@ def compare_step(
     makers = {name: _maker(name, config) for name in methods}
     _check_sizes(sizes, estimator.members if config.model in methods else 1)
     smallest = raw.n_obs - -(-raw.n_obs // max(folds, 1))
-    tl.check_pca(smallest, min(raw.n_vars, config.genes or raw.n_vars), max(sizes))
+    genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
+    most = raw.n_vars if genes is None else genes if isinstance(genes, int) else len(genes)
+    tl.check_pca(smallest, min(raw.n_vars, most), max(sizes))
     rows: list[dict] = []
-    options = {"transform": config.transform, "n_genes": config.genes, "scaling": scaling}
+    options = {
+        "transform": config.transform,
+        "n_genes": genes,
+        "scaling": scaling,
+        "selection": config.select,
+        "clip": config.clip,
+    }
     with run.lock(), reporter.step("compare on folds"):
         for row in tl.compare(raw, makers, sizes, labels, folds=folds, seeds=seeds, rng=config.seed, **options):
             rows.append(row)

@@ -26,14 +26,26 @@ class RunConfig:
         The column of labels that maps are coloured by and metrics compare with.
     orientation
         ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
+    duplicates
+        What becomes of genes of the same name: ``refuse``, ``drop``, ``most-variable`` or ``sum``.
+    impute
+        ``none``: missing values are refused; ``mean``: a few are filled with the training mean of their gene.
     transform
-        ``auto``, ``log2p1`` or ``none``.
+        ``auto``, ``log2p1``, ``log2cpm`` or ``none``.
     genes
-        How many of the most variable genes to keep; all by default.
+        How many of the most variable genes to keep, or a file that lists them; all by default.
+    select
+        What variable means: ``mean-deviation``, ``median-deviation`` or ``variance``.
     scaling
-        ``zero-one`` or ``none``; by default what the preset or the model asks for.
+        ``zero-one``, ``z-score``, ``robust`` or ``none``; by default what the preset or the model asks for.
+    clip
+        Whether values beyond the training range of a gene are cut to it, in held-out and in new samples.
     test_size
         Share of the samples that is held out for the evaluation.
+    stratify
+        Columns of labels whose classes are held out in their share; by default the column of labels.
+    group
+        A column: no two samples of the same group, such as a ``patient``, are on both sides.
     seed
         The seed that all randomness of the run comes from.
     parameters
@@ -45,19 +57,25 @@ class RunConfig:
     labels: str | None = None
     label_column: str | None = None
     orientation: str = "auto"
+    duplicates: str = "refuse"
+    impute: str = "none"
     transform: str = "auto"
-    genes: int | None = None
+    genes: int | str | None = None
+    select: str = "mean-deviation"
     scaling: str | None = None
+    clip: bool = False
     test_size: float = 0.2
+    stratify: list[str] = field(default_factory=list)
+    group: str | None = None
     seed: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A run is repeated from any folder: paths are kept whole. Names of data sets stay names.
         names = {str(entry["name"]) for entry in datasets.available()}
-        for name in ("data", "labels"):
+        for name in ("data", "labels", "genes"):
             value = getattr(self, name)
-            if value is not None and value not in names and Path(value).exists():
+            if isinstance(value, str) and value not in names and Path(value).exists():
                 object.__setattr__(self, name, str(Path(value).resolve()))
 
     def to_dict(self) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
             "notes": prepared.notes,
         },
         "preprocessing": {
+            "values": used.scale,
             "transform": used.transform,
+            "selection": used.selection,
             "scaling": used.scaling,
             "n_genes_used": len(used.genes),
             "dropped_constant": used.constant,
@@ -51,7 +53,8 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
         "split": {
             "train": int(prepared.training.sum()),
             "test": int((~prepared.training).sum()),
-            "stratified_by": prepared.label_column,
+            "stratified_by": " and ".join(prepared.stratified_by) or None,
+            "grouped_by": prepared.grouped_by,
         },
     }
 

@@ -12,6 +12,7 @@ from latentome.errors import RunFolderError
 from latentome.io import RunFolder
 from latentome.io.runfolder import is_litter
 from latentome.pp import Preprocessing, align
+from latentome.workflow.config import RunConfig
 from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import read_encoded
@@ -72,7 +73,8 @@ def predict_new(
     run.require("model")
     model = load_model(run.path)
     key = f"X_{model.family}"
-    adata = load_data(data, orientation)
+    asked = RunConfig.from_dict(run.read_config(), str(run.config))
+    adata = load_data(data, orientation, asked.duplicates, asked.impute)
     kept = Preprocessing.load(run.require("preprocessing"))
     adata = align(adata, kept, max_missing=max_missing, check_range=check_range)
     x = adata.X

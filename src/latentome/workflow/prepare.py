@@ -11,13 +11,21 @@ import numpy as np
 from latentome import datasets, io
 from latentome.errors import InputError, RunFolderError, nearest
 from latentome.io.files import sha256
-from latentome.pp import Preprocessing, fit_preprocessing, split_rows
+from latentome.io.labels import agreeing_columns
+from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from latentome.io import RunFolder
     from latentome.workflow.config import RunConfig
+
+
+#: Names of columns that hold what samples are, the most telling first; a table of labels often has several columns.
+_USUAL_LABELS = (
+    *("cancer_type", "acronym", "cell_type", "subtype", "disease", "diagnosis", "tissue", "organ"),
+    *("type", "condition", "class", "label", "group", "sample_type"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Prepared:
         Sentences about the data.
     n_genes_read
         Number of genes before preprocessing.
+    stratified_by, grouped_by
+        The columns whose classes are held out in their share, and the one whose groups are on one side.
     """
 
     adata: AnnData
@@ -44,6 +54,8 @@ class Prepared:
     label_column: str | None
     notes: list[str]
     n_genes_read: int
+    stratified_by: tuple[str, ...] = ()
+    grouped_by: str | None = None
 
     @property
     def training(self) -> np.ndarray:
@@ -56,8 +68,17 @@ class Prepared:
         return None if self.label_column is None else self.adata.obs[self.label_column].to_numpy(dtype=object)
 
 
-def load_data(data: str, orientation: str = "auto") -> AnnData:
+def load_data(data: str, orientation: str = "auto", duplicates: str = "refuse", impute: str = "none") -> AnnData:
     """Load a data set by its name or read an expression file.
+
+    Parameters
+    ----------
+    data
+        A name or a path.
+    orientation, duplicates
+        As for :func:`latentome.io.read`.
+    impute
+        ``none``, or ``mean``: a few missing values are kept, for the preprocessing to fill them.
 
     Raises
     ------
@@ -75,7 +96,15 @@ def load_data(data: str, orientation: str = "auto") -> AnnData:
             expected=nearest(data, names),
             todo="name one of these data sets, or give the path of an expression file",
         )
-    return io.read(data, orientation=orientation)
+    if impute not in ("none", "mean"):
+        raise InputError(
+            f"There is no way '{impute}' to fill missing values.",
+            where="the option impute",
+            expected=nearest(impute, ("none", "mean")),
+            todo="choose one of these",
+        )
+    missing = "keep" if impute == "mean" else "refuse"
+    return io.read(data, orientation=orientation, duplicates=duplicates, missing=missing)
 
 
 def prepare(config: RunConfig, scaling: str) -> Prepared:
@@ -90,8 +119,11 @@ def prepare(config: RunConfig, scaling: str) -> Prepared:
     """
     raw, label_column, notes = _read(config)
     held_out = _hold_out(raw, label_column, config)
-    fitted = fit_preprocessing(raw[~held_out], config.transform, config.genes, scaling)
-    return _scale(raw, fitted, held_out, label_column, notes)
+    genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
+    fitted = fit_preprocessing(
+        raw[~held_out], config.transform, genes, scaling, selection=config.select, clip=config.clip
+    )
+    return _scale(raw, fitted, held_out, label_column, notes, config)
 
 
 def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
@@ -104,7 +136,7 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
     """
     raw, label_column, notes = read_again(config, run)
     kept = Preprocessing.load(run.require("preprocessing"))
-    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes)
+    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes, config)
 
 
 def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, list[str]]:
@@ -131,24 +163,36 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
 
 def _read(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
     """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
-    raw = load_data(config.data, config.orientation)
+    raw = load_data(config.data, config.orientation, config.duplicates, config.impute)
     notes = [str(note) for note in raw.uns["source"].get("notes", [])]
     return raw, _label(raw, config, notes), notes
 
 
 def _hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
-    labels = None if label_column is None else raw.obs[label_column].astype(str).to_numpy()
-    return split_rows(raw.n_obs, config.test_size, labels, np.random.default_rng([config.seed, 0]))
+    columns = _strata(config, label_column)
+    groups = None if config.group is None else find_groups(raw, config.group)
+    generator = np.random.default_rng([config.seed, 0])
+    return split_rows(raw.n_obs, config.test_size, combine(raw.obs, columns), generator, groups)
+
+
+def _strata(config: RunConfig, label_column: str | None) -> list[str]:
+    return list(config.stratify) or ([] if label_column is None else [label_column])
 
 
 def _scale(
-    raw: AnnData, preprocessing: Preprocessing, held_out: np.ndarray, label_column: str | None, notes: list[str]
+    raw: AnnData,
+    preprocessing: Preprocessing,
+    held_out: np.ndarray,
+    label_column: str | None,
+    notes: list[str],
+    config: RunConfig,
 ) -> Prepared:
     scaled, filled = preprocessing.apply(raw)
     adata = raw[:, preprocessing.genes].copy()
     adata.X = scaled
     adata.obs["split"] = np.where(held_out, "test", "train")
-    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars)
+    strata = tuple(_strata(config, label_column))
+    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars, strata, config.group)
 
 
 def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
@@ -157,7 +201,13 @@ def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
     if config.labels is not None:
         labels = io.read_labels(config.labels)
         adata.uns["source"]["labels_sha256"] = sha256(Path(config.labels).expanduser())
-        notes.extend(io.add_labels(adata, labels, config.label_column))
+        wanted = agreeing_columns(adata, labels) if config.label_column is None else [config.label_column]
+        if 0 < len(wanted) < len(labels.columns) and config.label_column is None:
+            gone = [str(name) for name in labels.columns if name not in wanted]
+            notes.append(f"Labels in which the rows of one sample disagree were left out: {', '.join(gone)}.")
+            labels = labels[wanted]
+        wanted += [name for name in (*config.stratify, config.group) if name in labels.columns]
+        notes.extend(io.add_labels(adata, labels, wanted or None))
         joined = [str(column) for column in labels.columns]
     if config.label_column is not None:
         if config.label_column not in adata.obs:
@@ -173,6 +223,11 @@ def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
         return str(own)
     # A table with one column of classes leaves no choice; of several the user has to name one.
     classes = [c for c in joined if 2 <= adata.obs[c].nunique() <= max(2, adata.n_obs // 3)]
+    usual = [c for name in _USUAL_LABELS for c in classes if c.lower() == name]
+    if len(classes) > 1 and usual:
+        others = ", ".join(c for c in classes if c != usual[0])
+        notes.append(f"Of the labels '{usual[0]}' was taken; --label-column names another one ({others}).")
+        return usual[0]
     if joined and len(classes) != 1:
         raise InputError(
             "It is not clear which column of the labels to use.",

@@ -1,0 +1,150 @@
+"""A table as its file has it, and how it becomes samples x genes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentome.errors import InputError
+from latentome.io import checks
+from latentome.io.genes import Genes, tidy_genes
+from latentome.io.orientation import Orientation, find_orientation
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass
+class Table:
+    """Names and values as a file has them.
+
+    Parameters
+    ----------
+    rows, columns
+        Their names.
+    values
+        Float32 blocks of rows x columns, the rows of all blocks together. They are let go as they are used up.
+    corner
+        Heading of the names of the rows.
+    row_place, column_place
+        Say for a position where in the file it is.
+    orientation
+        Where the format says which way round it is.
+    row_info, column_info
+        What the file says of each row and of each column beside its name.
+    notes
+        What was noticed, as sentences.
+    """
+
+    rows: list[str]
+    columns: list[str]
+    values: list[np.ndarray]
+    corner: str = ""
+    row_place: Callable[[int], str] = field(default=lambda i: f"row {i + 1}")
+    column_place: Callable[[int], str] = field(default=lambda i: f"column {i + 1}")
+    orientation: Orientation | None = None
+    row_info: dict[str, list[str]] = field(default_factory=dict)
+    column_info: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def to_anndata(
+    path: Path, table: Table, orientation: str, duplicates: str, missing: str
+) -> tuple[AnnData, str, list[str]]:
+    """Turn a table into samples x genes; give the orientation of the file and what was done, too.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    table
+        Its content; its values are used up.
+    orientation, duplicates, missing
+        As for :func:`latentome.io.read`.
+
+    Raises
+    ------
+    InputError
+        If the names or the values cannot be used.
+    """
+    import pandas as pd
+    from anndata import AnnData
+
+    word, said = _orient(table, orientation)
+    turned = word == "genes-by-samples"
+    names = (table.columns, table.rows) if turned else (table.rows, table.columns)
+    places = (table.column_place, table.row_place) if turned else (table.row_place, table.column_place)
+    grid = checks.Grid(path, *names, *places)
+    checks.check_samples(grid)
+    said += checks.check_finite(grid, table.values, turned, missing)
+    genes = tidy_genes(grid.genes, grid.gene_place, path.name, duplicates)
+    check_any_gene(path, genes)
+    values = _assemble(table.values, turned, genes.keep)
+    obs, var = (table.column_info, table.row_info) if turned else (table.row_info, table.column_info)
+    kept = np.flatnonzero(genes.keep)
+    columns = {name: [told[i] for i in kept] for name, told in var.items() if any(told)}
+    adata = AnnData(
+        values,
+        obs=pd.DataFrame(obs, index=pd.Index(list(grid.samples), dtype=object)),
+        var=pd.DataFrame({**columns, **genes.columns}, index=pd.Index(genes.names, dtype=object)),
+    )
+    return add_up(adata, genes.sums), word, [*table.notes, *said, *genes.notes]
+
+
+def add_up(adata: AnnData, groups: list[list[int]]) -> AnnData:
+    """Add up the genes of each group into its first one, and leave out the others."""
+    if not groups:
+        return adata
+    keep = np.ones(adata.n_vars, dtype=bool)
+    for first, *others in groups:
+        adata.X[:, first] += adata.X[:, others].sum(axis=1)
+        keep[others] = False
+    return adata[:, keep].copy()
+
+
+def check_any_gene(path: Path, genes: Genes) -> None:
+    """Refuse a table of which no gene is left."""
+    if not genes.names:
+        raise InputError(
+            f"{path.name} has no gene with a name of its own",
+            where=f"{path}: {len(genes.keep)} genes, all named '?' or empty, or dropped as duplicates",
+            expected="gene names",
+            todo="Export the table with its gene names.",
+        )
+
+
+def _assemble(blocks: list[np.ndarray], turned: bool, keep: np.ndarray) -> np.ndarray:
+    """Put blocks together, samples x genes; each block is let go when it is copied, which saves a third matrix."""
+    n_rows = sum(map(len, blocks))
+    shape = (blocks[0].shape[1], int(keep.sum())) if turned else (n_rows, int(keep.sum()))
+    if len(blocks) == 1 and not turned and keep.all():
+        return np.ascontiguousarray(blocks.pop())
+    values, start, at = np.empty(shape, np.float32), 0, 0
+    blocks.reverse()
+    while blocks:
+        block = blocks.pop()
+        if turned:
+            chosen = block[keep[start : start + len(block)]]
+            values[:, at : at + len(chosen)] = chosen.T
+            at += len(chosen)
+        else:
+            np.compress(keep, block, axis=1, out=values[start : start + len(block)])
+        start += len(block)
+    return values
+
+
+def _orient(table: Table, orientation: str) -> tuple[Any, list[str]]:
+    if table.orientation is not None and orientation in ("auto", table.orientation):
+        return table.orientation, [f"Read as {table.orientation}, as this format is."]
+    found, reason = find_orientation(table.rows, table.columns, table.corner)
+    if orientation == "auto":
+        turned = " The table was transposed." if found == "genes-by-samples" else ""
+        return found, [reason + turned]
+    notes = [f"Read as {orientation}, as asked."]
+    if found != orientation and "shape alone" not in reason:
+        notes.append(f"The names suggest {found}.")
+    return orientation, notes

@@ -1,0 +1,155 @@
+"""Which genes a model reads: the most variable ones by one of three measures, or those of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from latentome.errors import InputError, nearest
+from latentome.io.files import check_exists, check_text
+from latentome.io.unpack import lines
+
+#: Measures of how much a gene varies. ``mean-deviation`` is what Tybalt's code did, ``median-deviation`` what its paper
+#: says.
+SELECTIONS = ("mean-deviation", "median-deviation", "variance")
+WORDS = {
+    "mean-deviation": "mean absolute deviation",
+    "median-deviation": "median absolute deviation",
+    "variance": "variance",
+}
+#: The two deviations are told apart where fewer than so many of the chosen genes are the same.
+SAME_SHARE = 0.95
+#: So many rows tell how far the two choices agree.
+_COMPARED_ROWS = 1000
+
+
+def check_selection(rule: str) -> None:
+    """Refuse an unknown measure."""
+    if rule not in SELECTIONS:
+        raise InputError(
+            f"There is no selection '{rule}' of genes.",
+            where="the option select",
+            expected=nearest(rule, SELECTIONS),
+            todo="choose one of these",
+        )
+
+
+def variability(values: np.ndarray, rule: str) -> np.ndarray:
+    """How much each gene varies.
+
+    Parameters
+    ----------
+    values
+        Samples x genes, on the scale that models are trained on; finite.
+    rule
+        ``mean-deviation``: mean absolute deviation around the mean; ``median-deviation``: median absolute deviation
+        around the median; ``variance``.
+
+    Returns
+    -------
+    One number for each gene, float64.
+    """
+    if rule == "variance":
+        return values.var(axis=0, dtype=np.float64)
+    if rule == "mean-deviation":
+        mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return np.abs(values - mean).mean(axis=0, dtype=np.float64)
+    deviations = np.empty(values.shape[1], dtype=np.float64)
+    step = max(1, 8_000_000 // max(1, len(values)))  # some genes at a time: a median sorts a copy
+    for start in range(0, values.shape[1], step):
+        block = values[:, start : start + step]
+        deviations[start : start + step] = np.median(np.abs(block - np.median(block, axis=0)), axis=0)
+    return deviations
+
+
+def most_variable(values: np.ndarray, n_genes: int, rule: str) -> tuple[np.ndarray, list[str]]:
+    """Choose genes by how much they vary.
+
+    Parameters
+    ----------
+    values
+        Training samples x genes.
+    n_genes
+        How many.
+    rule
+        One of `SELECTIONS`.
+
+    Returns
+    -------
+    Their positions, ascending, and sentences about the choice.
+    """
+    best = _best(variability(values, rule), n_genes)
+    notes = [f"The {n_genes} most variable of {values.shape[1]} genes were kept ({WORDS[rule]})."]
+    if rule != "variance":
+        other = SELECTIONS[1 - SELECTIONS.index(rule)]
+        some = values[np.linspace(0, len(values) - 1, min(len(values), _COMPARED_ROWS)).astype(int)]
+        chosen = [set(_best(variability(some, name), n_genes).tolist()) for name in (rule, other)]
+        shared = len(chosen[0] & chosen[1]) / n_genes
+        if shared < SAME_SHARE:
+            notes.append(
+                f"By the {WORDS[other]} only {shared:.0%} of these genes would have been kept: the choice of the "
+                "measure matters here (--select)."
+            )
+    return best, notes
+
+
+def read_gene_list(path: str) -> list[str]:
+    """Read names of genes, one a line; of a table the first column.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or fewer than two names are in it.
+    """
+    file = Path(path).expanduser()
+    check_exists(file)
+    check_text(file)
+    names = list(dict.fromkeys(line.split("\t")[0].strip().strip('"') for line in lines(file)))
+    names = [name for name in names if name and not name.startswith("#")]
+    if len(names) < 2:
+        raise InputError(
+            f"{file.name} names {len(names)} genes.",
+            where=str(file),
+            expected="two genes or more, one a line",
+            todo="name more genes",
+        )
+    return names
+
+
+def listed_genes(known: Sequence[str], wanted: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Find the genes of a list among those that can be used.
+
+    Parameters
+    ----------
+    known
+        Names of the genes that vary.
+    wanted
+        The list.
+
+    Returns
+    -------
+    Positions in `known`, ascending, and a sentence.
+
+    Raises
+    ------
+    InputError
+        If fewer than two are there.
+    """
+    place = {name: i for i, name in enumerate(known)}
+    found = sorted(place[name] for name in wanted if name in place)
+    gone = [name for name in wanted if name not in place]
+    if len(found) < 2:
+        raise InputError(
+            f"The list of genes has {len(found)} genes of the matrix.",
+            where=f"the list: {', '.join(wanted[:5])}, ...; the matrix: {', '.join(known[:5])}, ...",
+            expected="two genes or more that the matrix has and that vary",
+            todo="name the genes as the matrix does (symbols, say)",
+        )
+    said = f"{len(found)} of the {len(wanted)} genes of the list were kept"
+    return np.array(found), [said + (f"; not there, or constant: {', '.join(gone[:5])}." if gone else ".")]
+
+
+def _best(deviation: np.ndarray, n_genes: int) -> np.ndarray:
+    return np.sort(np.argsort(-deviation, kind="stable")[:n_genes])

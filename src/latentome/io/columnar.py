@@ -65,10 +65,11 @@ def _load(path: Path):
         ) from failure
     try:
         if data_suffix(path) == ".feather":
-            return pd.read_feather(path)
+            return pd.read_feather(path, use_threads=False)
         about = parquet.read_metadata(path)
         check_memory(path, about.num_rows * about.num_columns, f"{about.num_rows:,} x {about.num_columns:,}")
-        return pd.read_parquet(path)
+        # In this thread alone: pyarrow's own threads go on with a damaged file after it was refused, and can crash.
+        return parquet.read_table(path, use_threads=False, pre_buffer=False).to_pandas(use_threads=False)
     except InputError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as failure:

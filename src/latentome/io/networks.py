@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.io.files import check_exists, check_hdf5, lines
+from latentome.io.files import check_exists, check_hdf5
+from latentome.io.unpack import lines
 
 if TYPE_CHECKING:
     import h5py

@@ -13,8 +13,9 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io.barcodes import looks_like_barcode, parse_barcodes
-from latentome.io.files import check_exists, check_text, lines
+from latentome.io.files import check_exists, check_text
 from latentome.io.text import find_layout
+from latentome.io.unpack import lines
 
 #: Values that are parsed together: enough to make the calls cheap, few enough to stay small.
 _BLOCK = 2**18

@@ -363,7 +363,7 @@ def test_a_full_disk_is_told_before_it_is_full(server, data_set, tmp_path, monke
 
 
 def test_any_address_from_the_command_line(server, tmp_path, capsys):
-    server.routes["/some%20table.tsv.gz?download=1"] = lambda r: r.whole(gzip.compress(b"a\tb\n"))
+    server.routes["/some%20table.tsv.gz?download=1"] = lambda r: r.whole(gzip.compress(b"a\tb\n", mtime=0))
     url = server.url("/some%20table.tsv.gz?download=1")
     assert run(["download", url, "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "some_table.tsv.gz")]

@@ -113,7 +113,9 @@ def tenx(tmp_path):
     folder = tmp_path / "filtered"
     folder.mkdir()
     (folder / "matrix.mtx.gz").write_bytes(
-        gzip.compress(b"%%MatrixMarket matrix coordinate integer general\n%\n3 2 4\n1 1 5\n2 1 1\n2 2 7\n3 2 9\n")
+        gzip.compress(
+            b"%%MatrixMarket matrix coordinate integer general\n%\n3 2 4\n1 1 5\n2 1 1\n2 2 7\n3 2 9\n", mtime=0
+        )
     )
     (folder / "barcodes.tsv").write_text("AAACCTGAGAAACCAT-1\nAAACCTGAGAAACCGC-1\n")
     rows = ["ENSG1\tTP53\tGene Expression", "ENSG2\tKRAS\tGene Expression", "ab\tCD3\tAntibody Capture"]

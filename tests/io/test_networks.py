@@ -40,7 +40,7 @@ def test_an_adage_network_encodes_as_its_formula(adage, tmp_path):
     for mine, written in zip(read, (weights, hidden, visible), strict=True):
         np.testing.assert_allclose(mine, written, atol=5e-9 + 1e-7)
     packed = tmp_path / "network.txt.gz"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+    packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     np.testing.assert_array_equal(lt.io.read_adage_network(packed).weights, read.weights)
     genes = [f"PA{i:04d}" for i in range(30)]
     model = lt.estimators.load_adage_network(path, genes=genes)

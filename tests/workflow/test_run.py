@@ -99,7 +99,7 @@ def test_the_manifest_tells_what_was_done(finished, config, simulated):
     assert manifest["seed"] == 1
     assert manifest["data"]["n_samples"] == 120
     assert manifest["data"]["label_column"] == "type"
-    assert manifest["split"] == {"train": 96, "test": 24, "stratified_by": "type"}
+    assert manifest["split"] == {"train": 96, "test": 24, "stratified_by": "type", "grouped_by": None}
     assert manifest["model"]["parameters"]["max_epochs"] == PARAMETERS["max_epochs"]
     assert manifest["model"]["validation_rows"] == 10
     encoder, heads, decoder, variance = 0, 2 * (40 * 5 + 5), 5 * 40 + 40, 40

@@ -1,5 +1,6 @@
 """Tools on trained models: encode, PCA beside it, t-SNE, evaluation, signatures."""
 
+from latentome.tl.associate import Associations, associate
 from latentome.tl.encode import check_pca, encode, pca
 from latentome.tl.evaluate import Representation, evaluate, verdict
 from latentome.tl.order import cluster_order
@@ -7,7 +8,9 @@ from latentome.tl.signatures import loadings, signatures
 from latentome.tl.tsne import check_tsne, place_on_map, tsne
 
 __all__ = [
+    "Associations",
     "Representation",
+    "associate",
     "check_pca",
     "check_tsne",
     "cluster_order",

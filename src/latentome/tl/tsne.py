@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError
+from latentome.tl.features import representation
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,13 +51,13 @@ def tsne(
     """
     from openTSNE import TSNE
 
-    representation = _representation(adata, use_rep)
-    check_tsne(len(representation))
-    perplexity = min(perplexity, (len(representation) - 1) / 3)
+    codes = representation(adata, use_rep)
+    check_tsne(len(codes))
+    perplexity = min(perplexity, (len(codes) - 1) / 3)
     key = key_added or f"tsne_{use_rep.removeprefix('X_')}"
     # One thread: beyond 1,000 samples more threads make another map, and where cores are shared they wait for one
     # another, which takes up to fifty times as long.
-    embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=1).fit(representation)
+    embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=1).fit(codes)
     adata.obsm[f"X_{key}"] = np.asarray(embedding, dtype=np.float32)
     adata.uns[key] = {"params": {"use_rep": use_rep, "perplexity": float(perplexity), "rng": rng}}
 
@@ -106,14 +107,3 @@ def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, 
         np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng
     )
     return np.asarray(fixed.transform(np.asarray(new, np.float64), perplexity=perplexity), dtype=np.float32)
-
-
-def _representation(adata: AnnData, use_rep: str) -> np.ndarray:
-    if use_rep not in adata.obsm:
-        raise InputError(
-            f"There is no representation '{use_rep}'.",
-            where="adata.obsm",
-            expected=nearest(use_rep, adata.obsm.keys()),
-            todo="encode the samples first, or name one of these",
-        )
-    return np.asarray(adata.obsm[use_rep], dtype=np.float64)

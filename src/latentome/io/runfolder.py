@@ -39,12 +39,14 @@ ITEMS = {
     "h5ad": Item("latent.h5ad", "predict"),
     "metrics": Item("metrics.json", "evaluate"),
     "signatures": Item("signatures.tsv", "predict"),
+    "interpretation": Item("interpretation", "interpret"),
     "figures": Item("figures", "visualize"),
     "report": Item("report.html", "report"),
 }
 # What runs write into their folders, by suffix. Nothing else in them is ever removed.
 _FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
+    "interpretation": (".tsv", ".json", ".graphml"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
     ".saving-*": (".keras", ".h5", ".json", ".tsv"),  # of a process that was killed while it saved its model
 }
@@ -286,6 +288,11 @@ class RunFolder:
     def signatures(self) -> Path:
         """signatures.tsv: the genes of each latent feature."""
         return self.item("signatures")
+
+    @property
+    def interpretation(self) -> Path:
+        """interpretation/: the tables that say what the features mean."""
+        return self.item("interpretation")
 
     @property
     def figures(self) -> Path:

@@ -2,6 +2,7 @@
 
 from latentome.workflow.class3 import reproduce_class3
 from latentome.workflow.config import RunConfig
+from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
 from latentome.workflow.reporter import Reporter
@@ -13,6 +14,7 @@ __all__ = [
     "RunConfig",
     "default_folder",
     "evaluate_step",
+    "interpret_step",
     "open_run",
     "open_to_write",
     "predict_new",

@@ -14,6 +14,7 @@ from latentome.tl.maps import map_quality
 from latentome.tl.network import gene_network, nearest_genes, nearest_samples, write_network
 from latentome.tl.node_types import node_types
 from latentome.tl.order import cluster_order
+from latentome.tl.rotate import simple_structure
 from latentome.tl.signatures import loadings, signature_fdr, signatures
 from latentome.tl.tsne import check_tsne, place_on_map, tsne
 
@@ -53,6 +54,7 @@ __all__ = [
     "signature_overlap",
     "signatures",
     "similarity",
+    "simple_structure",
     "stability",
     "tsne",
     "two_sample",

@@ -9,6 +9,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.tl.features import feature_names, loading_names, representation
+from latentome.tl.rotate import simple_structure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ def consensus(
     members: int,
     *,
     loadings_key: str | None = None,
+    rotate: bool = False,
     similar: float = SIMILAR,
     support: float = 0.5,
     key_added: str = "consensus",
@@ -39,13 +41,17 @@ def consensus(
     adata
         Gains ``obsm["X_<key_added>"]`` (samples x consensus features, standardised, the best supported first),
         ``varm["<key_added>_loadings"]`` where `loadings_key` is given, and ``uns[key_added]`` with ``params``,
-        ``groups``, ``features`` (`stability` of every feature, and its ``group``) and ``similarity`` (`similarity`).
+        ``groups``, ``features`` (`stability` of every feature as it was grouped, and its ``group``) and ``similarity``
+        (`similarity`).
     use_rep
         The key in ``obsm`` of the codes of all members, side by side.
     members
         How many members there are.
     loadings_key
         The key in ``varm`` of their loadings, side by side; consensus loadings are means in the same way.
+    rotate
+        Whether the features of each member are turned to simple loadings first (`simple_structure`; needs
+        `loadings_key`). Trainings agree on the space of the features sooner than on the axes in it.
     similar
         The smallest mean correlation within a group.
     support
@@ -61,7 +67,8 @@ def consensus(
     Raises
     ------
     InputError
-        If there is one member only, or the features do not divide among the members, or no group has enough support.
+        If there is one member only, or the features do not divide among the members, or no group has enough support, or
+        they are to be rotated without loadings.
 
     References
     ----------
@@ -71,6 +78,10 @@ def consensus(
     import pandas as pd
 
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
+    _check_members(len(names), members)
+    weights = None if loadings_key is None else loading_names(adata, loadings_key)[0]
+    if rotate:
+        codes, weights = _rotated(codes, weights, members)
     table = stability(codes, members, names)
     z, owner = _standard(codes), np.repeat(np.arange(members), len(names) // members)
     correlation = z.T @ z / len(z)
@@ -90,8 +101,8 @@ def consensus(
         mixing[groups[i], column] = np.sign(inside[:, np.abs(inside).sum(axis=0).argmax()]) / len(groups[i])
     joined = _standard(z @ mixing)
     adata.obsm[f"X_{key_added}"] = joined.astype(np.float32)
-    if loadings_key is not None:
-        adata.varm[f"{key_added}_loadings"] = (loading_names(adata, loadings_key)[0] @ mixing).astype(np.float32)
+    if weights is not None:
+        adata.varm[f"{key_added}_loadings"] = (weights @ mixing).astype(np.float32)
     labels = np.full(len(names), "", dtype=object)
     rows = []
     for number, i in enumerate(order, start=1):
@@ -100,7 +111,7 @@ def consensus(
         of = ",".join(names[j] for j in groups[i])
         rows.append((f"{key_added}_{number}", supported[i], len(groups[i]), float(within), of))
     result = pd.DataFrame(rows, columns=["feature", "support", "size", "correlation", "of"])
-    params = {"use_rep": use_rep, "members": members, "similar": similar, "support": support}
+    params = {"use_rep": use_rep, "members": members, "rotate": rotate, "similar": similar, "support": support}
     adata.uns[key_added] = {
         "params": params,
         "groups": result,
@@ -108,6 +119,19 @@ def consensus(
         "similarity": similarity(np.split(codes, members, axis=1)),
     }
     return result
+
+
+def _rotated(codes: np.ndarray, weights: np.ndarray | None, members: int) -> tuple[np.ndarray, np.ndarray]:
+    if weights is None:
+        raise InputError(
+            "Features are rotated by their loadings.",
+            where="rotate=True without loadings_key",
+            expected="the key in varm of the loadings, such as vae_loadings",
+            todo="name it, or leave rotate out",
+        )
+    parts = zip(np.split(codes, members, axis=1), np.split(weights, members, axis=1), strict=True)
+    turned = [simple_structure(code, weight) for code, weight in parts]
+    return np.hstack([code for code, _ in turned]), np.hstack([weight for _, weight in turned])
 
 
 def _groups(correlation: np.ndarray, similar: float) -> list[np.ndarray]:

@@ -38,7 +38,7 @@ def interpret_step(
     run
         The folder; after ``predict``. Gains ``interpretation/`` with ``features.tsv`` (one row for each feature),
         ``associations.tsv``, ``columns.tsv``, ``enrichment.tsv``, ``overlap.tsv``, and of an ensemble
-        ``consensus.tsv`` and ``similarity.tsv``.
+        ``consensus.tsv``, ``consensus_signatures.tsv`` and ``similarity.tsv``.
     prepared
         The data of the run.
     reporter
@@ -112,7 +112,7 @@ def _associations(
 def _enrichment(
     adata: AnnData, family: str, gene_sets: str | None, cutoff: float, reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
-    """The table of enrichment; none where the bundled sets do not fit the names of the genes and no others are given."""
+    """The table of enrichment; none where no sets are given and the names of the genes do not fit the bundled ones."""
     from latentome import tl
 
     sets = tl.read_gmt() if gene_sets is None else tl.read_gmt(Path(gene_sets))
@@ -167,8 +167,13 @@ def _ensemble(
     tables["features"].insert(1, "stability", found["stability"])
     tables["features"].insert(1, "member", found["member"])
     try:
-        groups = tl.consensus(adata, f"X_{family}", members, loadings_key=f"{family}_loadings")
+        groups = tl.consensus(adata, f"X_{family}", members, loadings_key=f"{family}_loadings", rotate=True)
     except InputError as refused:  # members that agree on nothing are a result, and no reason to lose the others
         reporter.say(refused.what)
         return {"similarity": tl.similarity(np.split(adata.obsm[f"X_{family}"], members, axis=1))}
-    return {"consensus": groups, "similarity": adata.uns["consensus"]["similarity"]}
+    genes = tl.signatures(np.asarray(adata.varm["consensus_loadings"]), [str(gene) for gene in adata.var_names])
+    return {
+        "consensus": groups,
+        "consensus_signatures": genes,
+        "similarity": adata.uns["consensus"]["similarity"],
+    }

@@ -54,7 +54,7 @@ def main(seeds: int) -> None:
         ):
             rows.append((seed, name, "alone", recovered(method.fit_transform(adata.X), true)))
         for family, model in MODELS.items():
-            fitted = model.set_params(random_state=seed).fit(adata.X)
+            fitted = model.set_params(random_state=seed).fit(adata.to_df())
             lt.tl.encode(adata, fitted, family)
             codes = adata.obsm[f"X_{family}"]
             adata.varm[f"{family}_loadings"] = lt.tl.loadings(fitted, codes)

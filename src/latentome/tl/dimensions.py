@@ -48,8 +48,8 @@ def dimensions(
 
     Returns
     -------
-    One row for each size: ``size``, ``error`` (held-out mean squared error, mean of the members), ``standard_error``
-    (of the mean over held-out samples), ``pca_error``, ``active`` (mean number of features in use), ``stability`` (mean
+    One row for each size: ``size``, ``error`` (held-out mean squared error, mean of the members), ``above`` (that of
+    the best size), ``standard_error`` (of ``above``, over the held-out samples in pairs), ``pca_error``, ``active`` (mean number of features in use), ``stability`` (mean
     over the features of all members), and with labels ``probe`` and ``pca_probe`` (mean cross-validated AUROC over the
     classes, on the held-out samples).
 
@@ -72,7 +72,7 @@ def dimensions(
 
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))
-    held_out, rows = x[~training], []
+    held_out, rows, by_sample = x[~training], [], []
     for size in sizes:
         fitted = clone(model).set_params(n_components=int(size), members=members, random_state=rng).fit(x[training])
         codes = fitted.transform(held_out)
@@ -85,7 +85,6 @@ def dimensions(
         row = {
             "size": int(size),
             "error": float(errors.mean()),
-            "standard_error": float(errors.std(ddof=1) / np.sqrt(len(errors))),
             "pca_error": float(_errors(held_out, pca.inverse_transform(pcs)).mean()),
             "active": float(np.mean([(v > ACTIVE * v.mean()).sum() for v in variances])),
             "stability": float(found["stability"].mean()),
@@ -94,7 +93,13 @@ def dimensions(
             row["probe"] = float(np.mean([_probe(part, labels[~training], rng) for part in parts]))
             row["pca_probe"] = _probe(pcs, labels[~training], rng)
         rows.append(row)
-    return pd.DataFrame(rows)
+        by_sample.append(errors)
+    table, errors = pd.DataFrame(rows), np.array(by_sample)
+    # The same samples are hard at every size: in pairs their differences say much more than the errors themselves.
+    above = errors - errors[table["error"].idxmin()]
+    table.insert(2, "above", above.mean(axis=1))
+    table.insert(3, "standard_error", above.std(axis=1, ddof=1) / np.sqrt(above.shape[1]))
+    return table
 
 
 def choose_size(table: pd.DataFrame) -> tuple[int, str]:
@@ -107,18 +112,19 @@ def choose_size(table: pd.DataFrame) -> tuple[int, str]:
 
     Returns
     -------
-    The smallest size whose held-out error is within one standard error of the lowest one, and the reason in a sentence.
+    The smallest size whose held-out error is above the lowest one by one standard error at most, and the reason in
+    sentences.
 
     References
     ----------
     Breiman, Friedman, Olshen and Stone (1984). Classification and regression trees. (the rule of one standard error)
     """
     best = table.loc[table["error"].idxmin()]
-    good = table[table["error"] <= best["error"] + best["standard_error"]].sort_values("size")
+    good = table[table["above"] <= table["standard_error"]].sort_values("size")
     chosen = good.iloc[0]
     reason = (
         f"{int(chosen['size'])} latent dimensions: the smallest size whose held-out error ({chosen['error']:.4g}) is "
-        f"within one standard error ({best['standard_error']:.2g}) of the lowest ({best['error']:.4g}, with "
+        f"within one standard error ({chosen['standard_error']:.2g}) of the lowest ({best['error']:.4g}, with "
         f"{int(best['size'])}); PCA of that size has {chosen['pca_error']:.4g}. On average {chosen['active']:.1f} "
         f"features are in use, and their stability over seeds is {chosen['stability']:.2f}."
     )

@@ -24,6 +24,7 @@ def known():
             "sex": np.where(male, "male", "female"),
             "age": age,
             "tissue": tissue,
+            "tissue of origin": tissue,
             "time": np.minimum(life, 2.0),
             "dead": life < 2.0,
             "site": "one",
@@ -48,10 +49,11 @@ def test_one_call_finds_which_feature_is_which(known, tmp_path):
     assert best.loc[("time", ""), "feature"] == "vae_5"
     assert best.loc[("time", ""), "effect"] > 0.7
     assert best.loc[("tissue", "prostate"), "feature"] == "vae_2"
-    assert best.loc[("tissue", "prostate"), "confounder"] == "sex"
+    assert best.loc[("tissue", "prostate"), "confounder"] == "sex", "not its other name"
     assert 0.4 < best.loc[("tissue", "prostate"), "effect_within"] < 0.6, "among males the feature knows no prostate"
     assert best.loc[("sex", "male"), "combination"] > 0.98
     assert best.loc[("age", ""), "combination"] > 0.7, "a prediction of age rises with it"
+    assert (found.columns["in_common"] < 0.95).all()
     noise = found.features[found.features["feature"].isin(["vae_1", "vae_3"])]
     assert (noise["q"] > 0.05).all()
     assert found.notes == [

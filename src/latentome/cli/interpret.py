@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latentome.cli import options as o
 from latentome.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def command(
@@ -49,8 +52,18 @@ def command(
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,
         )
-    shown = [
-        c for c in ("feature", "stability", "column", "level", "effect", "set_positive", "set_negative") if c in table
-    ]
-    typer.echo(table[shown].head(20).to_string(index=False, na_rep="", float_format="{:.3g}".format))
+    _show(table)
     typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")
+
+
+def _show(table: pd.DataFrame) -> None:
+    """Print the first features with what is beyond chance of what they follow."""
+    shown = table.head(20).copy()
+    for side in ("positive", "negative"):
+        if f"set_{side}" in shown:
+            shown[f"set_{side}"] = shown[f"set_{side}"].where(shown[f"q_set_{side}"] < 0.05)
+    wanted = ("feature", "stability", "column", "level", "effect", "set_positive", "set_negative")
+    columns = [column for column in wanted if column in shown]
+    typer.echo(shown[columns].to_string(index=False, na_rep="", float_format="{:.3g}".format))
+    if len(table) > len(shown):
+        typer.echo(f"... and {len(table) - len(shown)} more in features.tsv")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Above this relation (Cramer's V) another column is named as one that may explain the association.
 CONFOUNDED = 0.1
+#: Above this one it is another name for the same thing, and explains nothing.
+SAME = 0.95
 MEASURES = {"number": "Spearman", "survival": "log hazard ratio"}
 
 
@@ -165,9 +167,8 @@ def _columns(
     for covariate in covariates:
         own = best[best["column"] == covariate.name]
         combined = _combine(covariate, codes, rng) if combine else np.full(len(own), np.nan)
-        in_common, other = max(
-            ((relation(covariate, c, n), i) for i, c in enumerate(covariates) if c is not covariate), default=(0.0, -1)
-        )
+        others = [(relation(covariate, c, n), i) for i, c in enumerate(covariates) if c is not covariate]
+        in_common, other = max((pair for pair in others if pair[0] < SAME), default=(0.0, -1))
         confounder = covariates[other] if in_common > CONFOUNDED else None
         for (_, row), reached in zip(own.iterrows(), combined, strict=True):
             feature = codes[:, names.index(row["feature"])]

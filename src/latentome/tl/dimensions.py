@@ -48,10 +48,10 @@ def dimensions(
 
     Returns
     -------
-    One row for each size: ``size``, ``error`` (held-out mean squared error, mean of the members), ``above`` (that of
-    the best size), ``standard_error`` (of ``above``, over the held-out samples in pairs), ``pca_error``, ``active`` (mean number of features in use), ``stability`` (mean
-    over the features of all members), and with labels ``probe`` and ``pca_probe`` (mean cross-validated AUROC over the
-    classes, on the held-out samples).
+    One row for each size: ``size``, ``error`` (held-out mean squared error, mean of the members), ``above`` (how far
+    that is above the lowest one), ``standard_error`` (of ``above``, over the held-out samples in pairs), ``pca_error``,
+    ``active`` (mean number of features in use), ``stability`` (mean over the features of all members), and with labels
+    ``probe`` and ``pca_probe`` (mean cross-validated AUROC over the classes, on the held-out samples).
 
     Raises
     ------

@@ -168,7 +168,8 @@ def _columns(
         own = best[best["column"] == covariate.name]
         combined = _combine(covariate, codes, rng) if combine else np.full(len(own), np.nan)
         others = [(relation(covariate, c, n), i) for i, c in enumerate(covariates) if c is not covariate]
-        in_common, other = max((pair for pair in others if pair[0] < SAME), default=(0.0, -1))
+        usable = [pair for pair in others if pair[0] < SAME]
+        in_common, other = max(usable, key=lambda pair: pair[0], default=(0.0, -1))
         confounder = covariates[other] if in_common > CONFOUNDED else None
         for (_, row), reached in zip(own.iterrows(), combined, strict=True):
             feature = codes[:, names.index(row["feature"])]

@@ -76,8 +76,8 @@ def test_a_class_counts_only_where_its_column_does(known):
 
 def test_permuted_labels_give_no_discovery():
     """30 permutations of all columns together. Each has a discovery with probability 0.05 at most, so that more than 4
-    of 30 would come with probability 0.016 from a test that is just honest. (200 permutations of tcga-33 with sex, age
-    and survival: none has one.)
+    of 30 would come with probability 0.016 from a test that is just honest. (Of 200 permutations of tcga-33 with
+    sex, age and survival 2 have one: benchmarks/permutations.py.)
     """
     adata = datasets.load("tcga-33")[::5].copy()
     tl.pca(adata, 10, np.ones(adata.n_obs, bool))

@@ -1,8 +1,8 @@
 """Build the bundled data sets from their sources: python tools/build_bundled.py SOURCE_FOLDER.
 
-SOURCE_FOLDER holds tcga-ebpp, tcga-rnaseqv2, tcga-cognoma and tybalt-published, plain TSV files as published. The same
-sources give the same bytes. Where everything comes from, and under which licence, is written in
-src/latentome/datasets/bundled/PROVENANCE.md, with the numbers that this program prints.
+SOURCE_FOLDER holds tcga-ebpp, tcga-rnaseqv2, tcga-cognoma and tybalt-published, plain TSV files as published, and the
+GMT files of genesets. The same sources give the same bytes. Where everything comes from, and under which licence, is
+written in src/latentome/datasets/bundled/PROVENANCE.md, with the numbers that this program prints.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def main(source: Path) -> None:
     write_json(BUNDLED / "index.json", index)
     for name, published in COPIES.items():
         write_bytes(BUNDLED / name, (source / "tybalt-published" / published).read_bytes())
+    sets = (source / "genesets" / "h.all.v7.0.symbols.gmt").read_bytes()
+    write_bytes(BUNDLED / "h.all.v7.0.symbols.gmt.gz", gzip.compress(sets, 9, mtime=0))
     print()
     for path in sorted(BUNDLED.iterdir()):
         if path.suffix != ".md" and not path.name.startswith("."):

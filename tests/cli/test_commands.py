@@ -287,3 +287,23 @@ def test_an_interruption_is_130_and_says_how_to_go_on(monkeypatch, latentome):
     code, _, told = latentome("evaluate", "somewhere")
     assert code == 130
     assert "to go on" not in told
+
+
+def test_interpret_writes_tables_and_shows_the_features(latentome, finished, simulated, tmp_path):
+    sets = tmp_path / "sets.gmt"
+    sets.write_text("fourth\t\t" + "\t".join(simulated.var_names[::4]) + "\n", encoding="utf-8")
+    code, printed, _ = latentome("interpret", finished, "--gene-sets", sets, "--cutoff", "1.5")
+    assert code == 0
+    assert "vae_1" in printed
+    assert "type" in printed
+    assert {"features.tsv", "associations.tsv", "columns.tsv", "enrichment.tsv"} <= {
+        path.name for path in (finished / "interpretation").iterdir()
+    }
+    for option, value, message in (
+        ("--survival", "days", "names no survival times"),
+        ("--survival", "days,dead", "no column 'days'"),
+        ("--gene-sets", tmp_path / "none.gmt", "no file none.gmt"),
+    ):
+        code, _, told = latentome("interpret", finished, option, value)
+        assert (code, "Traceback" in told) == (2, False)
+        assert message in told

@@ -221,3 +221,9 @@ def test_a_spare_run_gives_a_report_too(run):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match="not a run folder"):
         latentome.report.write(tmp_path)
+
+
+def test_features_of_an_ensemble_are_shown_with_their_stability(run):
+    table = "feature\tside\trank\tgene\tloading\tstability\n1\tpositive\t1\tXIST\t0.5\t0.8125\n"
+    (run / "signatures.tsv").write_text(table, encoding="utf-8")
+    assert "(stability 0.812" in latentome.report.write(run).read_text(encoding="utf-8")

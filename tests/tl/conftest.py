@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,15 @@ def tcga():
 def small():
     """Every seventh sample: 158 in all, of 33 classes."""
     return load("tcga-33")[::7].copy()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Public data beside the repository, on machines that have them."""
+    folder = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the shared data are not here")
+    return folder
 
 
 def mse(a: np.ndarray, b: np.ndarray) -> float:

@@ -86,3 +86,52 @@ def test_loadings_of_a_curved_decoder_are_its_derivative_at_the_mean_code(blobs)
     expected = ((decoded[:2] - decoded[2:]) / (2 * step)).T * codes.std(axis=0)
     # A central difference errs by step^2 times the third derivative, and by rounding, 1e-7 / step.
     np.testing.assert_allclose(tl.loadings(model, codes), expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_each_side_may_have_its_own_cutoff(weights):
+    cutoffs = np.array([[2.0, 2.5, 3.0], [3.0, 2.0, 2.5]])
+    table, z = tl.signatures(weights, GENES, cutoffs), (weights - weights.mean(axis=0)) / weights.std(axis=0)
+    for feature in range(3):
+        rows = table[table["feature"] == feature + 1]
+        assert (rows["side"] == "positive").sum() == (z[:, feature] > cutoffs[0, feature]).sum()
+        assert (rows["side"] == "negative").sum() == (z[:, feature] < -cutoffs[1, feature]).sum()
+
+
+def test_the_shape_of_the_loadings_makes_the_type():
+    """Normal; heavy on both sides; long to the right, light enough elsewhere; long to the left and heavy; dead."""
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=2000)
+    # Seven parts N(0, 1) and three parts N(2, 1): skewed (0.4), with tails no heavier than normal ones (-0.1).
+    skewed = normal + 2.0 * (rng.random(2000) < 0.3)
+    half = rng.standard_t(4, 1000)
+    heavy = np.concatenate([half, -half])
+    weights = np.stack([normal, heavy, skewed, -rng.exponential(size=2000), np.zeros(2000)], axis=1)
+    table = tl.node_types(weights)
+    assert "".join(table["type"]) == "ABCDA"
+    assert list(table.loc[0, ["cutoff_positive", "cutoff_negative"]]) == [3.0, 3.0]
+    assert list(table.loc[1, ["cutoff_positive", "cutoff_negative"]]) == [2.5, 2.5]
+    assert list(table.loc[3, ["cutoff_positive", "cutoff_negative"]]) == [2.5, 2.0], "the long tail is the negative one"
+    assert (table.loc[4, "p_skew"], table.loc[4, "skew"]) == (1.0, 0.0)
+    mirrored = tl.node_types(-weights)
+    assert list(mirrored["type"]) == list(table["type"])
+    assert list(mirrored["cutoff_positive"])[:4] == list(table["cutoff_negative"])[:4]
+    with pytest.raises(lt.InputError, match="shape of 19 loadings"):
+        tl.node_types(weights[:19])
+
+
+def test_a_signature_of_a_real_factor_has_no_false_discoveries_and_one_of_noise_has_only_such():
+    """Feature 1 drives 10 of 400 genes, feature 2 is noise whose loadings are as large as chance makes slopes."""
+    rng = np.random.default_rng(0)
+    codes, effect = rng.normal(size=(200, 2)), np.zeros(400)
+    effect[:10] = 1.0
+    x = codes[:, :1] * effect + rng.normal(size=(200, 400))
+    weights = np.stack([effect, rng.normal(size=400) / np.sqrt(200)], axis=1)
+    table = tl.signature_fdr(x, codes, weights, 2.0).set_index(["feature", "side"])
+    assert table.loc[(1, "positive"), "genes"] == 10
+    assert table.loc[(1, "positive"), "fdr"] < 0.01
+    assert table.loc[(1, "negative"), "genes"] == 0
+    assert table.loc[(1, "negative"), "fdr"] == 1.0
+    # 2.3 % of 400 normal numbers lie beyond 2 deviations: 9.1 genes by chance on either side, as there are.
+    for side in ("positive", "negative"):
+        assert table.loc[(2, side), "by_chance"] == pytest.approx(9.1, abs=4)
+        assert table.loc[(2, side), "fdr"] > 0.5

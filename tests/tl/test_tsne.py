@@ -23,7 +23,12 @@ def test_keys_and_parameters(mapped):
     assert reference.obsm["X_tsne_pca"].shape == (128, 2)
     assert reference.obsm["X_tsne_pca"].dtype == np.float32
     assert np.isfinite(reference.obsm["X_tsne_pca"]).all()
-    assert reference.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "perplexity": 30.0, "rng": 0}
+    assert reference.uns["tsne_pca"]["params"] == {
+        "use_rep": "X_pca",
+        "initialization": "pca",
+        "perplexity": 30.0,
+        "rng": 0,
+    }
 
 
 def test_a_seed_is_a_map_and_a_name_can_be_given(mapped):
@@ -31,7 +36,7 @@ def test_a_seed_is_a_map_and_a_name_can_be_given(mapped):
     tl.tsne(again, "X_pca", key_added="map")
     assert np.array_equal(again.obsm["X_map"], mapped[0].obsm["X_tsne_pca"])
     tl.tsne(again, "X_pca", perplexity=5.0, rng=1)
-    assert again.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "perplexity": 5.0, "rng": 1}
+    assert again.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "initialization": "pca", "perplexity": 5.0, "rng": 1}
     assert not np.array_equal(again.obsm["X_tsne_pca"], again.obsm["X_map"])
 
 
@@ -123,3 +128,21 @@ def test_one_by_one_is_all_at_once_where_neighbours_are_searched_approximately(t
     alone = np.concatenate([tl.place_on_map(*known, new[i : i + 1]) for i in (0, 9)])
     # A map ten times as wide: one unit in the last place of float32 is 1e-5.
     np.testing.assert_allclose(alone, together[[0, 9]], rtol=0, atol=2e-5)
+
+
+def test_settings_are_recorded_and_unknown_ones_refused():
+    adata = AnnData(np.zeros((40, 1), np.float32), obsm={"X_z": np.random.default_rng(0).normal(size=(40, 3))})
+    tl.tsne(adata, "X_z", "published", preset="tybalt-2018")
+    tl.tsne(adata, "X_z", "random", 5.0, initialization="random")
+    known = adata.uns["published"]["params"]
+    assert (known["learning_rate"], known["n_iter"], known["early_exaggeration_iter"]) == (300.0, 150, 250)
+    assert known["perplexity"] == 13.0, "a third of the other samples, where 20 are too many"
+    assert adata.uns["random"]["params"] == {
+        "use_rep": "X_z",
+        "initialization": "random",
+        "perplexity": 5.0,
+        "rng": 0,
+    }
+    for wrong in ({"preset": "tybalt"}, {"initialization": "spectral"}):
+        with pytest.raises(InputError, match="has no setting"):
+            tl.tsne(adata, "X_z", **wrong)

@@ -26,7 +26,8 @@ def new(finished, simulated, tmp_path, told):
 
 def test_the_training_file_gives_the_features_of_the_run(finished, config, tmp_path, simulated):
     folder = predict_new(finished, config.data, tmp_path / "out")
-    assert sorted(p.name for p in folder.iterdir()) == ["error.tsv", "latent.tsv", "reconstruction.tsv.gz", "tsne.tsv"]
+    names = ["classes.tsv", "error.tsv", "latent.tsv", "nearest.tsv", "reconstruction.tsv.gz", "tsne.tsv"]
+    assert sorted(p.name for p in folder.iterdir()) == names
     was, now = read(finished.latent), read(folder / "latent.tsv")
     assert list(now) == list(was)
     assert list(now.index) == list(was.index)
@@ -93,6 +94,34 @@ def test_predictions_are_not_overwritten_unless_asked(finished, simulated, new, 
         new(table.iloc[:10])
     assert (folder / "latent.tsv").read_bytes() == before
     assert len(read(new(table.iloc[:10], replace=True) / "latent.tsv")) == 10
+
+
+def test_samples_are_judged_against_those_of_the_run(finished, simulated, new, told):
+    """Ten samples of the run, and ten whose genes are shuffled: as large, and unlike anything."""
+    from latentome.workflow.steps import read_encoded
+
+    encoded = read_encoded(finished)
+    held_out = encoded.obs_names[encoded.obs["split"] == "test"]
+    trained = list(encoded.obs_names[encoded.obs["split"] == "train"][:10])
+    table = simulated.to_df()
+    strange = table.loc[trained].rename(index="x-{}".format)
+    strange[:] = np.random.default_rng(0).permuted(strange.to_numpy(), axis=1)
+    folder = new(pd.concat([table.loc[[*trained, *held_out]], strange]))
+    error = read(folder / "error.tsv")
+    assert error.loc[strange.index, "unlike"].all()
+    assert not error.loc[held_out, "unlike"].any(), "none is worse than all of themselves"
+    assert error.loc[held_out, "share below"].max() == 1 - 1 / len(held_out)
+    assert any("10 of" in said and "unlike what the model" in said for said in told.said)
+    nearest = read(folder / "nearest.tsv")
+    first = nearest[nearest["rank"] == 1]
+    assert list(first.loc[trained, "sample"]) == trained, "a training sample is nearest to itself"
+    np.testing.assert_allclose(first.loc[trained, "distance"], 0.0, atol=1e-3)
+    assert set(nearest["sample"]) <= set(encoded.obs_names[encoded.obs["split"] == "train"])
+    classes = read(folder / "classes.tsv")
+    np.testing.assert_allclose(classes.sum(axis=1), 1.0, atol=1e-6)
+    told_types = classes.idxmax(axis=1)
+    types = simulated.obs["type"].astype(str)
+    assert (told_types[held_out] == types[held_out]).mean() > 0.6
 
 
 @pytest.mark.parametrize("replace", [False, True])

@@ -12,6 +12,7 @@ from latentome.cli import (
     download,
     evaluate,
     export,
+    interpret,
     predict,
     process,
     report,
@@ -29,7 +30,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     suggest_commands=True,
 )
-for module in (run, train, predict, evaluate, visualize, report, export, datasets, download, process, reproduce):
+COMMANDS = (
+    run,
+    train,
+    predict,
+    evaluate,
+    interpret,
+    visualize,
+    report,
+    export,
+    datasets,
+    download,
+    process,
+    reproduce,
+)
+for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -41,6 +41,7 @@ ITEMS = {
     "metrics": Item("metrics.json", "evaluate"),
     "evaluation": Item("evaluation.tsv", "evaluate --folds 5"),
     "signatures": Item("signatures.tsv", "predict"),
+    "interpretation": Item("interpretation", "interpret"),
     "figures": Item("figures", "visualize"),
     "onnx": Item("onnx", "export"),
     "report": Item("report.html", "report"),
@@ -48,6 +49,7 @@ ITEMS = {
 # What runs write into their folders, by suffix. Nothing else in them is ever removed.
 _FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
+    "interpretation": (".tsv", ".json", ".graphml"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
     "onnx": (".onnx", ".json"),
     ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
@@ -290,6 +292,11 @@ class RunFolder:
     def signatures(self) -> Path:
         """signatures.tsv: the genes of each latent feature."""
         return self.item("signatures")
+
+    @property
+    def interpretation(self) -> Path:
+        """interpretation/: the tables that say what the features mean."""
+        return self.item("interpretation")
 
     @property
     def figures(self) -> Path:

@@ -109,8 +109,12 @@ def score_rows(metrics: Metrics) -> list[dict[str, Any]]:
 
 
 def gene_rows(signatures: list[dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
-    """Give the strongest genes of each feature, the first features apart from the rest; empty without signatures."""
+    """Give the strongest genes of each feature, the first features apart from the rest; empty without signatures.
+
+    Features of an ensemble have a stability as well; of a single model it is an empty text.
+    """
     features: dict[str, list[tuple[float, str]]] = {}
+    stability = {row["feature"]: number(parse(row["stability"])) for row in signatures if row.get("stability")}
     for row in signatures:
         loading = parse(row["loading"])
         if math.isfinite(loading):
@@ -119,7 +123,8 @@ def gene_rows(signatures: list[dict[str, str]]) -> dict[str, list[dict[str, Any]
     for feature, genes in features.items():
         up = [gene for loading, gene in sorted(genes, key=lambda pair: -pair[0]) if loading > 0]
         down = [gene for loading, gene in sorted(genes, key=lambda pair: pair[0]) if loading < 0]
-        rows.append({"feature": feature, "up": up[:GENES_SHOWN], "down": down[:GENES_SHOWN]})
+        known = stability.get(feature, "")
+        rows.append({"feature": feature, "stability": known, "up": up[:GENES_SHOWN], "down": down[:GENES_SHOWN]})
     return {"first": rows[:FEATURES_SHOWN], "rest": rows[FEATURES_SHOWN:]} if rows else {}
 
 

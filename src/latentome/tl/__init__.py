@@ -1,26 +1,67 @@
-"""Tools on trained models: encode, PCA beside it, t-SNE, evaluation, signatures."""
+"""Tools on trained models: encode, baselines, t-SNE, evaluation, and what the features mean."""
 
+from latentome.tl.activity import activity, differential_activity, marginal_activity, signature_overlap
+from latentome.tl.arithmetic import analogy, decoded_difference, group_difference, group_means, interpolate
+from latentome.tl.associate import Associations, associate
 from latentome.tl.compare import BASELINES, compare, summarise
+from latentome.tl.consensus import consensus, similarity, stability
+from latentome.tl.dimensions import choose_size, dimensions
 from latentome.tl.encode import check_pca, encode, pca
+from latentome.tl.enrich import enrich, over_representation
 from latentome.tl.evaluate import Representation, evaluate, verdict
+from latentome.tl.generate import fit_mixture, two_sample
+from latentome.tl.genesets import read_gmt
+from latentome.tl.maps import map_quality
+from latentome.tl.network import gene_network, nearest_genes, nearest_samples, write_network
+from latentome.tl.node_types import node_types
 from latentome.tl.order import cluster_order
-from latentome.tl.signatures import loadings, signatures
+from latentome.tl.rotate import simple_structure
+from latentome.tl.signatures import loadings, signature_fdr, signatures
 from latentome.tl.tsne import check_tsne, place_on_map, tsne
 
 __all__ = [
     "BASELINES",
+    "Associations",
     "Representation",
+    "activity",
+    "analogy",
+    "associate",
     "check_pca",
     "check_tsne",
+    "choose_size",
     "cluster_order",
     "compare",
+    "consensus",
+    "decoded_difference",
+    "differential_activity",
+    "dimensions",
     "encode",
+    "enrich",
     "evaluate",
+    "fit_mixture",
+    "gene_network",
+    "group_difference",
+    "group_means",
+    "interpolate",
     "loadings",
+    "map_quality",
+    "marginal_activity",
+    "nearest_genes",
+    "nearest_samples",
+    "node_types",
+    "over_representation",
     "pca",
     "place_on_map",
+    "read_gmt",
+    "signature_fdr",
+    "signature_overlap",
     "signatures",
+    "similarity",
+    "simple_structure",
+    "stability",
     "summarise",
     "tsne",
+    "two_sample",
     "verdict",
+    "write_network",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError, nearest
+from latentome.tl.features import representation
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -15,10 +16,20 @@ if TYPE_CHECKING:
 PERPLEXITY = 30.0
 #: Perplexity with which a new sample finds its place among the neighbours on a map (default of openTSNE).
 TRANSFORM_PERPLEXITY = 5.0
+#: Settings of published maps. Tybalt (2018): perplexity 20, learning rate 300, 400 iterations in all, of which
+#: scikit-learn spends 250 on early exaggeration. That is too few for a map of 10,000 samples to settle.
+PRESETS = {"tybalt-2018": {"perplexity": 20.0, "learning_rate": 300.0, "early_exaggeration_iter": 250, "n_iter": 150}}
 
 
 def tsne(
-    adata: AnnData, use_rep: str, key_added: str | None = None, perplexity: float = PERPLEXITY, rng: int = 0
+    adata: AnnData,
+    use_rep: str,
+    key_added: str | None = None,
+    perplexity: float | None = None,
+    rng: int = 0,
+    *,
+    preset: str | None = None,
+    initialization: str = "pca",
 ) -> None:
     """Map all samples to two dimensions with t-SNE.
 
@@ -34,14 +45,18 @@ def tsne(
     key_added
         Name of the map; by default ``tsne_`` and the name of the representation.
     perplexity
-        Effective number of neighbours; lowered to a third of the samples where there are few.
+        Effective number of neighbours; 30 by default, lowered to a third of the samples where there are few.
     rng
         Seed.
+    preset
+        Settings of a published map: ``tybalt-2018``.
+    initialization
+        Where samples start: ``pca`` or ``random``.
 
     Raises
     ------
     InputError
-        If there is no such representation, or fewer than 4 samples.
+        If there is no such representation, preset or initialization, or fewer than 4 samples.
 
     References
     ----------
@@ -50,15 +65,24 @@ def tsne(
     """
     from openTSNE import TSNE
 
-    representation = _representation(adata, use_rep)
-    check_tsne(len(representation))
-    perplexity = min(perplexity, (len(representation) - 1) / 3)
+    codes = representation(adata, use_rep)
+    check_tsne(len(codes))
+    for value, known in ((preset or "tybalt-2018", PRESETS), (initialization, ("pca", "random"))):
+        if value not in known:
+            raise InputError(
+                f"A t-SNE map has no setting '{value}'.",
+                where="preset or initialization",
+                expected=nearest(value, known),
+                todo="name one of these",
+            )
+    settings = {"initialization": initialization, "perplexity": PERPLEXITY, **PRESETS.get(preset or "", {})}
+    settings["perplexity"] = min(float(perplexity or settings["perplexity"]), (len(codes) - 1) / 3)
     key = key_added or f"tsne_{use_rep.removeprefix('X_')}"
     # One thread: beyond 1,000 samples more threads make another map, and where cores are shared they wait for one
     # another, which takes up to fifty times as long.
-    embedding = TSNE(perplexity=perplexity, random_state=rng, n_jobs=1).fit(representation)
+    embedding = TSNE(**settings, random_state=rng, n_jobs=1).fit(codes)
     adata.obsm[f"X_{key}"] = np.asarray(embedding, dtype=np.float32)
-    adata.uns[key] = {"params": {"use_rep": use_rep, "perplexity": float(perplexity), "rng": rng}}
+    adata.uns[key] = {"params": {"use_rep": use_rep, **settings, "rng": rng}}
 
 
 def check_tsne(samples: int) -> None:
@@ -106,14 +130,3 @@ def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, 
         np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng
     )
     return np.asarray(fixed.transform(np.asarray(new, np.float64), perplexity=perplexity), dtype=np.float32)
-
-
-def _representation(adata: AnnData, use_rep: str) -> np.ndarray:
-    if use_rep not in adata.obsm:
-        raise InputError(
-            f"There is no representation '{use_rep}'.",
-            where="adata.obsm",
-            expected=nearest(use_rep, adata.obsm.keys()),
-            todo="encode the samples first, or name one of these",
-        )
-    return np.asarray(adata.obsm[use_rep], dtype=np.float64)

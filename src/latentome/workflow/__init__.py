@@ -3,6 +3,7 @@
 from latentome.workflow.class3 import reproduce_class3
 from latentome.workflow.compare import compare_step
 from latentome.workflow.config import RunConfig
+from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
 from latentome.workflow.process_table import process_table
@@ -19,6 +20,7 @@ __all__ = [
     "compare_step",
     "default_folder",
     "evaluate_step",
+    "interpret_step",
     "open_run",
     "open_to_write",
     "predict_new",

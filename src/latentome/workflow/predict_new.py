@@ -13,6 +13,7 @@ from latentome.io import RunFolder
 from latentome.io.runfolder import is_litter
 from latentome.pp import Preprocessing, align
 from latentome.workflow.config import RunConfig
+from latentome.workflow.judge_new import class_probabilities, judge_errors, nearest_training
 from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import read_encoded
@@ -41,8 +42,10 @@ def predict_new(
     data
         Name of a data set, or path of an expression file on the scale of the training data.
     out
-        The folder for ``latent.tsv``, ``reconstruction.tsv.gz`` (scaled as in training), ``tsne.tsv`` and
-        ``error.tsv`` (mean squared error per sample); by default ``predictions/<name>`` in the run.
+        The folder for ``latent.tsv``, ``reconstruction.tsv.gz`` (scaled as in training), ``tsne.tsv``, ``error.tsv``
+        (mean squared error per sample, and whether it is unlike those of the run's held-out samples), ``nearest.tsv``
+        (the nearest training samples) and, where the run has labels, ``classes.tsv`` (calibrated probabilities); by
+        default ``predictions/<name>`` in the run.
     orientation
         ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
     max_missing
@@ -97,12 +100,19 @@ def predict_new(
             positions = tl.place_on_map(encoded.obsm[key], encoded.obsm[f"X_tsne_{model.family}"], codes)
         columns = [f"{model.family}_{i + 1}" for i in range(codes.shape[1])]
         error = np.square(x - decoded, dtype=np.float64).mean(axis=1)
+        with reporter.step("compare with the run"):
+            errors = judge_errors(encoded, error, names, reporter)
+            neighbours = nearest_training(encoded, key, codes, names)
+            classes = class_probabilities(encoded, key, codes, names)
         with io.guard_writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         io.write_table(folder / "latent.tsv", pd.DataFrame(codes, index=names, columns=columns))
         io.write_table(folder / "reconstruction.tsv.gz", pd.DataFrame(decoded, index=names, columns=table.columns))
         io.write_table(folder / "tsne.tsv", pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]))
-        io.write_table(folder / "error.tsv", pd.DataFrame({"mean squared error": error}, index=names))
+        io.write_table(folder / "error.tsv", errors)
+        io.write_table(folder / "nearest.tsv", neighbours)
+        if classes is not None:
+            io.write_table(folder / "classes.tsv", classes)
     return folder
 
 

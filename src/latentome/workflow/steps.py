@@ -59,7 +59,7 @@ def open_to_write(path: str, *parts: str) -> Iterator[tuple[RunFolder, RunConfig
         yield open_run(path)
 
 
-def _holding(step: Callable[..., Any]) -> Callable[..., Any]:
+def holding(step: Callable[..., Any]) -> Callable[..., Any]:
     """Let a step hold the folder it writes into, for who calls it alone; commands hold it for longer."""
 
     @functools.wraps(step)
@@ -161,19 +161,24 @@ def _is_trained(run: RunFolder) -> bool:
     return run.manifest.exists() and run.read_manifest().get("status") != "training"
 
 
-@_holding
+@holding
 def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
     """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
     from latentome import tl
 
-    model, family = _model(run)
+    model, family = load_trained(run)
     adata = prepared.adata.copy()
     with reporter.step("encode, PCA beside it"):
         tl.encode(adata, model, key_added=family)
         tl.pca(adata, model.n_components * model.members, prepared.training)
-        weights = tl.loadings(model, adata.obsm[f"X_{family}"][prepared.training])
+        codes = adata.obsm[f"X_{family}"]
+        weights = tl.loadings(model, codes[prepared.training])
         adata.varm[f"{family}_loadings"] = weights
         table = tl.signatures(weights, [str(gene) for gene in adata.var_names])
+        adata.obs["error"] = np.square(adata.X - model.inverse_transform(codes), dtype=np.float64).mean(axis=1)
+        if model.members > 1:
+            found = tl.stability(codes, model.members)["stability"].to_numpy()
+            table["stability"] = found[table["feature"] - 1]
     with reporter.step("t-SNE of both"):
         seed = int(run.read_config()["seed"])
         for representation in (family, "pca"):
@@ -196,7 +201,8 @@ def _columns(codes: np.ndarray, family: str) -> dict[str, np.ndarray]:
     return {f"{family}_{i + 1}": codes[:, i] for i in range(codes.shape[1])}
 
 
-def _model(run: RunFolder) -> tuple[BaseAutoencoder, str]:
+def load_trained(run: RunFolder) -> tuple[BaseAutoencoder, str]:
+    """The model of a run and its family."""
     from latentome.estimators import load_model
 
     run.require("model")
@@ -204,13 +210,13 @@ def _model(run: RunFolder) -> tuple[BaseAutoencoder, str]:
     return model, model.family
 
 
-@_holding
+@holding
 def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
     """Compare the model with PCA of equal size on the held-out samples."""
     from latentome import tl
     from latentome.estimators import VariationalAutoencoder
 
-    model, family = _model(run)
+    model, family = load_trained(run)
     encoded = read_encoded(run)
     x, training = prepared.adata.X, prepared.training
     with reporter.step("evaluate"):
@@ -261,7 +267,7 @@ def read_encoded(run: RunFolder) -> AnnData:
     return anndata.read_h5ad(run.require("h5ad"))
 
 
-@_holding
+@holding
 def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> list[str]:
     """Draw every figure of the run; return the file names."""
     import pandas as pd
@@ -269,7 +275,7 @@ def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> li
     from latentome import pl, tl
 
     encoded = read_encoded(run)
-    model, family = _model(run)
+    model, family = load_trained(run)
     metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
     color = prepared.label_column or "split"
     title = TITLES[family]

@@ -1,0 +1,69 @@
+"""``latentome interpret``: what the features of a run mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentome.cli import options as o
+from latentome.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def command(
+    run: o.Run,
+    labels: Annotated[
+        Path | None, typer.Option(help="A table with more columns for the samples: sex, age, survival, ...")
+    ] = None,
+    survival: Annotated[
+        str | None, typer.Option(help="Columns of survival times and events (1 or 0): TIME,EVENT.")
+    ] = None,
+    gene_sets: Annotated[
+        Path | None, typer.Option(help="A GMT file of gene sets (default: the 50 Hallmark sets, symbols).")
+    ] = None,
+    cutoff: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Standard deviations that make a gene one of a signature (default 2.5)."),
+    ] = None,
+) -> None:
+    """Say what the features of a run mean: which covariates they follow, which gene sets, how stable they are."""
+    from latentome.cli.show import Terminal
+    from latentome.workflow import interpret_step, open_to_write, prepare_again
+
+    pairs = [] if survival is None else [tuple(part.strip() for part in survival.split(","))]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(
+            f"'{survival}' names no survival times.",
+            where=f"--survival {survival}",
+            expected="two columns with a comma between: times, and events",
+            todo="correct the option, such as --survival days_survived,dead",
+        )
+    with open_to_write(str(run), "h5ad") as (folder, config):
+        table = interpret_step(
+            folder,
+            prepare_again(config, folder),
+            Terminal(),
+            labels=None if labels is None else str(labels),
+            survival=pairs,
+            gene_sets=None if gene_sets is None else str(gene_sets),
+            cutoff=cutoff,
+        )
+    _show(table)
+    typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")
+
+
+def _show(table: pd.DataFrame) -> None:
+    """Print the first features with what is beyond chance of what they follow."""
+    shown = table.head(20).copy()
+    for side in ("positive", "negative"):
+        if f"set_{side}" in shown:
+            shown[f"set_{side}"] = shown[f"set_{side}"].where(shown[f"q_set_{side}"] < 0.05)
+    wanted = ("feature", "stability", "column", "level", "effect", "set_positive", "set_negative")
+    columns = [column for column in wanted if column in shown]
+    typer.echo(shown[columns].to_string(index=False, na_rep="", float_format="{:.3g}".format))
+    if len(table) > len(shown):
+        typer.echo(f"... and {len(table) - len(shown)} more in features.tsv")

@@ -1,0 +1,257 @@
+"""Arithmetic with latent features: means of groups, their differences, what lies between them, all decoded to genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome.errors import InputError, nearest
+from latentome.tl.features import feature_names, representation
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from latentome.estimators import BaseAutoencoder
+
+
+def group_means(adata: AnnData, use_rep: str, groupby: str) -> pd.DataFrame:
+    """Mean features of each group of samples.
+
+    Parameters
+    ----------
+    adata
+        With the representation in ``obsm``.
+    use_rep
+        Its key, such as ``X_vae``.
+    groupby
+        The column of ``obs`` with the groups.
+
+    Returns
+    -------
+    Groups x features. Samples without a group do not count.
+
+    Raises
+    ------
+    InputError
+        If there is no such representation or column.
+    """
+    import pandas as pd
+
+    groups = _groups(adata, groupby)
+    frame = pd.DataFrame(representation(adata, use_rep), columns=feature_names(adata, use_rep))
+    known = groups.notna().to_numpy()
+    return frame[known].groupby(groups[known].astype(str).to_numpy()).mean().rename_axis(groupby)
+
+
+def group_difference(
+    adata: AnnData, use_rep: str, groupby: str, one: str, other: str, *, key_added: str | None = None
+) -> pd.DataFrame:
+    """Rank the features by how much two groups differ in them.
+
+    Parameters
+    ----------
+    adata
+        With the representation in ``obsm``. Gains ``uns[key_added]`` where that is given.
+    use_rep
+        Its key, such as ``X_vae``.
+    groupby
+        The column of ``obs`` with the groups.
+    one, other
+        The two groups; 2 samples of each at least.
+    key_added
+        Name of the result.
+
+    Returns
+    -------
+    One row for each feature, the largest difference first: ``feature``, ``rank`` (from 1), ``mean_one``,
+    ``mean_other``, ``difference`` (one less other), ``standardised`` (over the pooled standard deviation), ``t``, ``p``
+    (Welch's test) and ``q`` (Benjamini-Hochberg).
+
+    Raises
+    ------
+    InputError
+        If there is no such representation, column or group, or a group has fewer than 2 samples.
+
+    References
+    ----------
+    Welch (1947). Biometrika 34, 28-35.
+    Way and Greene (2018). Extracting a biologically relevant latent space from cancer transcriptomes with variational
+    autoencoders. Pac. Symp. Biocomput. 23, 80-91. (differences of group means in the latent space)
+    """
+    import pandas as pd
+
+    codes = representation(adata, use_rep)
+    a, b = (codes[rows] for rows in two_groups(adata, groupby, one, other))
+    t, p, q = welch(a, b)
+    pooled = np.sqrt(
+        ((len(a) - 1) * a.var(axis=0, ddof=1) + (len(b) - 1) * b.var(axis=0, ddof=1)) / (len(a) + len(b) - 2)
+    )
+    difference = a.mean(axis=0) - b.mean(axis=0)
+    order = np.argsort(-difference, kind="stable")
+    table = pd.DataFrame(
+        {
+            "feature": np.array(feature_names(adata, use_rep), dtype=object),
+            "mean_one": a.mean(axis=0),
+            "mean_other": b.mean(axis=0),
+            "difference": difference,
+            "standardised": np.where(pooled > 0, difference / np.where(pooled > 0, pooled, 1.0), 0.0),
+            "t": t,
+            "p": p,
+            "q": q,
+        }
+    )
+    table = table.iloc[order].reset_index(drop=True)
+    table.insert(1, "rank", np.arange(1, len(table) + 1))
+    if key_added is not None:
+        params = {"use_rep": use_rep, "groupby": groupby, "one": one, "other": other}
+        adata.uns[key_added] = {"params": params, "table": table}
+    return table
+
+
+def decoded_difference(
+    adata: AnnData, model: BaseAutoencoder, use_rep: str, groupby: str, one: str, other: str
+) -> pd.DataFrame:
+    """Which genes tell two groups apart, by the decoder: the decoded mean of one less that of the other.
+
+    Parameters
+    ----------
+    adata
+        With the representation in ``obsm``, and the genes that the model reconstructs.
+    model
+        The trained estimator.
+    use_rep, groupby, one, other
+        As of `group_difference`.
+
+    Returns
+    -------
+    One row for each gene, the largest difference first: ``gene``, ``difference`` (in units of the scaled expression).
+
+    Raises
+    ------
+    InputError
+        As of `group_difference`.
+    """
+    import pandas as pd
+
+    codes = representation(adata, use_rep)
+    means = np.stack([codes[rows].mean(axis=0) for rows in two_groups(adata, groupby, one, other)])
+    decoded = np.asarray(model.inverse_transform(means), dtype=np.float64)
+    table = pd.DataFrame({"gene": adata.var_names.astype(str), "difference": decoded[0] - decoded[1]})
+    return table.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
+
+
+def interpolate(model: BaseAutoencoder, start: np.ndarray, end: np.ndarray, steps: int = 9) -> np.ndarray:
+    """Decode what lies between two points of the latent space, such as the means of two groups.
+
+    Parameters
+    ----------
+    model
+        A trained estimator.
+    start, end
+        Codes, one number for each component.
+    steps
+        How many points, both ends included; 2 or more.
+
+    Returns
+    -------
+    Steps x genes, in units of the scaled expression.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 steps.
+    """
+    if steps < 2:
+        raise InputError(
+            "A way has two ends.", where=f"steps={steps}", expected="2 steps or more", todo="ask for more steps"
+        )
+    along = np.linspace(0.0, 1.0, steps)[:, None]
+    return np.asarray(model.inverse_transform((1.0 - along) * np.asarray(start) + along * np.asarray(end)))
+
+
+def analogy(
+    model: BaseAutoencoder, a: np.ndarray, c: np.ndarray, d: np.ndarray, features: np.ndarray | None = None
+) -> np.ndarray:
+    """Decode A - C + D: samples of A with what separates C from D exchanged.
+
+    Parameters
+    ----------
+    model
+        A trained estimator.
+    a
+        Codes of samples, samples x components, or one mean code.
+    c, d
+        Codes of the groups whose difference is exchanged; where they are samples their means are taken.
+    features
+        Numbers of the features to change; all by default.
+
+    Returns
+    -------
+    Samples x genes, in units of the scaled expression.
+    """
+    shift = np.atleast_2d(d).mean(axis=0) - np.atleast_2d(c).mean(axis=0)
+    if features is not None:
+        kept = np.zeros_like(shift)
+        kept[features] = shift[features]
+        shift = kept
+    return np.asarray(model.inverse_transform(np.atleast_2d(a) + shift))
+
+
+def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Welch's test of each column: t, two-sided p, and q (Benjamini-Hochberg); 0, 1 and 1 where nothing varies.
+
+    Parameters
+    ----------
+    a, b
+        Samples of two groups x the same columns.
+    """
+    from scipy.stats import t as student
+
+    from latentome.tl.ranks import adjust
+
+    parts = [x.var(axis=0, ddof=1) / len(x) for x in (a, b)]
+    total = parts[0] + parts[1]
+    varies = total > 0
+    safe = np.where(varies, total, 1.0)
+    t = np.where(varies, (a.mean(axis=0) - b.mean(axis=0)) / np.sqrt(safe), 0.0)
+    below = np.square(parts[0]) / (len(a) - 1) + np.square(parts[1]) / (len(b) - 1)
+    freedom = np.where(varies, np.square(safe) / np.where(below > 0, below, 1.0), 1.0)
+    p = np.where(varies, 2.0 * student.sf(np.abs(t), freedom), 1.0)
+    return t, p, adjust(p)
+
+
+def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of two groups of samples.
+
+    Raises
+    ------
+    InputError
+        If there is no such column or group, or a group has fewer than 2 samples.
+    """
+    groups = _groups(adata, groupby)
+    names = groups.astype(str).where(groups.notna(), None)
+    found = []
+    for group in (one, other):
+        rows = np.flatnonzero((names == group).to_numpy())
+        if len(rows) < 2:
+            raise InputError(
+                f"The group '{group}' has {'no sample' if not len(rows) else 'one sample'}.",
+                where=f"obs['{groupby}']",
+                expected=f"2 samples or more. {nearest(group, names.dropna().unique())}",
+                todo="name another group, or join small ones",
+            )
+        found.append(rows)
+    return found[0], found[1]
+
+
+def _groups(adata: AnnData, groupby: str) -> pd.Series:
+    if groupby not in adata.obs:
+        raise InputError(
+            f"There is no column '{groupby}'.",
+            where=f"obs of {adata.n_obs} samples",
+            expected=nearest(groupby, adata.obs.columns),
+            todo="name one of these columns",
+        )
+    return adata.obs[groupby]

@@ -1,0 +1,253 @@
+"""What several trainings agree on: features matched across members, consensus features, stability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome.errors import InputError
+from latentome.tl.features import feature_names, loading_names, representation
+from latentome.tl.rotate import simple_structure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+#: Features whose codes correlate less (on average within a group) are different ones.
+SIMILAR = 0.7
+
+
+def consensus(
+    adata: AnnData,
+    use_rep: str,
+    members: int,
+    *,
+    loadings_key: str | None = None,
+    rotate: bool = False,
+    similar: float = SIMILAR,
+    support: float = 0.5,
+    key_added: str = "consensus",
+) -> pd.DataFrame:
+    """Join the features of an ensemble into consensus features.
+
+    Features are grouped by the absolute correlation of their codes (average linkage). A consensus feature is the mean
+    of the standardised features of a group, their signs turned alike. Its support is the share of the members that have
+    a feature in the group.
+
+    Parameters
+    ----------
+    adata
+        Gains ``obsm["X_<key_added>"]`` (samples x consensus features, standardised, the best supported first),
+        ``varm["<key_added>_loadings"]`` where `loadings_key` is given, and ``uns[key_added]`` with ``params``,
+        ``groups``, ``features`` (`stability` of every feature as it was grouped, and its ``group``) and ``similarity``
+        (`similarity`).
+    use_rep
+        The key in ``obsm`` of the codes of all members, side by side.
+    members
+        How many members there are.
+    loadings_key
+        The key in ``varm`` of their loadings, side by side; consensus loadings are means in the same way.
+    rotate
+        Whether the features of each member are turned to simple loadings first (`simple_structure`; needs
+        `loadings_key`). Trainings agree on the space of the features sooner than on the axes in it.
+    similar
+        The smallest mean correlation within a group.
+    support
+        Groups that fewer members have (as a share) are no consensus; they are left out.
+    key_added
+        Name of the consensus.
+
+    Returns
+    -------
+    One row for each group: ``feature``, ``support``, ``size`` (features in it), ``correlation`` (their mean
+    correlation with the consensus), ``of`` (their names).
+
+    Raises
+    ------
+    InputError
+        If there is one member only, or the features do not divide among the members, or no group has enough support, or
+        they are to be rotated without loadings.
+
+    References
+    ----------
+    Tan et al. (2017). Unsupervised extraction of stable expression signatures from public compendia with an ensemble of
+    neural networks. Cell Systems 5, 63-71.
+    """
+    import pandas as pd
+
+    codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
+    _check_members(len(names), members)
+    weights = None if loadings_key is None else loading_names(adata, loadings_key)[0]
+    if rotate:
+        codes, weights = _rotated(codes, weights, members)
+    table = stability(codes, members, names)
+    z, owner = _standard(codes), np.repeat(np.arange(members), len(names) // members)
+    correlation = z.T @ z / len(z)
+    groups = [g for g in _groups(correlation, similar) if codes[:, g].std(axis=0).all()]
+    supported = [len(np.unique(owner[group])) / members for group in groups]
+    order = [i for i in np.lexsort(([-len(g) for g in groups], np.negative(supported))) if supported[i] >= support]
+    if not order:
+        raise InputError(
+            f"No feature is common to {support:.0%} of the members.",
+            where=f"{members} members; the best group of features is in {max(supported, default=0):.0%} of them",
+            expected="features that several trainings find again",
+            todo="train longer or with fewer latent dimensions, or ask for less support or less similarity",
+        )
+    mixing = np.zeros((len(names), len(order)))  # means with signs, of the features of each group
+    for column, i in enumerate(order):
+        inside = correlation[np.ix_(groups[i], groups[i])]
+        mixing[groups[i], column] = np.sign(inside[:, np.abs(inside).sum(axis=0).argmax()]) / len(groups[i])
+    joined = _standard(z @ mixing)
+    adata.obsm[f"X_{key_added}"] = joined.astype(np.float32)
+    if weights is not None:
+        adata.varm[f"{key_added}_loadings"] = (weights @ mixing).astype(np.float32)
+    labels = np.full(len(names), "", dtype=object)
+    rows = []
+    for number, i in enumerate(order, start=1):
+        labels[groups[i]] = f"{key_added}_{number}"
+        within = np.abs(z[:, groups[i]].T @ joined[:, number - 1] / len(z)).mean()
+        of = ",".join(names[j] for j in groups[i])
+        rows.append((f"{key_added}_{number}", supported[i], len(groups[i]), float(within), of))
+    result = pd.DataFrame(rows, columns=["feature", "support", "size", "correlation", "of"])
+    params = {"use_rep": use_rep, "members": members, "rotate": rotate, "similar": similar, "support": support}
+    adata.uns[key_added] = {
+        "params": params,
+        "groups": result,
+        "features": table.assign(group=labels),
+        "similarity": similarity(np.split(codes, members, axis=1)),
+    }
+    return result
+
+
+def _rotated(codes: np.ndarray, weights: np.ndarray | None, members: int) -> tuple[np.ndarray, np.ndarray]:
+    if weights is None:
+        raise InputError(
+            "Features are rotated by their loadings.",
+            where="rotate=True without loadings_key",
+            expected="the key in varm of the loadings, such as vae_loadings",
+            todo="name it, or leave rotate out",
+        )
+    parts = zip(np.split(codes, members, axis=1), np.split(weights, members, axis=1), strict=True)
+    turned = [simple_structure(code, weight) for code, weight in parts]
+    return np.hstack([code for code, _ in turned]), np.hstack([weight for _, weight in turned])
+
+
+def _groups(correlation: np.ndarray, similar: float) -> list[np.ndarray]:
+    """Numbers of the features that are alike, by average linkage."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    apart = np.clip(1.0 - np.abs(correlation), 0.0, None)
+    np.fill_diagonal(apart, 0.0)
+    found = fcluster(linkage(squareform(apart, checks=False), "average"), 1.0 - similar, "distance")
+    return [np.flatnonzero(found == group) for group in np.unique(found)]
+
+
+def stability(codes: np.ndarray, members: int, names: list[str] | None = None) -> pd.DataFrame:
+    """Say of every feature of an ensemble how well other members find it again.
+
+    The features of two members are matched one to one so that the sum of their absolute correlations is largest.
+
+    Parameters
+    ----------
+    codes
+        Codes of all members side by side, samples x (members times components).
+    members
+        How many members there are, 2 or more.
+    names
+        Names of the features.
+
+    Returns
+    -------
+    One row for each feature: ``feature``, ``member`` (from 0), ``stability`` (mean absolute correlation with its
+    matches in all other members, 0 to 1), ``lowest`` (with the worst match).
+
+    Raises
+    ------
+    InputError
+        If there is one member only, or the features do not divide among the members.
+
+    References
+    ----------
+    Kuhn (1955). The Hungarian method for the assignment problem. Nav. Res. Logist. Q. 2, 83-97.
+    """
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    _check_members(codes.shape[1], members)
+    k = codes.shape[1] // members
+    z = _standard(np.asarray(codes, dtype=np.float64))
+    correlation = np.abs(z.T @ z / len(z)).reshape(members, k, members, k)
+    matched = np.full((members, k, members), np.nan)
+    for a in range(members):
+        for b in range(a + 1, members):
+            i, j = linear_sum_assignment(-correlation[a, :, b])
+            matched[a, i, b] = matched[b, j, a] = correlation[a, i, b, j]
+    matched = matched.reshape(members * k, members)
+    return pd.DataFrame(
+        {
+            "feature": names or [str(i + 1) for i in range(members * k)],
+            "member": np.repeat(np.arange(members), k),
+            "stability": np.nanmean(matched, axis=1),
+            "lowest": np.nanmin(matched, axis=1),
+        }
+    )
+
+
+def similarity(representations: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Compare representations of the same samples, of any sizes, in pairs.
+
+    Parameters
+    ----------
+    representations
+        Each samples x its components.
+
+    Returns
+    -------
+    One row for each pair: ``one``, ``other`` (numbers from 0), ``cka`` and ``svcca`` (0 to 1; both do not change when
+    the features are rotated, and CKA neither when they are scaled together).
+
+    References
+    ----------
+    Kornblith et al. (2019). Similarity of neural network representations revisited. ICML. (linear CKA)
+    Raghu et al. (2017). SVCCA: singular vector canonical correlation analysis. NeurIPS. (99 % of the variance)
+    """
+    import pandas as pd
+
+    centred = [np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64) for x in representations]
+    grams = [np.linalg.norm(x.T @ x) for x in centred]
+    bases = [_main_directions(x) for x in centred]
+    rows = []
+    for a in range(len(centred)):
+        for b in range(a + 1, len(centred)):
+            scale = grams[a] * grams[b]
+            cka = np.square(np.linalg.norm(centred[a].T @ centred[b])) / scale if scale else 0.0
+            canonical = np.linalg.svd(bases[a].T @ bases[b], compute_uv=False)
+            rows.append((a, b, float(cka), float(np.clip(canonical, 0, 1).mean()) if canonical.size else 0.0))
+    return pd.DataFrame(rows, columns=["one", "other", "cka", "svcca"])
+
+
+def _main_directions(x: np.ndarray, share: float = 0.99) -> np.ndarray:
+    """Orthonormal directions over the samples that hold a share of the variance."""
+    u, s, _ = np.linalg.svd(x, full_matrices=False)
+    total = np.square(s).sum()
+    kept = 0 if total == 0 else int(np.searchsorted(np.cumsum(np.square(s)) / total, share)) + 1
+    return u[:, :kept]
+
+
+def _standard(codes: np.ndarray) -> np.ndarray:
+    """Mean 0 and standard deviation 1; zeros for a feature that is the same everywhere."""
+    deviation = codes.std(axis=0)
+    return (codes - codes.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+
+
+def _check_members(features: int, members: int) -> None:
+    if members < 2 or features % members:
+        raise InputError(
+            "Stability needs several trainings of the same size.",
+            where=f"{features} features of {members} members",
+            expected="an ensemble of 2 members or more, their features side by side",
+            todo="train with members=5 (--members 5), say",
+        )

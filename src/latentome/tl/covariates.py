@@ -1,0 +1,221 @@
+"""What is known of the samples: columns of ``obs`` as classes, numbers or survival times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: A class of fewer samples is not compared: five folds need five, and the normal approximation of ranks as many.
+MIN_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """One column, for the samples that have it.
+
+    Parameters
+    ----------
+    name
+        Of the column.
+    kind
+        ``classes``, ``number`` or ``survival``.
+    rows
+        Row numbers of the samples that have a value.
+    values
+        Of these samples: codes of the classes (int), numbers, or times.
+    levels
+        The classes in the order of their codes; empty for other kinds.
+    event
+        For survival times, whether the event was seen.
+    """
+
+    name: str
+    kind: str
+    rows: np.ndarray
+    values: np.ndarray
+    levels: tuple[str, ...] = ()
+    event: np.ndarray | None = None
+
+    @property
+    def member(self) -> np.ndarray:
+        """Boolean, samples x classes."""
+        return self.values[:, None] == np.arange(len(self.levels))
+
+    @property
+    def compared(self) -> list[int]:
+        """The classes to compare with the other samples: of two the second, as the first says the same."""
+        return [1] if len(self.levels) == 2 else list(range(len(self.levels)))
+
+    def strata(self, n: int) -> np.ndarray:
+        """The class of each of n samples, or the fifth of the range that its number is in; -1 where it is missing."""
+        found = np.full(n, -1)
+        codes = self.values
+        if self.kind != "classes":
+            codes = np.searchsorted(np.quantile(self.values, [0.2, 0.4, 0.6, 0.8]), self.values)
+        found[self.rows] = codes
+        return found
+
+
+def read_covariates(
+    obs: pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    survival: Sequence[tuple[str, str]] = (),
+    min_samples: int = MIN_SAMPLES,
+) -> tuple[list[Covariate], list[str]]:
+    """Read columns of ``obs``.
+
+    A column of numbers with more than two values is a number; any other is classes. Classes of few samples are left
+    out.
+
+    Parameters
+    ----------
+    obs
+        Samples in rows.
+    columns
+        Names of the columns; by default all that can be used.
+    survival
+        Pairs of a column with times and a column that is true (or 1) where the event was seen.
+    min_samples
+        The fewest samples of a class, and of a column of numbers.
+
+    Returns
+    -------
+    The covariates, and sentences about what was left out and why.
+
+    Raises
+    ------
+    InputError
+        If a column that was asked for is missing, constant, empty, or has fewer than two classes of `min_samples`; or
+        if no column can be used.
+    """
+    used = {name for pair in survival for name in pair}
+    asked = list(obs.columns) if columns is None else list(columns)
+    found, notes = [], []
+    for name in asked:
+        _check_there(obs, name)
+        if columns is None and name in used:
+            continue
+        covariate, why = _read(obs[name], str(name), min_samples)
+        if covariate is not None:
+            found.append(covariate)
+        elif columns is not None:
+            raise _unusable(str(name), why, len(obs), min_samples)
+        if why:
+            notes.append(f"Column '{name}': {why}.")
+    for time, event in survival:
+        found.append(_read_survival(obs, time, event, min_samples))
+    if not found:
+        raise InputError(
+            "No column of the samples can be associated with anything.",
+            where=f"{len(obs)} samples; {' '.join(notes) or 'obs has no columns'}",
+            expected=f"a column of numbers, or of at least two classes with {min_samples} samples each",
+            todo="add labels to the samples first, such as with latentome.io.add_labels or --labels FILE",
+        )
+    return found, notes
+
+
+def _check_there(obs: pd.DataFrame, name: str) -> None:
+    if name not in obs.columns:
+        raise InputError(
+            f"There is no column '{name}'.",
+            where=f"obs of {len(obs)} samples",
+            expected=nearest(name, obs.columns),
+            todo="name one of these columns",
+        )
+
+
+def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | None, str]:
+    """The covariate, or None; and why it, or some of its classes, cannot be used."""
+    import pandas as pd
+
+    number = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan) if number else column.to_numpy(dtype=object)
+    present = np.isfinite(values) if number else ~pd.isna(values)
+    if not present.any():
+        return None, "every value is missing"
+    rows = np.flatnonzero(present)
+    levels, codes, counts = np.unique(
+        values[rows] if number else values[rows].astype(str), return_inverse=True, return_counts=True
+    )
+    if len(levels) < 2:
+        return None, f"every value is {levels[0]}"
+    if number and len(levels) > 2:
+        if len(rows) < min_samples:
+            return None, f"only {len(rows)} samples have a value"
+        return Covariate(name, "number", rows, values[rows]), ""
+    large = np.flatnonzero(counts >= min_samples)
+    small = len(levels) - len(large)
+    why = f"{small} of {len(levels)} classes have fewer than {min_samples} samples" if small else ""
+    if len(large) < 2:
+        return None, why
+    keep = np.isin(codes, large)
+    names = tuple(f"{level:g}" if number else str(level) for level in levels[large])
+    return Covariate(name, "classes", rows[keep], np.searchsorted(large, codes[keep]), names), why
+
+
+def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -> Covariate:
+    import pandas as pd
+
+    for name in (time, event):
+        _check_there(obs, name)
+    columns = [pd.to_numeric(obs[name], errors="coerce") for name in (time, event)]
+    numbers = [column.to_numpy(np.float64, na_value=np.nan) for column in columns]
+    present = np.isfinite(numbers).all(axis=0) & (numbers[0] >= 0)
+    rows = np.flatnonzero(present)
+    if not np.isin(numbers[1][rows], (0.0, 1.0)).all() or numbers[1][rows].sum() < min_samples:
+        raise InputError(
+            f"The columns '{time}' and '{event}' are no survival times.",
+            where=f"{len(rows)} of {len(obs)} samples have both, {int((numbers[1][rows] == 1).sum())} with the event",
+            expected=f"times of 0 or more, and 1 for the event (at least {min_samples} of them) or 0 for none",
+            todo="name the column of times and that of the events, in this order",
+        )
+    return Covariate(time, "survival", rows, numbers[0][rows], event=numbers[1][rows] == 1)
+
+
+def _unusable(name: str, why: str, n: int, min_samples: int) -> InputError:
+    return InputError(
+        f"The column '{name}' cannot be associated with anything: {why}.",
+        where=f"obs['{name}'] of {n} samples",
+        expected=f"numbers that differ, or at least two classes with {min_samples} samples each",
+        todo="choose another column, bring more samples, or join the small classes",
+    )
+
+
+def relation(one: Covariate, other: Covariate, n: int) -> float:
+    """How much two covariates have in common: Cramer's V, with bias corrected; numbers are cut into fifths.
+
+    Parameters
+    ----------
+    one, other
+        Of the same samples.
+    n
+        Number of all samples.
+
+    Returns
+    -------
+    0 (independent, or never known together) to 1 (one tells the other).
+
+    References
+    ----------
+    Bergsma (2013). A bias-correction for Cramer's V and Tschuprow's T. J. Korean Stat. Soc. 42, 323-328.
+    """
+    a, b = one.strata(n), other.strata(n)
+    both = (a >= 0) & (b >= 0)
+    if both.sum() < 2:
+        return 0.0
+    table = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(table, (a[both], b[both]), 1.0)
+    table = table[table.any(axis=1)][:, table.any(axis=0)]
+    total, (r, c) = table.sum(), table.shape
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / total
+    phi = max(0.0, (np.square(table - expected) / expected).sum() / total - (r - 1) * (c - 1) / (total - 1))
+    least = min(r - (r - 1) ** 2 / (total - 1), c - (c - 1) ** 2 / (total - 1)) - 1
+    return float(min(1.0, np.sqrt(phi / least))) if least > 0 else 0.0

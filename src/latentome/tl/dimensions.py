@@ -1,0 +1,160 @@
+"""How many latent dimensions: what each number of them gives, beside PCA, and which one to take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome.training import apply_in_blocks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentome.estimators import BaseAutoencoder
+
+#: A feature whose codes have less than this share of the mean variance of all features is not in use.
+ACTIVE = 0.01
+
+
+def dimensions(
+    x: np.ndarray,
+    model: BaseAutoencoder,
+    sizes: Sequence[int],
+    training: np.ndarray,
+    labels: np.ndarray | None = None,
+    members: int = 2,
+    rng: int = 0,
+) -> pd.DataFrame:
+    """Train a model with each number of latent dimensions and see what that gives on held-out samples.
+
+    Parameters
+    ----------
+    x
+        Scaled data, samples x features.
+    model
+        An estimator; its ``n_components``, ``members`` and ``random_state`` are replaced.
+    sizes
+        Numbers of latent dimensions.
+    training
+        Boolean, one for each sample: whether it is trained on.
+    labels
+        A class for each sample, for the probe; classes without five held-out samples are left out of it.
+    members
+        Trainings for each size, which differ in their seed; 2 or more.
+    rng
+        Seed.
+
+    Returns
+    -------
+    One row for each size: ``size``, ``error`` (held-out mean squared error, mean of the members), ``above`` (how far
+    that is above the lowest one), ``standard_error`` (of ``above``, over the held-out samples in pairs), ``pca_error``,
+    ``active`` (mean number of features in use), ``stability`` (mean over the features of all members), and with labels
+    ``probe`` and ``pca_probe`` (mean cross-validated AUROC over the classes, on the held-out samples).
+
+    Raises
+    ------
+    InputError
+        If a size is larger than PCA of the training samples can have, or there is one member only.
+
+    References
+    ----------
+    Way, Zietz, Rubinetti, Himmelstein and Greene (2020). Compressing gene expression data using multiple latent space
+    dimensionalities learns complementary biological representations. Genome Biol. 21, 109.
+    """
+    import pandas as pd
+    from sklearn.base import clone
+    from sklearn.decomposition import PCA
+
+    from latentome.tl.consensus import stability
+    from latentome.tl.encode import check_pca
+
+    for size in sizes:
+        check_pca(int(training.sum()), x.shape[1], int(size))
+    held_out, rows, by_sample = x[~training], [], []
+    for size in sizes:
+        fitted = clone(model).set_params(n_components=int(size), members=members, random_state=rng).fit(x[training])
+        codes = fitted.transform(held_out)
+        found = stability(codes, members)
+        parts = np.split(codes, members, axis=1)
+        errors = np.mean([_errors(held_out, _decode(fitted, i, part)) for i, part in enumerate(parts)], axis=0)
+        pca = PCA(int(size), random_state=rng).fit(x[training])
+        pcs = pca.transform(held_out)
+        variances = [part.var(axis=0) for part in parts]
+        row = {
+            "size": int(size),
+            "error": float(errors.mean()),
+            "pca_error": float(_errors(held_out, pca.inverse_transform(pcs)).mean()),
+            "active": float(np.mean([(v > ACTIVE * v.mean()).sum() for v in variances])),
+            "stability": float(found["stability"].mean()),
+        }
+        if labels is not None:
+            row["probe"] = float(np.mean([_probe(part, labels[~training], rng) for part in parts]))
+            row["pca_probe"] = _probe(pcs, labels[~training], rng)
+        rows.append(row)
+        by_sample.append(errors)
+    table, errors = pd.DataFrame(rows), np.array(by_sample)
+    # The same samples are hard at every size: in pairs their differences say much more than the errors themselves.
+    above = errors - errors[table["error"].idxmin()]
+    table.insert(2, "above", above.mean(axis=1))
+    table.insert(3, "standard_error", above.std(axis=1, ddof=1) / np.sqrt(above.shape[1]))
+    return table
+
+
+def choose_size(table: pd.DataFrame) -> tuple[int, str]:
+    """Recommend a number of latent dimensions.
+
+    Parameters
+    ----------
+    table
+        As `dimensions` gives it.
+
+    Returns
+    -------
+    The smallest size whose held-out error is above the lowest one by one standard error at most, and the reason in
+    sentences.
+
+    References
+    ----------
+    Breiman, Friedman, Olshen and Stone (1984). Classification and regression trees. (the rule of one standard error)
+    """
+    best = table.loc[table["error"].idxmin()]
+    good = table[table["above"] <= table["standard_error"]].sort_values("size")
+    chosen = good.iloc[0]
+    reason = (
+        f"{int(chosen['size'])} latent dimensions: the smallest size whose held-out error ({chosen['error']:.4g}) is "
+        f"within one standard error ({chosen['standard_error']:.2g}) of the lowest ({best['error']:.4g}, with "
+        f"{int(best['size'])}); PCA of that size has {chosen['pca_error']:.4g}. On average {chosen['active']:.1f} "
+        f"features are in use, and their stability over seeds is {chosen['stability']:.2f}."
+    )
+    if best["size"] == table["size"].max():
+        reason += " The largest size has the lowest error: more dimensions may do better still."
+    return int(chosen["size"]), reason
+
+
+def _decode(model: BaseAutoencoder, member: int, codes: np.ndarray) -> np.ndarray:
+    return apply_in_blocks(model.models_[member], "decoder", np.asarray(codes, dtype=np.float32))
+
+
+def _errors(x: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+    return np.square(x - decoded, dtype=np.float64).mean(axis=1)
+
+
+def _probe(codes: np.ndarray, labels: np.ndarray, rng: int) -> float:
+    """Mean AUROC of a cross-validated probe over the classes of five samples or more; NaN with fewer than two such."""
+    import pandas as pd
+
+    from latentome.tl import ranks as r
+    from latentome.tl.probe import FOLDS, probe_classes
+
+    names = pd.Series(labels, dtype=object)
+    names = names.where(names.map(names.value_counts()).ge(FOLDS))
+    known = names.notna().to_numpy()
+    classes, at = np.unique(names[known].astype(str), return_inverse=True)
+    if len(classes) < 2:
+        return float("nan")
+    probability = probe_classes(codes[known], at, rng)
+    member = at[:, None] == np.arange(len(classes))
+    aurocs = [r.compare_groups(r.rank(probability[:, [i]]), member[:, [i]])[0] for i in range(len(classes))]
+    return float(np.mean(aurocs))

@@ -1,0 +1,60 @@
+"""What all features tell together: linear probes on samples that they were not fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+FOLDS = 5
+
+
+def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.ndarray:
+    """Predict classes from features, each sample by a logistic regression that has not seen it.
+
+    Parameters
+    ----------
+    codes
+        Samples x features.
+    classes
+        The class of each sample, from 0; each has `FOLDS` samples or more.
+    rng
+        Seed of the folds.
+
+    Returns
+    -------
+    Probabilities, samples x classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=rng)
+    # A probe is compared by the order of its probabilities, which a looser optimum does not change.
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=1e-3))
+    return cross_val_predict(probe, codes, classes, cv=folds, method="predict_proba")
+
+
+def probe_number(codes: np.ndarray, values: np.ndarray, rng: int = 0) -> np.ndarray:
+    """Predict a number from features, each sample by a ridge regression that has not seen it.
+
+    Parameters
+    ----------
+    codes
+        Samples x features.
+    values
+        The number of each sample, `FOLDS` or more.
+    rng
+        Seed of the folds.
+
+    Returns
+    -------
+    The predictions.
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = KFold(FOLDS, shuffle=True, random_state=rng)
+    probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 6)))
+    return cross_val_predict(probe, codes, values, cv=folds)

@@ -1,0 +1,179 @@
+"""The step that says what the features of a run mean, as tables in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentome import io
+from latentome.errors import InputError
+from latentome.io import RunFolder
+from latentome.workflow.prepare import Prepared
+from latentome.workflow.reporter import Reporter
+from latentome.workflow.steps import holding, load_trained, read_encoded
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+@holding
+def interpret_step(
+    run: RunFolder,
+    prepared: Prepared,
+    reporter: Reporter,
+    *,
+    labels: str | None = None,
+    survival: Sequence[tuple[str, str]] = (),
+    gene_sets: str | None = None,
+    cutoff: float | None = None,
+) -> pd.DataFrame:
+    """Associate the features with what is known of the samples, and their signatures with gene sets.
+
+    Parameters
+    ----------
+    run
+        The folder; after ``predict``. Gains ``interpretation/`` with ``features.tsv`` (one row for each feature),
+        ``associations.tsv``, ``columns.tsv``, ``enrichment.tsv``, ``overlap.tsv``, and of an ensemble
+        ``consensus.tsv``, ``consensus_signatures.tsv`` and ``similarity.tsv``.
+    prepared
+        The data of the run.
+    reporter
+        Takes note of the steps.
+    labels
+        A table with more columns for the samples, such as sex, age or survival.
+    survival
+        Pairs of a column with times and a column that is 1 where the event was seen.
+    gene_sets
+        A GMT file; by default the Hallmark sets, where the data name genes by symbols.
+    cutoff
+        Of the signatures, in standard deviations; 2.5 by default.
+
+    Returns
+    -------
+    ``features.tsv``.
+
+    Raises
+    ------
+    LatentomeError
+        If a file or a column cannot be used; nothing is then written.
+    """
+    from latentome import tl
+    from latentome.tl.signatures import CUTOFF
+
+    model, family = load_trained(run)
+    encoded, cutoff = read_encoded(run), CUTOFF if cutoff is None else cutoff
+    adata = prepared.adata.copy()
+    adata.obsm[f"X_{family}"] = encoded.obsm[f"X_{family}"]
+    adata.varm[f"{family}_loadings"] = encoded.varm[f"{family}_loadings"]
+    adata.obs = adata.obs.drop(columns="split")  # ours, and random
+    if labels is not None:
+        for note in io.add_labels(adata, io.read_labels(labels)):
+            reporter.say(note)
+    tables: dict[str, pd.DataFrame] = {}
+    with reporter.step("associate"):
+        tables |= _associations(adata, family, survival, required=labels is not None, reporter=reporter)
+    with reporter.step("gene sets"):
+        tables |= _enrichment(adata, family, gene_sets, cutoff, reporter)
+    with reporter.step("signatures"):
+        tables["features"] = _features(adata, family, ~prepared.training, cutoff, tables)
+        if tables["features"][["genes_positive", "genes_negative"]].to_numpy().any():
+            tables["overlap"] = tl.signature_overlap(adata, f"{family}_loadings", cutoff=cutoff)
+        if model.members > 1:
+            tables |= _ensemble(adata, family, model.members, tables, reporter)
+    with io.guard_writing(run.interpretation):
+        run.interpretation.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        io.write_table(run.interpretation / f"{name}.tsv", table.set_index(table.columns[0]))
+    return tables["features"]
+
+
+def _associations(
+    adata: AnnData, family: str, survival: Sequence[tuple[str, str]], *, required: bool, reporter: Reporter
+) -> dict[str, pd.DataFrame]:
+    """Tables of associations; none where the run has nothing to associate with and the user has brought nothing."""
+    from latentome import tl
+
+    try:
+        found = tl.associate(adata, f"X_{family}", survival=survival)
+    except InputError as refused:
+        if required or survival:
+            raise
+        reporter.say(f"{refused.what} Associations are left out.")
+        return {}
+    for note in found.notes:
+        reporter.say(note)
+    return {"associations": found.features, "columns": found.columns}
+
+
+def _enrichment(
+    adata: AnnData, family: str, gene_sets: str | None, cutoff: float, reporter: Reporter
+) -> dict[str, pd.DataFrame]:
+    """The table of enrichment; none where no sets are given and the names of the genes do not fit the bundled ones."""
+    from latentome import tl
+
+    sets = tl.read_gmt() if gene_sets is None else tl.read_gmt(Path(gene_sets))
+    try:
+        table = tl.enrich(adata, f"{family}_loadings", sets, cutoff=cutoff)
+    except InputError as refused:
+        if gene_sets is not None:
+            raise
+        reporter.say(f"{refused.what} The Hallmark sets name genes by symbols; give others with --gene-sets.")
+        return {}
+    return {"enrichment": table}
+
+
+def _features(
+    adata: AnnData, family: str, held_out: np.ndarray, cutoff: float, tables: dict[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """One row for each feature: its signature, the shape of its loadings, and the best of the other tables."""
+    import pandas as pd
+
+    from latentome import tl
+
+    codes, weights = adata.obsm[f"X_{family}"], np.asarray(adata.varm[f"{family}_loadings"])
+    names = [f"{family}_{i + 1}" for i in range(codes.shape[1])]
+    rates = tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff)
+    table = pd.DataFrame({"feature": names})
+    for side in ("positive", "negative"):
+        rows = rates[rates["side"] == side].reset_index(drop=True)
+        table[f"genes_{side}"], table[f"fdr_{side}"] = rows["genes"], rows["fdr"]
+    if len(weights) >= 20:
+        shape = tl.node_types(weights, names)
+        table = table.merge(shape[["feature", "skew", "kurtosis", "type"]], on="feature")
+    if "associations" in tables:
+        first = tables["associations"].sort_values("p", kind="stable").drop_duplicates("feature")
+        first = first[["feature", "column", "level", "measure", "effect", "q"]].rename(columns={"q": "q_column"})
+        table = table.merge(first, on="feature", how="left")
+    if "enrichment" in tables:
+        for side in ("positive", "negative"):
+            rows = tables["enrichment"]
+            first = rows[rows["side"] == side].drop_duplicates("feature")[["feature", "set", "q"]]
+            first = first.rename(columns={"set": f"set_{side}", "q": f"q_set_{side}"})
+            table = table.merge(first, on="feature", how="left")
+    return table
+
+
+def _ensemble(
+    adata: AnnData, family: str, members: int, tables: dict[str, pd.DataFrame], reporter: Reporter
+) -> dict[str, pd.DataFrame]:
+    """What the members agree on; the stability of each feature joins its row."""
+    from latentome import tl
+
+    found = tl.stability(adata.obsm[f"X_{family}"], members)
+    tables["features"].insert(1, "stability", found["stability"])
+    tables["features"].insert(1, "member", found["member"])
+    try:
+        groups = tl.consensus(adata, f"X_{family}", members, loadings_key=f"{family}_loadings", rotate=True)
+    except InputError as refused:  # members that agree on nothing are a result, and no reason to lose the others
+        reporter.say(refused.what)
+        return {"similarity": tl.similarity(np.split(adata.obsm[f"X_{family}"], members, axis=1))}
+    genes = tl.signatures(np.asarray(adata.varm["consensus_loadings"]), [str(gene) for gene in adata.var_names])
+    return {
+        "consensus": groups,
+        "consensus_signatures": genes,
+        "similarity": adata.uns["consensus"]["similarity"],
+    }

@@ -1,0 +1,141 @@
+"""New samples beside those of the run: do they look like them, which are nearest, and which class is likely."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from latentome.workflow.reporter import Reporter
+
+#: A new sample whose error is above this share of the errors of held-out samples is flagged as unlike them.
+UNLIKE = 0.99
+#: Nearest training samples that are named.
+NEIGHBOURS = 5
+#: A class of fewer training samples is none that a probability is given for.
+MIN_SAMPLES = 5
+
+
+def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter: Reporter) -> pd.DataFrame:
+    """Compare reconstruction errors with those of the held-out samples of the run, which the model has not seen either.
+
+    Parameters
+    ----------
+    encoded
+        The run's samples; ``obs["error"]`` are their errors, and ``obs["split"]`` says which were held out.
+    error
+        Mean squared errors of the new samples.
+    names
+        Their names.
+    reporter
+        Is told how many are unlike the run's samples.
+
+    Returns
+    -------
+    ``mean squared error``; ``share below`` (of the held-out samples with a smaller error); ``unlike`` (whether that
+    share is above 0.99). Only the first where the run was made before errors were kept.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame({"mean squared error": error}, index=names)
+    if "error" not in encoded.obs:
+        reporter.say(
+            "The run keeps no errors of its own samples to compare with: repeat 'latentome predict RUN' for them."
+        )
+        return table
+    reference = np.sort(encoded.obs["error"].to_numpy()[(encoded.obs["split"] == "test").to_numpy()])
+    below = np.searchsorted(reference, error) / len(reference)
+    unlike = below > UNLIKE
+    if unlike.any():
+        reporter.say(
+            f"{int(unlike.sum())} of {len(error)} samples are reconstructed worse than {UNLIKE:.0%} of the "
+            f"{len(reference)} held-out samples of the run: they are unlike what the model was trained on."
+        )
+    return table.assign(**{"share below": below, "unlike": unlike})
+
+
+def nearest_training(encoded: AnnData, key: str, codes: np.ndarray, names: pd.Index) -> pd.DataFrame:
+    """Name the training samples whose features are nearest to those of each new sample, with their labels.
+
+    Parameters
+    ----------
+    encoded
+        The run's samples.
+    key
+        The key in ``obsm`` of their features.
+    codes
+        Features of the new samples.
+    names
+        Their names.
+    """
+    from latentome import tl
+
+    training = encoded[(encoded.obs["split"] == "train").to_numpy()]
+    table = tl.nearest_samples(training, key, codes, NEIGHBOURS)
+    label = str(encoded.uns["model"]["label_column"])
+    if label:
+        table[label] = training.obs.loc[table["sample"], label].astype(object).to_numpy()
+    return table.assign(query=np.asarray(names)[table["query"]]).rename(columns={"query": "new"}).set_index("new")
+
+
+def class_probabilities(encoded: AnnData, key: str, codes: np.ndarray, names: pd.Index) -> pd.DataFrame | None:
+    """Give each new sample the probability of each class.
+
+    A logistic regression on the features of the training samples, calibrated by one temperature that makes the held-out
+    samples most likely.
+
+    Parameters
+    ----------
+    encoded, key, codes, names
+        As of `nearest_training`.
+
+    Returns
+    -------
+    New samples x classes, rows sum to 1; None where the run has no labels, or fewer than two classes with five
+    training samples.
+
+    References
+    ----------
+    Guo et al. (2017). On calibration of modern neural networks. ICML. (temperature scaling)
+    """
+    import pandas as pd
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    label = str(encoded.uns["model"]["label_column"])
+    if not label:
+        return None
+    labels = encoded.obs[label].astype(object)
+    training = (encoded.obs["split"] == "train").to_numpy() & labels.notna().to_numpy()
+    counts = labels[training].astype(str).value_counts()
+    classes = counts.index[counts >= MIN_SAMPLES]
+    known = labels.astype(str).isin(classes).to_numpy() & labels.notna().to_numpy()
+    if len(classes) < 2:
+        return None
+    features, truth = np.asarray(encoded.obsm[key], np.float64), labels.astype(str).to_numpy()
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+    probe.fit(features[training & known], truth[training & known])
+
+    def scores(x: np.ndarray) -> np.ndarray:
+        found = probe.decision_function(x)
+        return np.stack([np.zeros(len(x)), found], axis=1) if found.ndim == 1 else found
+
+    held_out = known & ~training
+    temperature = 1.0
+    if held_out.any():
+        logits = scores(features[held_out])
+        at = np.searchsorted(probe.classes_, truth[held_out])
+
+        def surprise(log_temperature: float) -> float:
+            return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(at)), at].mean())
+
+        temperature = float(np.exp(minimize_scalar(surprise, bounds=(-3.0, 3.0), method="bounded").x))
+    probability = np.exp(log_softmax(scores(np.asarray(codes, np.float64)) / temperature, axis=1))
+    return pd.DataFrame(probability, index=names, columns=[str(c) for c in probe.classes_])

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import stats
+from sklearn.decomposition import PCA
+
+from latentome import tl
+from latentome.errors import InputError
+
+GROUPS = ("A", "B", "C", "D")
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Five modules of genes over two tissues. A and B have module 3, C and D, of the same tissues, have not:
+    A - C is the module, and A - C + D is B.
+    """
+    rng = np.random.default_rng(0)
+    means = {"A": (1, -1, 3, 0, -3), "B": (0, 6, 3, -3, 1), "C": (1, -1, 0, 0, -3), "D": (0, 6, 0, -3, 1)}
+    groups = np.repeat(GROUPS, 60)
+    eigengenes = np.array([means[g] for g in groups]) + 0.5 * rng.normal(size=(240, 5))
+    module = np.repeat(np.arange(5), 20)
+    loading = rng.uniform(0.4, 0.9, size=100) * rng.choice([1, 1, 1, -1], size=100)
+    x = eigengenes[:, module] * loading + 0.3 * rng.normal(size=(240, 100))
+    genes = [f"m{m + 1}-{i}" for i, m in enumerate(module)]
+    obs = pd.DataFrame({"group": groups}, index=[f"s{i}" for i in range(240)])
+    adata = AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=genes))
+    model = PCA(6, random_state=0).fit(adata.X)
+    adata.obsm["X_pca"] = model.transform(adata.X)
+    return adata, model
+
+
+def test_what_a_lacks_is_exchanged(simulated):
+    """Decoded A - C + D against B: as near as other samples of B are, and far nearer than A is."""
+    adata, model = simulated
+    codes = {g: adata.obsm["X_pca"][adata.obs["group"] == g] for g in GROUPS}
+    b = adata.X[adata.obs["group"] == "B"].mean(axis=0)
+    decoded = tl.analogy(model, codes["A"].mean(axis=0), codes["C"], codes["D"])
+    assert decoded.shape == (1, 100)
+    exchanged = np.linalg.norm(decoded[0] - b)
+    between = np.linalg.norm(adata.X[adata.obs["group"] == "A"].mean(axis=0) - b)
+    single = np.linalg.norm(adata.X[adata.obs["group"] == "B"] - b, axis=1).mean()
+    assert exchanged < 0.05 * between
+    assert exchanged < 0.5 * single
+    many = tl.analogy(model, codes["A"], codes["C"], codes["D"])
+    assert many.shape == (60, 100)
+    np.testing.assert_allclose(many.mean(axis=0), decoded[0], atol=1e-4)
+    none = tl.analogy(model, codes["A"], codes["C"], codes["D"], features=[])
+    np.testing.assert_allclose(none, model.inverse_transform(codes["A"]), atol=1e-4)
+
+
+def test_the_decoded_difference_is_the_module(simulated):
+    adata, model = simulated
+    table = tl.decoded_difference(adata, model, "X_pca", "group", "A", "C")
+    assert table["difference"].is_monotonic_decreasing
+    of_module = table["gene"].str.startswith("m3-")
+    assert table["difference"].abs()[of_module].min() > 3 * table["difference"].abs()[~of_module].max()
+
+
+def test_features_are_ranked_by_the_difference_of_means(simulated):
+    adata, _ = simulated
+    table = tl.group_difference(adata, "X_pca", "group", "A", "C", key_added="a-c")
+    means = tl.group_means(adata, "X_pca", "group")
+    assert list(means.index) == list(GROUPS)
+    expected = (means.loc["A"] - means.loc["C"]).sort_values(ascending=False)
+    assert list(table["feature"]) == list(expected.index)
+    np.testing.assert_allclose(table["difference"], expected)
+    assert list(table["rank"]) == list(range(1, 7))
+    a, c = (adata.obsm["X_pca"][adata.obs["group"] == g].astype(np.float64) for g in "AC")
+    told = stats.ttest_ind(a, c, equal_var=False)
+    at = [int(name.removeprefix("pca_")) - 1 for name in table["feature"]]
+    np.testing.assert_allclose(table["t"], told.statistic[at], rtol=1e-9)
+    np.testing.assert_allclose(table["p"], told.pvalue[at], rtol=1e-9)
+    assert adata.uns["a-c"]["params"]["one"] == "A"
+
+
+def test_between_two_points_the_way_is_even(simulated):
+    _, model = simulated
+    start, end = np.zeros(6), np.arange(6.0)
+    way = tl.interpolate(model, start, end, 5)
+    np.testing.assert_allclose(way[[0, -1]], model.inverse_transform(np.stack([start, end])), atol=1e-6)
+    np.testing.assert_allclose(np.diff(way, axis=0), np.tile(way[1] - way[0], (4, 1)), atol=1e-5)
+    with pytest.raises(InputError, match="two ends"):
+        tl.interpolate(model, start, end, 1)
+
+
+def test_groups_that_cannot_be_compared_are_refused(simulated):
+    adata = simulated[0].copy()
+    adata.obs["group"] = np.where(np.arange(240) == 7, "E", adata.obs["group"])
+    with pytest.raises(InputError, match="'E' has one sample"):
+        tl.group_difference(adata, "X_pca", "group", "A", "E")
+    with pytest.raises(InputError, match="'F' has no sample"):
+        tl.group_difference(adata, "X_pca", "group", "F", "A")
+    with pytest.raises(InputError, match="no column 'groups'"):
+        tl.group_means(adata, "X_pca", "groups")
+    constant = adata.copy()
+    constant.obsm["X_pca"] = np.ones((240, 2))
+    table = tl.group_difference(constant, "X_pca", "group", "A", "B")
+    assert (table[["difference", "standardised", "t"]] == 0).all(axis=None)
+    assert (table[["p", "q"]] == 1).all(axis=None)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from latentome import datasets, io, tl
+from latentome.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def known():
+    """300 samples; feature 2 is sex, feature 4 follows age, feature 5 the hazard, the other two are noise."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(300, 5))
+    male, age = rng.random(300) < 0.4, rng.uniform(20, 80, 300)
+    codes[male, 1] += 4.0
+    codes[:, 3] -= 0.1 * age
+    life = rng.exponential(np.exp(-codes[:, 4]))
+    tissue = np.where(male & (rng.random(300) < 0.7), "prostate", rng.choice(["lung", "colon"], 300))
+    obs = pd.DataFrame(
+        {
+            "sex": np.where(male, "male", "female"),
+            "age": age,
+            "tissue": tissue,
+            "tissue of origin": tissue,
+            "time": np.minimum(life, 2.0),
+            "dead": life < 2.0,
+            "site": "one",
+            "patient": [f"p{i}" for i in range(300)],
+        },
+        index=[f"s{i}" for i in range(300)],
+    )
+    obs.loc[obs.index[:20], "sex"] = None
+    return AnnData(np.zeros((300, 1), np.float32), obs=obs, obsm={"X_vae": codes.astype(np.float32)})
+
+
+def test_one_call_finds_which_feature_is_which(known, tmp_path):
+    found = tl.associate(known, "X_vae", survival=[("time", "dead")])
+    best = found.columns.set_index(["column", "level"])
+    assert best.loc[("sex", "male"), "feature"] == "vae_2"
+    assert best.loc[("sex", "male"), "effect"] > 0.98
+    assert best.loc[("sex", "male"), "n"] == 280
+    assert best.loc[("sex", "male"), "confounder"] == "tissue"
+    assert best.loc[("sex", "male"), "effect_within"] > 0.95, "within tissues the sexes still differ"
+    assert best.loc[("age", ""), "feature"] == "vae_4"
+    assert best.loc[("age", ""), "effect"] < -0.7
+    assert best.loc[("time", ""), "feature"] == "vae_5"
+    assert best.loc[("time", ""), "effect"] > 0.7
+    assert best.loc[("tissue", "prostate"), "feature"] == "vae_2"
+    assert best.loc[("tissue", "prostate"), "confounder"] == "sex", "not its other name"
+    assert 0.4 < best.loc[("tissue", "prostate"), "effect_within"] < 0.6, "among males the feature knows no prostate"
+    assert best.loc[("sex", "male"), "combination"] > 0.98
+    assert best.loc[("age", ""), "combination"] > 0.7, "a prediction of age rises with it"
+    assert (found.columns["in_common"] < 0.95).all()
+    noise = found.features[found.features["feature"].isin(["vae_1", "vae_3"])]
+    assert (noise["q"] > 0.05).all()
+    assert found.notes == [
+        "Column 'site': every value is one.",
+        "Column 'patient': 300 of 300 classes have fewer than 5 samples.",
+    ]
+    known.write_h5ad(tmp_path / "x.h5ad")
+    assert known.uns["associate"]["params"]["use_rep"] == "X_vae"
+
+
+def test_a_class_counts_only_where_its_column_does(known):
+    found = tl.associate(known, "X_vae", ["tissue", "age"], combine=False).features
+    tissues = found[found["column"] == "tissue"]
+    assert set(tissues["level"]) == {"colon", "lung", "prostate"}
+    assert (found["q"] >= found["p"]).all()
+    # Of the second feature the whole column is beyond doubt, and then the single tissues stand on their own.
+    second = tissues[tissues["feature"] == "vae_2"].set_index("level")
+    assert second.loc["prostate", "q"] < 1e-10
+
+
+def test_permuted_labels_give_no_discovery():
+    """30 permutations of all columns together. Each has a discovery with probability 0.05 at most, so that more than 4
+    of 30 would come with probability 0.016 from a test that is just honest. (Of 200 permutations of tcga-33 with
+    sex, age and survival 2 have one: benchmarks/permutations.py.)
+    """
+    adata = datasets.load("tcga-33")[::5].copy()
+    tl.pca(adata, 10, np.ones(adata.n_obs, bool))
+    adata.obs = adata.obs[["cancer_type", "sample_type"]].assign(
+        number=adata.X[:, 0], half=adata.X[:, 1] > np.median(adata.X[:, 1])
+    )
+    assert (tl.associate(adata, "X_pca", combine=False).features["q"] < 0.05).any()
+    rng, discoveries, p = np.random.default_rng(0), 0, []
+    for _ in range(30):
+        shuffled = adata.copy()
+        shuffled.obs = adata.obs.iloc[rng.permutation(adata.n_obs)].set_index(adata.obs_names)
+        features = tl.associate(shuffled, "X_pca", combine=False).features
+        discoveries += (features["q"] < 0.05).any()
+        p.append(features.loc[features["column"].isin(["number", "half"]), "p"])
+    assert discoveries <= 4
+    # 600 p-values of large groups: uniform (standard deviation of the share 0.0089 if they were independent).
+    assert np.mean(np.concatenate(p) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_what_cannot_be_associated_is_refused(known):
+    for columns, message in [
+        (["site"], "every value is one"),
+        (["patient"], "300 of 300 classes"),
+        (["sxe"], "no column 'sxe'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            tl.associate(known, "X_vae", columns)
+    empty = known.copy()
+    empty.obs = pd.DataFrame({"a": [np.nan] * 300, "b": None}, index=known.obs_names)
+    with pytest.raises(InputError, match="every value is missing"):
+        tl.associate(empty, "X_vae", ["b"])
+    with pytest.raises(InputError, match="No column of the samples"):
+        tl.associate(empty, "X_vae")
+    with pytest.raises(InputError, match="are no survival times"):
+        tl.associate(known, "X_vae", [], [("time", "age")])
+    with pytest.raises(InputError, match="no representation 'X_veа'"):
+        tl.associate(known, "X_veа")
+    with pytest.raises(InputError, match="Groups of 1"):
+        tl.associate(known, "X_vae", min_samples=1)
+
+
+def test_known_groups_of_the_bundled_data_are_found():
+    """Values of the 198 genes alone; all from this call on the bundled data."""
+    adata = datasets.load("tcga-33")
+    tl.pca(adata, 20, np.ones(adata.n_obs, bool))
+    best = tl.associate(adata, "X_pca", ["cancer_type", "sample_type"], combine=False).columns
+    best = best.set_index(["column", "level"])
+    for level in ("LAML", "LGG", "LIHC", "PRAD", "TGCT", "THCA"):
+        assert abs(best.loc[("cancer_type", level), "effect"] - 0.5) > 0.45
+    normal = best.loc[("sample_type", "Solid Tissue Normal")]
+    assert normal["effect"] < 0.25
+    assert normal["effect_within"] < 0.25, "also within the cancer types"
+    metastatic = best.loc[("sample_type", "Metastatic")]
+    assert metastatic["effect"] < 0.2
+    assert abs(metastatic["effect_within"] - 0.5) < 0.1, (
+        "metastases are melanomas: a feature of melanoma, not of spread"
+    )
+
+
+def test_sex_is_found_among_a_thousand_genes(shared):
+    table = pd.read_csv(
+        shared / "tcga-cognoma" / "expression_148x16261_log2.tsv.gz",
+        sep="\t",
+        index_col=0,
+        usecols=lambda name: name in ("sample_id", "7503", "22829") or name.endswith("07"),
+    )
+    adata = AnnData(np.zeros((148, 1), np.float32), obs=pd.DataFrame(index=table.index))
+    io.add_labels(adata, io.read_labels(shared / "tcga-cognoma" / "sample_labels.tsv"), "gender")
+    adata.obsm["X_gene"] = table.to_numpy(np.float32)
+    found = tl.associate(adata, "X_gene", ["gender"], combine=False)
+    first = found.features.sort_values("p")["feature"].iloc[:2]
+    named = {table.columns[int(name.removeprefix("gene_")) - 1] for name in first}
+    assert named == {"7503", "22829"}, "XIST and NLGN4Y"
+    best = found.columns.iloc[0]
+    assert abs(best["effect"] - 0.5) > 0.45

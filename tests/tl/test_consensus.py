@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from anndata import AnnData
+from sklearn.decomposition import PCA, FastICA
+
+from latentome import datasets, tl
+from latentome.errors import InputError
+
+MEMBERS, FACTORS, NOISE = 20, 4, 2
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    """20 members; each has the 4 factors, in its own order, with its own signs and errors, and 2 features of noise."""
+    rng = np.random.default_rng(0)
+    factors = rng.gamma(2.0, size=(400, FACTORS))
+    true = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+    loadings = rng.normal(size=(50, FACTORS))
+    codes, weights, which = [], [], []
+    for _ in range(MEMBERS):
+        order, signs = rng.permutation(FACTORS + NOISE), rng.choice([-1.0, 1.0], FACTORS + NOISE)
+        member = np.hstack([true + 0.55 * rng.normal(size=true.shape), rng.normal(size=(400, NOISE))])
+        gene = np.hstack([loadings, 0.1 * rng.normal(size=(50, NOISE))])
+        codes.append((member * signs)[:, order])
+        weights.append((gene * signs)[:, order])
+        which.append(order)
+    adata = AnnData(np.zeros((400, 50), np.float32), obsm={"X_vae": np.hstack(codes).astype(np.float32)})
+    adata.varm["vae_loadings"] = np.hstack(weights).astype(np.float32)
+    return adata, true, loadings, np.concatenate(which)
+
+
+def recovered(codes: np.ndarray, true: np.ndarray) -> int:
+    """How many factors some feature has with a correlation above 0.9."""
+    return int((np.abs(np.corrcoef(codes.T, true.T)[: codes.shape[1], codes.shape[1] :]).max(axis=0) > 0.9).sum())
+
+
+def test_the_consensus_recovers_the_factors_better_than_any_member(ensemble, tmp_path):
+    adata, true, loadings, _ = ensemble
+    groups = tl.consensus(adata, "X_vae", MEMBERS, loadings_key="vae_loadings")
+    joined = adata.obsm["X_consensus"]
+    assert joined.shape == (400, FACTORS), "and no noise"
+    assert list(groups["support"]) == [1.0] * FACTORS
+    assert list(groups["size"]) == [MEMBERS] * FACTORS
+    best = max(recovered(part, true) for part in np.split(adata.obsm["X_vae"], MEMBERS, axis=1))
+    assert recovered(joined, true) == FACTORS >= best
+    assert best < FACTORS, "one member alone has them with a correlation of 0.88"
+    between = np.corrcoef(joined.T, true.T)[:FACTORS, FACTORS:]
+    genes = np.corrcoef(adata.varm["consensus_loadings"].T, loadings.T)[:FACTORS, FACTORS:]
+    for i, j in enumerate(np.abs(between).argmax(axis=1)):
+        assert abs(between[i, j]) > 0.98
+        assert genes[i, j] * np.sign(between[i, j]) > 0.99, "codes and loadings are turned alike"
+    adata.write_h5ad(tmp_path / "x.h5ad")
+
+
+def test_stability_tells_real_features_from_noise(ensemble):
+    adata, _, _, which = ensemble
+    table = tl.stability(adata.obsm["X_vae"], MEMBERS)
+    real, noise = table["stability"][which < FACTORS], table["stability"][which >= FACTORS]
+    assert real.min() > 0.7, "two members correlate with 1 / (1 + 0.55^2) = 0.77"
+    assert noise.max() < 0.2
+    assert list(table["member"].value_counts()) == [FACTORS + NOISE] * MEMBERS
+    assert (table["lowest"] <= table["stability"]).all()
+
+
+def test_the_matching_is_one_to_one():
+    """Two features of one member that are both like one of another: only one of them is found again."""
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(300, 2)).T
+    table = tl.stability(np.stack([a, a + 0.1 * b, a, b], axis=1), 2)
+    assert sorted(table["stability"][:2] > 0.9) == [False, True]
+
+
+def test_similarity_does_not_see_rotations_but_sees_other_data():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(500, 5)) * [3, 2, 1, 1, 1]
+    q, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+    table = tl.similarity([x, 7.0 * x @ q + 3.0, rng.normal(size=(500, 5)), x[:, :2]]).set_index(["one", "other"])
+    assert table.loc[(0, 1), "cka"] == pytest.approx(1.0, abs=1e-10)
+    assert table.loc[(0, 1), "svcca"] == pytest.approx(1.0, abs=1e-10)
+    assert table.loc[(0, 2), "cka"] < 0.05
+    assert table.loc[(0, 2), "svcca"] < 0.2
+    assert 0.8 < table.loc[(0, 3), "cka"] < 1.0
+    assert table.loc[(0, 3), "svcca"] == pytest.approx(1.0, abs=1e-10), "a smaller space inside the larger one"
+
+
+def test_what_has_no_consensus_is_refused(ensemble):
+    adata = ensemble[0]
+    with pytest.raises(InputError, match="several trainings"):
+        tl.consensus(adata, "X_vae", 1)
+    with pytest.raises(InputError, match="120 features of 7 members"):
+        tl.stability(adata.obsm["X_vae"], 7)
+    noise = AnnData(np.zeros((400, 1)), obsm={"X_n": np.random.default_rng(0).normal(size=(400, 6))})
+    with pytest.raises(InputError, match="No feature is common to 100% of the members"):
+        tl.consensus(noise, "X_n", 3, support=1.0)
+    dead = adata.copy()
+    dead.obsm["X_vae"][:, 0] = 0.0
+    assert len(tl.consensus(dead, "X_vae", MEMBERS)) == FACTORS
+    assert tl.stability(dead.obsm["X_vae"], MEMBERS)["stability"][0] == 0.0
+
+
+@pytest.fixture(scope="module")
+def rotated():
+    """Ten members that span the space of 6 known factors: principal components of halves of the samples, each turned
+    by a rotation of its own, as linear decoders leave them.
+    """
+    adata = datasets.simulate(500, 200, n_types=12, n_factors=6, noise=0.3, rng=0)
+    rng, codes, weights = np.random.default_rng(0), [], []
+    for _ in range(10):
+        half = PCA(6, random_state=0).fit(adata.X[rng.permutation(500)[:250]])
+        z = half.transform(adata.X)
+        turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+        scores = z @ turn
+        codes.append(scores)
+        weights.append(half.components_.T @ turn * scores.std(axis=0))
+    adata.obsm["X_m"], adata.varm["m_loadings"] = np.hstack(codes), np.hstack(weights)
+    return adata
+
+
+def test_members_that_agree_on_the_space_but_not_on_axes_agree_after_rotation(rotated):
+    true = rotated.obsm["X_true"]
+    best = max(recovered(part, true) for part in np.split(rotated.obsm["X_m"], 10, axis=1))
+    ica = recovered(FastICA(6, random_state=0, max_iter=2000).fit_transform(rotated.X), true)
+    with pytest.raises(InputError, match="No feature is common"):
+        tl.consensus(rotated, "X_m", 10, support=1.0)
+    groups = tl.consensus(rotated, "X_m", 10, loadings_key="m_loadings", rotate=True)
+    assert (groups["support"] == 1.0).all()
+    assert recovered(rotated.obsm["X_consensus"], true) == 6
+    assert max(best, ica) < 6
+    assert rotated.uns["consensus"]["features"]["stability"].min() > 0.9
+    assert rotated.uns["consensus"]["similarity"]["svcca"].min() > 0.95, "the space was the same all the time"
+    loaded = np.corrcoef(rotated.varm["consensus_loadings"].T, rotated.varm["loadings_true"].T)[:6, 6:]
+    assert np.abs(loaded).max(axis=0).min() > 0.8
+    with pytest.raises(InputError, match="rotated by their loadings"):
+        tl.consensus(rotated, "X_m", 10, rotate=True)
+
+
+def test_a_rotation_changes_no_reconstruction(rotated):
+    codes, weights = rotated.obsm["X_m"][:, :6], rotated.varm["m_loadings"][:, :6]
+    turned, loaded = tl.simple_structure(codes, weights)
+    standard = (codes - codes.mean(axis=0)) / codes.std(axis=0)
+    np.testing.assert_allclose(turned @ loaded.T, standard @ weights.T, atol=1e-8)
+    np.testing.assert_allclose(turned.std(axis=0), 1.0)
+    dead = tl.simple_structure(np.hstack([codes, np.zeros((500, 1))]), np.hstack([weights, np.ones((200, 1))]))
+    np.testing.assert_allclose(dead[0][:, :6], turned, atol=1e-8)
+    assert not dead[0][:, 6].any()
+    assert not tl.simple_structure(np.zeros((5, 2)), np.ones((4, 2)))[0].any()

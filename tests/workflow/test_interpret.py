@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome import io
+from latentome.errors import InputError
+from latentome.workflow import interpret_step, predict_step, prepare_again, train_step
+
+
+def read(path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", keep_default_na=False)
+
+
+@pytest.fixture(scope="module")
+def ensemble(config, tmp_path_factory):
+    """A trained and encoded ensemble of three; tests that change it write into interpretation/ only."""
+    from latentome.workflow import Reporter
+
+    asked = replace(config, parameters={**config.parameters, "members": 3})
+    folder, prepared = train_step(asked, str(tmp_path_factory.mktemp("runs") / "three"), Reporter(), command="")
+    predict_step(folder, prepared, Reporter())
+    return SimpleNamespace(run=folder, prepared=prepare_again(asked, folder))
+
+
+@pytest.fixture
+def gmt(simulated, tmp_path):
+    """Two sets: the genes that answer most to the first factor, and every fourth gene."""
+    strength = simulated.varm["loadings_true"][:, 0]
+    top = [simulated.var_names[i] for i in np.argsort(-strength)[:8]]
+    path = tmp_path / "sets.gmt"
+    path.write_text(
+        "\n".join("\t".join([n, "", *g]) for n, g in (("first", top), ("fourth", simulated.var_names[::4])))
+    )
+    return str(path)
+
+
+def test_the_tables_say_what_the_features_mean(ensemble, simulated, gmt, tmp_path, told):
+    rng = np.random.default_rng(0)
+    more = pd.DataFrame(
+        {"factor": simulated.obsm["X_true"][:, 0], "days": rng.exponential(size=120), "dead": 1},
+        index=simulated.obs_names,
+    )
+    io.write_table(tmp_path / "more.tsv", more.rename_axis("sample"))
+    table = interpret_step(
+        ensemble.run,
+        ensemble.prepared,
+        told,
+        labels=str(tmp_path / "more.tsv"),
+        survival=[("days", "dead")],
+        gene_sets=gmt,
+        cutoff=1.5,
+    )
+    folder = ensemble.run.interpretation
+    expected = {"features", "associations", "columns", "enrichment", "overlap", "similarity"}
+    assert expected <= {path.stem for path in folder.iterdir()}
+    assert len(table) == 15
+    assert table["stability"].between(0, 1).all()
+    assert list(table["member"]) == [0] * 5 + [1] * 5 + [2] * 5
+    columns = read(folder / "columns.tsv")
+    assert set(columns["column"]) == {"type", "factor", "days"}, "not the split"
+    assert abs(columns.set_index("column").loc["factor", "effect"]) > 0.3
+    associations = read(folder / "associations.tsv")
+    assert len(associations) == (3 + 1 + 1) * 15
+    assert set(read(folder / "enrichment.tsv")["set"]) <= {"first", "fourth"}
+    assert set(read(folder / "features.tsv")["feature"]) == {f"vae_{i + 1}" for i in range(15)}
+    signatures = read(ensemble.run.signatures)
+    if len(signatures):
+        known = table["stability"].to_numpy()
+        np.testing.assert_allclose(signatures["stability"], known[signatures["feature"] - 1], atol=1e-6)
+
+
+def test_symbols_that_fit_no_set_are_said_and_a_file_of_the_users_is_refused(ensemble, told, gmt, tmp_path):
+    interpret_step(ensemble.run, ensemble.prepared, told)
+    assert any("Hallmark sets name genes by symbols" in said for said in told.said)
+    before = (ensemble.run.interpretation / "features.tsv").read_bytes()
+    (tmp_path / "other.gmt").write_text("a\t\tTP53\tMYC\n")
+    with pytest.raises(InputError, match="No gene set has a gene that was measured"):
+        interpret_step(ensemble.run, ensemble.prepared, told, gene_sets=str(tmp_path / "other.gmt"))
+    with pytest.raises(InputError, match="no column 'days'"):
+        interpret_step(ensemble.run, ensemble.prepared, told, survival=[("days", "dead")])
+    assert (ensemble.run.interpretation / "features.tsv").read_bytes() == before

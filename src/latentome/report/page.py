@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -9,16 +11,19 @@ from typing import Any
 
 from latentome.io import RunFolder, write_bytes
 from latentome.report.content import data_facts, gene_rows, limits, repeat_facts, score_rows, steps, training_facts
+from latentome.report.explorer import read_explorer, read_program
 from latentome.report.figures import read_figures
 from latentome.report.sources import Sources, read_sources
+from latentome.report.summary import citations, summarise
 from latentome.report.wording import number, strings
 
 #: Sections of the page in reading order: anchor and heading.
 SECTIONS = (
-    ("verdict", "Verdict"),
+    ("verdict", "In short"),
+    ("explorer", "Explore the samples"),
     ("done", "What was done"),
     ("data", "The data"),
-    ("maps", "Maps of the samples"),
+    ("maps", "Still maps of the samples"),
     ("scores", "Scores beside PCA"),
     ("features", "The features and their genes"),
     ("training", "Training"),
@@ -32,14 +37,16 @@ SECTIONS = (
 def write(path: str | os.PathLike[str]) -> Path:
     """Write the report of a run as one HTML file into its folder.
 
-    The page holds its figures and styles, and loads and runs nothing: it can be mailed, archived and opened offline.
+    The page holds its figures, its styles and the explorer's program and data, and loads nothing: it can be mailed,
+    archived and opened offline. Its policy lets a browser run that one program, known by its hash, and no other.
     The same run gives the same bytes.
 
     Parameters
     ----------
     path
         The run folder, with ``manifest.json``, ``config.toml``, ``history.tsv``, ``latent.tsv``, ``metrics.json`` and
-        ``figures/``; ``signatures.tsv`` is used if it is there.
+        ``figures/``; ``signatures.tsv``, ``latent.h5ad`` (for the explorer) and ``interpretation/`` are used if they
+        are there.
 
     Returns
     -------
@@ -56,12 +63,12 @@ def write(path: str | os.PathLike[str]) -> Path:
         run.require(part)  # what is not there is refused before anything is touched
     target = Path(run.report)
     with run.lock():  # already for reading: the files of one run belong together
-        page = _render(read_sources(run), read_figures(run)).encode()
+        page = _render(read_sources(run), read_figures(run), read_explorer(run)).encode()
         write_bytes(target, page)
     return target
 
 
-def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]]) -> str:
+def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]], explorer: dict[str, Any] | None) -> str:
     """Fill the template; every text from the run is escaped by it."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -71,9 +78,15 @@ def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]]) -> str:
     environment.filters["number"] = number
     template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     manifest, metrics = sources.manifest, sources.metrics
+    program = read_program()
     content = {
+        "explorer": explorer,
+        "program": Markup(program),
+        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(program.encode()).digest()).decode("ascii"),
+        "summary": summarise(sources),
+        "citations": citations(sources),
         "style": Markup(folder.joinpath("report.css").read_text(encoding="utf-8")),
-        "model": manifest.text("model", "name", default="A model"),
+        "model": manifest.text("model", "title", default=manifest.text("model", "name", default="A model")),
         "data": manifest.text("data", "name", default="the data"),
         "created": manifest.text("created"),
         "version": manifest.text("latentome"),
@@ -100,6 +113,7 @@ def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]]) -> str:
 def _has_content(section: str, content: dict[str, Any]) -> bool:
     """Tell whether a section has anything to show; an empty one is left out of page and navigation."""
     needs = {
+        "explorer": [content["explorer"]],
         "maps": [content["figures"]["maps"]],
         "features": [content["genes"], content["figures"]["features"]],
         "classes": [content["classes"], content["figures"]["classes"]],

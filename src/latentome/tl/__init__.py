@@ -2,7 +2,7 @@
 
 from latentome.tl.encode import check_pca, encode, pca
 from latentome.tl.evaluate import Representation, evaluate, verdict
-from latentome.tl.order import cluster_order
+from latentome.tl.order import cluster_order, leading_genes
 from latentome.tl.signatures import loadings, signatures
 from latentome.tl.tsne import check_tsne, place_on_map, tsne
 
@@ -13,6 +13,7 @@ __all__ = [
     "cluster_order",
     "encode",
     "evaluate",
+    "leading_genes",
     "loadings",
     "pca",
     "place_on_map",

@@ -166,6 +166,9 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
         weights = tl.loadings(model, adata.obsm[f"X_{family}"][prepared.training])
         adata.varm[f"{family}_loadings"] = weights
         table = tl.signatures(weights, [str(gene) for gene in adata.var_names])
+        leading = tl.leading_genes(weights)
+        adata.obsm["leading_genes"] = np.asarray(adata.X[:, leading], dtype=np.float32)
+        adata.uns["leading_genes"] = adata.var_names[leading].to_numpy(dtype=str)
     with reporter.step("t-SNE of both"):
         seed = int(run.read_config()["seed"])
         for representation in (family, "pca"):

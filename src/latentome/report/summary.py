@@ -1,0 +1,168 @@
+"""The first screen of a report: what was learned, whether it beats PCA, and what to do next, in everyday words."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import Any
+
+from latentome.report.sources import Metrics, Sources
+from latentome.report.wording import number, several, strings
+
+#: Scores that tell how well features separate the classes, and what each of them asks.
+CLASS_SCORES = {
+    "probe accuracy": "naming the class of an unseen sample",
+    "5-NN accuracy": "naming it after the five most similar known samples",
+}
+
+
+def summarise(sources: Sources) -> dict[str, Any]:
+    """Give the answers of the first screen.
+
+    Returns
+    -------
+    ``learned`` (sentences), ``answer`` (a word or two), ``beats`` (sentences), ``next`` (pairs of a sentence and a
+    command or None).
+    """
+    metrics = sources.metrics
+    model = metrics.methods[0]
+    answer, beats = _beats(metrics, model)
+    return {
+        "learned": _learned(sources, model),
+        "answer": answer,
+        "beats": beats or ["This run has no comparison with PCA."],
+        "next": _next(sources, answer, model),
+    }
+
+
+def _learned(sources: Sources, model: str) -> list[str]:
+    manifest = sources.manifest
+    samples, features = sources.latent_shape
+    genes = manifest.at("preprocessing", "n_genes_used") or manifest.at("data", "n_genes")
+    told = [
+        f"{model} has learned to describe each of {several(samples, 'sample')} by {several(features, 'number')}, called "
+        f"latent features, instead of {several(genes, 'gene')}. Samples with similar features have similar expression."
+    ]
+    explained = sources.metrics.table("table", "variance explained").get(model)
+    if _is_number(explained) and explained > 0:
+        told.append(
+            f"From these features alone it gives back {_share(explained)} of the variation of the genes in samples that it "
+            "has not seen."
+        )
+    probe = sources.metrics.table("table", "probe accuracy").get(model)
+    label = manifest.text("data", "label_column")
+    if _is_number(probe) and label:
+        told.append(
+            f"They tell {label} right for {_share(probe)} of the held-out samples, though the model never saw it."
+        )
+    return told
+
+
+def _beats(metrics: Metrics, model: str) -> tuple[str, list[str]]:
+    """The answer in a word or two, and the sentences that give it with its numbers."""
+    difference = metrics.table("difference", "PCA")
+    if not all(_is_number(difference.get(key)) for key in ("mean", "low", "high")):
+        return "Not compared", []
+    keys = ("percent", "percent_low", "percent_high")
+    size = ""
+    if all(_is_number(difference.get(key)) for key in keys):
+        mean, low, high = (difference[key] for key in keys)
+        size = (
+            f" Its error is {_percent(mean)} than that of PCA (95 % interval: {_signed(low)} to {_signed(high)}; below "
+            "zero is better)."
+        )
+    first = {
+        -1: f"Yes: {model} gives back samples that it has not seen better than PCA with as many numbers.",
+        1: f"No: PCA with as many numbers gives back unseen samples better than {model}.",
+        0: f"Undecided: {model} and PCA with as many numbers give back unseen samples about equally well.",
+    }
+    way = -1 if difference["high"] < 0 else 1 if difference["low"] > 0 else 0
+    told = [first[way] + size]
+    for name, asks in CLASS_SCORES.items():
+        row = metrics.table("table", name)
+        ours, theirs = row.get(model), row.get("PCA")
+        if _is_number(ours) and _is_number(theirs):
+            told.append(f"At {asks} it is right in {_share(ours)} of the cases, and PCA in {_share(theirs)}.")
+    if len(told) > 1:
+        told.append("These shares come from one division of the samples; small differences may be chance.")
+    return {-1: "Yes", 1: "No", 0: "Undecided"}[way], told
+
+
+def _next(sources: Sources, answer: str, model: str) -> list[tuple[str, str | None]]:
+    """What a reader can do with this result, most useful first."""
+    run, data = shlex.quote(sources.run.name), sources.manifest.text("data", "name", default="DATA")
+    told: list[tuple[str, str | None]] = []
+    if answer == "No":
+        told.append(
+            (
+                f"For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca. Or give {model} "
+                "another chance with more epochs or other sizes, which have to win on held-out samples too:",
+                f"latentome run {shlex.quote(data)} -m {shlex.quote(sources.manifest.text('model', 'name', default='vae'))}"
+                f" -e {2 * max(len(sources.history), 1)} -o {shlex.quote(sources.run.name + '-longer')}",
+            )
+        )
+    elif answer == "Yes":
+        told.append(("Work on with the features: latent.tsv has them for every sample.", None))
+    elif answer == "Undecided":
+        told.append(
+            ("The simpler method does as well: prefer PCA, unless a feature below means something to you.", None)
+        )
+    told.append(
+        ("Look at the samples: colour the map, draw around a group, see which features and genes set it apart.", None)
+    )
+    if not (sources.run / "interpretation").is_dir():
+        told.append(("Ask what the features mean (gene sets, covariates):", f"latentome interpret {run}"))
+    told.append(("Describe new samples with the same features:", f"latentome predict {run} NEW.tsv"))
+    return told
+
+
+def citations(sources: Sources) -> list[str]:
+    """Texts to cite: the run itself, and the method papers that its model family rests on."""
+    manifest = sources.manifest
+    version = manifest.text("latentome", default="(version not recorded)")
+    digest = manifest.text("data", "sha256")[:16] or "not recorded"
+    own = (
+        f"Latent features were computed with latentome {version} (model {manifest.text('model', 'name', default='unknown')}, "
+        f"{number(manifest.at('model', 'n_components'))} features, seed {number(manifest.at('seed'))}) from "
+        f"{manifest.text('data', 'name', default='the data')} (SHA-256 {digest}\N{HORIZONTAL ELLIPSIS}) and compared with "
+        "PCA of equal size on held-out samples."
+    )
+    papers = _PAPERS.get(manifest.text("model", "family"), []) + _ALWAYS
+    return [own, *papers, *strings(manifest.at("data", "citation"))]
+
+
+_ALWAYS = [
+    "Poli\N{LATIN SMALL LETTER C WITH CARON}ar PG, Stra\N{LATIN SMALL LETTER Z WITH CARON}ar M, Zupan B. openTSNE: a "
+    "modular Python library for t-SNE dimensionality reduction and embedding. J Stat Softw 109(3), 2024.",
+    "van der Maaten L, Hinton G. Visualizing data using t-SNE. J Mach Learn Res 9:2579-2605, 2008.",
+]
+_PAPERS = {
+    "vae": [
+        "Kingma DP, Welling M. Auto-encoding variational Bayes. ICLR 2014, arXiv:1312.6114.",
+        "Way GP, Greene CS. Extracting a biologically relevant latent space from cancer transcriptomes with variational "
+        "autoencoders. Pac Symp Biocomput 23:80-91, 2018.",
+    ],
+    "adage": [
+        "Tan J, Hammond JH, Hogan DA, Greene CS. ADAGE-based integration of publicly available Pseudomonas aeruginosa "
+        "gene expression data with denoising autoencoders illuminates microbe-host interactions. mSystems "
+        "1:e00025-15, 2016.",
+        "Vincent P, Larochelle H, Bengio Y, Manzagol PA. Extracting and composing robust features with denoising "
+        "autoencoders. ICML 2008.",
+    ],
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _percent(value: float) -> str:
+    return f"{abs(value):.1f}\N{NO-BREAK SPACE}% {'lower' if value < 0 else 'higher'}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-#: Steps of a column by what it holds. A map may be enlarged a hundred times; a colour has no more than 255 shades.
-STEPS = {"map": 65534, "feature": 1023, "number": 1023, "gene": 255}
+#: Steps of a column by what it holds. A map may be enlarged; nobody tells more than 127 shades apart.
+STEPS = {"map": 65534, "feature": 1023, "number": 1023, "gene": 127}
 #: The step of a missing value, and the class of a sample that has none.
 MISSING = 65535
 #: How many values of features and of genes are stored at most, so that a report of 10,000 samples stays below 6 MB.
@@ -84,7 +84,8 @@ def read_explorer(run: RunFolder) -> dict[str, Any] | None:
     Returns
     -------
     ``data`` (base64 of the compressed payload, for the page's program), ``views`` (headings of its maps),
-    ``n_samples``, ``n_features``, ``n_genes``, and ``left_out``, sentences about what did not fit; or None if the run has no ``latent.h5ad`` with two maps.
+    ``n_samples``, ``n_features``, ``n_genes``, and ``left_out``, sentences about what did not fit; or None if the run
+    has no ``latent.h5ad`` with features and a map.
     """
     import anndata
 
@@ -115,7 +116,7 @@ def read_explorer(run: RunFolder) -> dict[str, Any] | None:
     payload = len(text).to_bytes(4, "little") + text + columns.pack()
     return {
         # The same run gives the same page: no time of day in the compressed data.
-        "data": base64.b64encode(gzip.compress(payload, compresslevel=9, mtime=0)).decode("ascii"),
+        "data": base64.b64encode(gzip.compress(payload, compresslevel=6, mtime=0)).decode("ascii"),
         "views": [view["title"] for view in views[:2]] + ["Two features"],
         "n_samples": adata.n_obs,
         "n_features": len(features),

@@ -40,14 +40,15 @@ def _learned(sources: Sources, model: str) -> list[str]:
     samples, features = sources.latent_shape
     genes = manifest.at("preprocessing", "n_genes_used") or manifest.at("data", "n_genes")
     told = [
-        f"{model} has learned to describe each of {several(samples, 'sample')} by {several(features, 'number')}, called "
-        f"latent features, instead of {several(genes, 'gene')}. Samples with similar features have similar expression."
+        f"{model} has learned to describe each of {several(samples, 'sample')} by {several(features, 'number')}, "
+        f"called latent features, instead of {several(genes, 'gene')}. Samples with similar features have similar "
+        "expression."
     ]
     explained = sources.metrics.table("table", "variance explained").get(model)
     if _is_number(explained) and explained > 0:
         told.append(
-            f"From these features alone it gives back {_share(explained)} of the variation of the genes in samples that it "
-            "has not seen."
+            f"From these features alone it gives back {_share(explained)} of the variation of the genes in samples "
+            "that it has not seen."
         )
     probe = sources.metrics.table("table", "probe accuracy").get(model)
     label = manifest.text("data", "label_column")
@@ -93,12 +94,13 @@ def _next(sources: Sources, answer: str, model: str) -> list[tuple[str, str | No
     run, data = shlex.quote(sources.run.name), sources.manifest.text("data", "name", default="DATA")
     told: list[tuple[str, str | None]] = []
     if answer == "No":
+        epochs, name = 2 * max(len(sources.history), 1), sources.manifest.text("model", "name", default="vae")
+        longer = shlex.quote(f"{sources.run.name}-longer")
         told.append(
             (
-                f"For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca. Or give {model} "
-                "another chance with more epochs or other sizes, which have to win on held-out samples too:",
-                f"latentome run {shlex.quote(data)} -m {shlex.quote(sources.manifest.text('model', 'name', default='vae'))}"
-                f" -e {2 * max(len(sources.history), 1)} -o {shlex.quote(sources.run.name + '-longer')}",
+                "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca. Or give "
+                f"{model} another chance with more epochs or other sizes; it has to win on held-out samples too:",
+                f"latentome run {shlex.quote(data)} -m {shlex.quote(name)} -e {epochs} -o {longer}",
             )
         )
     elif answer == "Yes":
@@ -121,11 +123,11 @@ def citations(sources: Sources) -> list[str]:
     manifest = sources.manifest
     version = manifest.text("latentome", default="(version not recorded)")
     digest = manifest.text("data", "sha256")[:16] or "not recorded"
+    model, data = manifest.text("model", "name", default="unknown"), manifest.text("data", "name", default="the data")
     own = (
-        f"Latent features were computed with latentome {version} (model {manifest.text('model', 'name', default='unknown')}, "
-        f"{number(manifest.at('model', 'n_components'))} features, seed {number(manifest.at('seed'))}) from "
-        f"{manifest.text('data', 'name', default='the data')} (SHA-256 {digest}\N{HORIZONTAL ELLIPSIS}) and compared with "
-        "PCA of equal size on held-out samples."
+        f"Latent features were computed with latentome {version} (model {model}, "
+        f"{number(manifest.at('model', 'n_components'))} features, seed {number(manifest.at('seed'))}) from {data} "
+        f"(SHA-256 {digest}\N{HORIZONTAL ELLIPSIS}) and compared with PCA of equal size on held-out samples."
     )
     papers = _PAPERS.get(manifest.text("model", "family"), []) + _ALWAYS
     return [own, *papers, *strings(manifest.at("data", "citation"))]
@@ -139,8 +141,8 @@ _ALWAYS = [
 _PAPERS = {
     "vae": [
         "Kingma DP, Welling M. Auto-encoding variational Bayes. ICLR 2014, arXiv:1312.6114.",
-        "Way GP, Greene CS. Extracting a biologically relevant latent space from cancer transcriptomes with variational "
-        "autoencoders. Pac Symp Biocomput 23:80-91, 2018.",
+        "Way GP, Greene CS. Extracting a biologically relevant latent space from cancer transcriptomes with "
+        "variational autoencoders. Pac Symp Biocomput 23:80-91, 2018.",
     ],
     "adage": [
         "Tan J, Hammond JH, Hogan DA, Greene CS. ADAGE-based integration of publicly available Pseudomonas aeruginosa "

@@ -7,7 +7,7 @@ class SampleMap {
   constructor(canvas, shared) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.shared = shared;  // data, colors, chosen, hovered, tool, theme, and what to call on a change
+    this.shared = shared;  // data, colors, chosen, hovered, found, tool, theme, and what to call on a change
     this.lasso = null;
     this.waiting = false;
     this.listen();
@@ -246,11 +246,11 @@ class SampleMap {
   }
 
   mark(context) {
-    const { hovered, theme } = this.shared;
+    const { hovered, found, theme } = this.shared;
     context.strokeStyle = theme.ink;
-    if (hovered >= 0) {
-      const [x, y] = this.place(hovered);
-      context.lineWidth = 2;
+    for (const i of [hovered, found].filter((one) => one >= 0)) {
+      const [x, y] = this.place(i);
+      context.lineWidth = i === found ? 3 : 2;
       context.beginPath();
       context.arc(x, y, this.radius() + 4, 0, 2 * Math.PI);
       context.stroke();

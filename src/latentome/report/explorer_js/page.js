@@ -18,7 +18,7 @@ function start(data) {
   const order = Uint32Array.from({ length: data.n }, (_, i) => i);
   const mixed = (i) => (i * 0.6180339887498949) % 1;
   order.sort((a, b) => mixed(a) - mixed(b));
-  const shared = { data, order, chosen: null, hovered: -1, tool: "move", theme: themeOf(), column: data.columns[data.color] };
+  const shared = { data, order, chosen: null, hovered: -1, found: -1, tool: "move", theme: themeOf(), column: data.columns[data.color] };
   const maps = [...part("main").querySelectorAll("canvas")].map((canvas) => new SampleMap(canvas, shared));
   const redraw = () => maps.forEach((map) => map.invalidate());
   const large = () => maps.find((map) => map.canvas.closest(".view").classList.contains("large"));
@@ -149,9 +149,8 @@ function start(data) {
   }
 
   function find(i) {
-    shared.hovered = i;
+    shared.found = i;
     maps.forEach((map) => map.centre(i));
-    redraw();
     announce(`${data.samples[i]}: ${textAt(shared.column, i)}. It has a ring on every map.`);
   }
 
@@ -196,7 +195,7 @@ function start(data) {
     part("main").querySelectorAll(".view").forEach((view) => view.classList.toggle("large", view.contains(button)));
   }));
   const act = {
-    in: () => large().zoom(1.4), out: () => large().zoom(1 / 1.4), fit: () => maps.forEach((map) => map.fit()),
+    in: () => large().zoom(1.4), out: () => large().zoom(1 / 1.4), fit: () => { shared.found = -1; maps.forEach((map) => map.fit()); },
     clear: () => shared.choose(null),
     png: () => pictureOf(large(), shared).then((blob) => save("map.png", blob)),
     svg: () => save("map.svg", drawingOf(large(), shared), "image/svg+xml"),

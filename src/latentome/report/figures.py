@@ -38,6 +38,17 @@ KNOWN = {
         "How the first features are distributed over the samples; all ridges have the same height.",
         "Density curves of the first latent features over all samples, one above the other.",
     ),
+    "feature_scatter": (
+        "features",
+        "The two features that vary most, against each other. Each point is a sample.",
+        "Scatter plot of two latent features, points coloured by label.",
+    ),
+    "loading_distributions": (
+        "features",
+        "How the loadings of the first features spread over all genes (counts on a root scale). Genes beyond the "
+        "dotted lines, 2.5 standard deviations from the mean, are in colour; the strongest are named.",
+        "Histograms of the loadings of the first features, with the genes at both ends named.",
+    ),
     "latent_heatmap": (
         "features",
         "All features of all samples, each feature in standard deviations from its mean. The strip at the left is "
@@ -48,6 +59,18 @@ KNOWN = {
         "training",
         "Loss and its parts by epoch, on training samples (solid) and validation samples (dashed).",
         "Line charts of the loss and its parts against the epoch.",
+    ),
+    "reconstruction_by_gene": (
+        "classes",
+        "How far off each gene is on held-out samples, in the unit that the model reads. Right of zero the "
+        "reconstruction is too low, left of it too high; the worst genes are named.",
+        "Scatter plot of all genes: mean residual across, mean size of the residual upwards, the worst named.",
+    ),
+    "confusion_matrix": (
+        "classes",
+        "Which held-out classes a linear classifier on the features takes for which; each row adds up to 1, and the "
+        "number at its end is that of its samples.",
+        "Matrix of true classes by predicted classes, darker for larger shares.",
     ),
     "error_by_class": (
         "classes",

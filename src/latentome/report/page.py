@@ -27,7 +27,7 @@ SECTIONS = (
     ("scores", "Scores beside PCA"),
     ("features", "The features and their genes"),
     ("training", "Training"),
-    ("classes", "Error by class"),
+    ("classes", "Errors by class and by gene"),
     ("further", "Further figures"),
     ("repeat", "How to repeat this"),
     ("limits", "What this report does not say"),

@@ -1,5 +1,6 @@
 """Tools on trained models: encode, PCA beside it, t-SNE, evaluation, signatures."""
 
+from latentome.tl.confusion import confusion
 from latentome.tl.encode import check_pca, encode, pca
 from latentome.tl.evaluate import Representation, evaluate, verdict
 from latentome.tl.order import cluster_order, leading_genes
@@ -11,6 +12,7 @@ __all__ = [
     "check_pca",
     "check_tsne",
     "cluster_order",
+    "confusion",
     "encode",
     "evaluate",
     "leading_genes",

@@ -60,6 +60,11 @@ KNOWN = {
         "Loss and its parts by epoch, on training samples (solid) and validation samples (dashed).",
         "Line charts of the loss and its parts against the epoch.",
     ),
+    "error_by_class": (
+        "classes",
+        "Held-out mean squared error of each class; the line joins the methods.",
+        "Dot plot of the held-out error of each class for the model and PCA. The table below holds the same numbers.",
+    ),
     "reconstruction_by_gene": (
         "classes",
         "How far off each gene is on held-out samples, in the unit that the model reads. Right of zero the "
@@ -71,11 +76,6 @@ KNOWN = {
         "Which held-out classes a linear classifier on the features takes for which; each row adds up to 1, and the "
         "number at its end is that of its samples.",
         "Matrix of true classes by predicted classes, darker for larger shares.",
-    ),
-    "error_by_class": (
-        "classes",
-        "Held-out mean squared error of each class; the line joins the methods.",
-        "Dot plot of the held-out error of each class for the model and PCA. The table below holds the same numbers.",
     ),
 }
 SECTIONS = ("maps", "scores", "features", "training", "classes", "further")

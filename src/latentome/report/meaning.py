@@ -64,6 +64,15 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
     return found
 
 
+def meaning_rows(path: Path, n_features: int, first: int = 12) -> dict[str, list[dict[str, Any]]]:
+    """Give what 'interpret' has found as rows, the first features apart from the rest; empty if it has not run."""
+    if not (path / "interpretation").is_dir():
+        return {"first": [], "rest": []}
+    found = read_meaning(RunFolder(path), [str(i + 1) for i in range(n_features)])
+    rows = [{"feature": name, **row} for name, row in found.items()]
+    return {"first": rows[:first], "rest": rows[first:]}
+
+
 def _digits(name: str) -> str:
     """The number of a feature at the end of its name: tables call the first one ``1`` or ``vae_1``."""
     found = re.search(r"\d+$", name)

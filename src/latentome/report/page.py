@@ -13,6 +13,7 @@ from latentome.io import RunFolder, write_bytes
 from latentome.report.content import data_facts, gene_rows, limits, repeat_facts, score_rows, steps, training_facts
 from latentome.report.explorer import read_explorer, read_program
 from latentome.report.figures import read_figures
+from latentome.report.meaning import meaning_rows
 from latentome.report.sources import Sources, read_sources
 from latentome.report.summary import citations, summarise
 from latentome.report.wording import number, strings
@@ -99,6 +100,7 @@ def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]], explorer
         "scores": score_rows(metrics),
         "n_test": metrics.at("n_test"),
         "genes": gene_rows(sources.signatures),
+        "meaning": meaning_rows(sources.run, sources.latent_shape[1]),
         "training": training_facts(sources),
         "classes": metrics.by_class(),
         "repeat": repeat_facts(manifest),
@@ -115,7 +117,7 @@ def _has_content(section: str, content: dict[str, Any]) -> bool:
     needs = {
         "explorer": [content["explorer"]],
         "maps": [content["figures"]["maps"]],
-        "features": [content["genes"], content["figures"]["features"]],
+        "features": [content["genes"], content["meaning"]["first"], content["figures"]["features"]],
         "classes": [content["classes"], content["figures"]["classes"]],
         "further": [content["figures"]["further"]],
     }

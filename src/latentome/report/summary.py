@@ -139,6 +139,18 @@ _ALWAYS = [
     "van der Maaten L, Hinton G. Visualizing data using t-SNE. J Mach Learn Res 9:2579-2605, 2008.",
 ]
 _PAPERS = {
+    "linear": [
+        "Baldi P, Hornik K. Neural networks and principal component analysis: learning from examples without local "
+        "minima. Neural Netw 2:53-58, 1989.",
+    ],
+    "deep": [
+        "Hinton GE, Salakhutdinov RR. Reducing the dimensionality of data with neural networks. Science 313:504-507, "
+        "2006.",
+    ],
+    "nonlinear-pca": [
+        "Kramer MA. Nonlinear principal component analysis using autoassociative neural networks. AIChE J 37:233-243, "
+        "1991.",
+    ],
     "vae": [
         "Kingma DP, Welling M. Auto-encoding variational Bayes. ICLR 2014, arXiv:1312.6114.",
         "Way GP, Greene CS. Extracting a biologically relevant latent space from cancer transcriptomes with "

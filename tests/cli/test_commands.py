@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import threading
+import urllib.request
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ import pytest
 
 from latentome import io
 from latentome._version import __version__
+from latentome.report import ExplorerServer
 
 from .conftest import OPTIONS
 
@@ -22,7 +26,7 @@ def test_help_and_version(latentome):
     assert (code, out, err) == (0, f"latentome {__version__}\n", "")
     code, out, err = latentome("--help")
     assert (code, err) == (0, "")
-    commands = ("run", "train", "predict", "evaluate", "visualize", "report", "datasets", "reproduce")
+    commands = ("run", "train", "predict", "evaluate", "visualize", "report", "explore", "datasets", "reproduce")
     for command in commands:
         assert f" {command} " in out
         code, told, err = latentome(command, "-h")
@@ -65,6 +69,43 @@ def test_the_commands_one_by_one_are_the_run(files, finished, tmp_path, latentom
     assert {str(p.relative_to(out)) for p in out.rglob("*")} == names
     for name in ("metrics.json", "latent.tsv", "tsne.tsv", "history.tsv", "signatures.tsv", "preprocessing.json"):
         assert (out / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_figures_are_written_in_the_formats_that_are_asked_for(finished, tmp_path, latentome):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    code, printed, _ = latentome("visualize", out, "--format", "pdf,svg")
+    assert code == 0
+    for path in sorted((out / "figures").glob("*.png")):
+        for suffix, start in ((".pdf", b"%PDF-"), (".svg", b"<?xml")):
+            made = path.with_suffix(suffix)
+            assert str(made) in printed
+            assert made.read_bytes().startswith(start)
+    # Letters stay letters that a journal can set: an embedded TrueType font, and text that can be searched.
+    assert b"/Type /Font" in (out / "figures" / "scores.pdf").read_bytes()
+    assert b"/FontFile2" in (out / "figures" / "scores.pdf").read_bytes()
+    assert b">held-out MSE</text>" in (out / "figures" / "scores.svg").read_bytes()
+
+
+def test_explore_serves_the_report_until_it_is_stopped(finished, monkeypatch, latentome):
+    def served(server):
+        with urllib.request.urlopen(server.address, timeout=10) as answer:
+            told.append(answer.read())
+
+    def one_page_then_control_c(server):
+        asking = threading.Thread(target=served, args=[server])
+        asking.start()
+        server.handle_request()
+        asking.join()
+        raise KeyboardInterrupt
+
+    told: list[bytes] = []
+    monkeypatch.setattr(ExplorerServer, "serve_forever", one_page_then_control_c)
+    code, printed, _ = latentome("explore", finished)
+    assert code == 0
+    assert re.search(r"^Open http://127\.0\.0\.1:[0-9]+/[\w-]{32}/$", printed, re.MULTILINE)
+    assert printed.endswith("Stopped.\n")
+    assert told[0].startswith(b"<!DOCTYPE html>")
 
 
 def test_each_command_can_be_repeated(finished, latentome):

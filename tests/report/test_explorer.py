@@ -2,8 +2,10 @@
 
 import base64
 import gzip
+import http.client
 import json
 import shutil
+import threading
 import xml.etree.ElementTree as ET
 
 import anndata
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 
 import latentome.report
+from latentome.errors import InputError
 from latentome.io import RunFolder
 from latentome.report import explorer
 from latentome.report.meaning import read_meaning
@@ -431,3 +434,69 @@ def test_nothing_was_said_or_asked_for_meanwhile(opened):
     assert opened.heard == []
     assert [url for url in opened.asked if not url.startswith(("file:", "blob:file:", "blob:null"))] == []
     assert len([url for url in opened.asked if url.startswith("file:")]) == 1
+
+
+# ---- served
+
+
+@pytest.fixture(scope="module")
+def server(run):
+    genes = [*anndata.read_h5ad(run / "latent.h5ad").uns["leading_genes"], EVIL + "2", "FAR"]
+    x = np.random.default_rng(5).random((SAMPLES, len(genes))).astype(np.float32)
+    with latentome.report.ExplorerServer(run, x, genes) as serving:
+        serving.x = x
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def ask(server, path, host=None):
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)
+    connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{server.server_address[1]}"})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+def test_only_who_knows_the_token_is_served(server):
+    assert server.server_address[0] == "127.0.0.1"
+    status, page = ask(server, f"/{server.token}/")
+    assert status == 200
+    assert b"connect-src &#39;self&#39;" in page or b"connect-src 'self'" in page
+    for path in ("/", "/wrong/", f"/{server.token[:-1]}/", "/../../etc/passwd", f"/{server.token}/../manifest.json"):
+        assert ask(server, path)[0] == 404
+    assert ask(server, f"/{server.token}/", host="elsewhere.example")[0] == 404  # a name that someone pointed here
+
+
+def test_columns_that_the_page_lacks_are_given(server):
+    assert [name for _, name, _ in server.columns] == [EVIL + "2", "FAR"]
+    status, content = ask(server, f"/{server.token}/column/1")
+    assert status == 200
+    low, high = np.frombuffer(content[:16], dtype="<f8")
+    values = low + np.frombuffer(content[16:], dtype="<u2") / 127 * (high - low)
+    assert np.abs(values - server.x[:, -1]).max() <= (high - low) / 127 / 2 * 1.001
+    assert [ask(server, f"/{server.token}/column/{k}")[0] for k in ("2", "-1", "x", "")] == [404] * 4
+
+
+def test_a_port_in_use_is_refused(server, run):
+    with pytest.raises(InputError, match="cannot be served"):
+        latentome.report.ExplorerServer(run, server.x, ["a"] * server.x.shape[1], port=server.server_address[1])
+
+
+def test_genes_come_when_they_are_searched_for(browser, server):
+    page = browser.new_page()
+    heard = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda failure: heard.append(str(failure)))
+    page.goto(server.address)
+    page.wait_for_selector("html[data-explorer=ready]", state="attached")
+    for name in ("FAR", EVIL + "2"):
+        page.fill("#explorer-query", name)
+        page.press("#explorer-query", "Enter")
+        page.wait_for_function("(name) => document.querySelector('#explorer-legend h4').textContent === name", arg=name)
+        assert page.locator("#explorer-color option:checked").inner_text() == name
+    page.close()
+    assert heard == []

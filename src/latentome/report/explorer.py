@@ -11,6 +11,7 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,15 @@ class Columns:
         return (whole & 0xFF).astype(np.uint8).tobytes() + (whole >> 8).astype(np.uint8).tobytes()
 
 
-def read_explorer(run: RunFolder) -> dict[str, Any] | None:
+def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dict[str, Any] | None:
     """Gather what the explorer of a run shows.
+
+    Parameters
+    ----------
+    run
+        The run.
+    remote
+        Kind and name of further columns, which the page can ask its server for.
 
     Returns
     -------
@@ -103,6 +111,8 @@ def read_explorer(run: RunFolder) -> dict[str, Any] | None:
     color = _labels(columns, adata, str(model.get("label_column", "")), left_out)
     features = _features(columns, adata, family, left_out)
     n_genes = _genes(columns, adata, left_out)
+    if remote:
+        left_out = [f"The other {len(remote):,} genes and features come when they are searched for."]
     head = {
         "samples": [str(name) for name in adata.obs_names],
         "columns": columns.kinds,
@@ -111,6 +121,7 @@ def read_explorer(run: RunFolder) -> dict[str, Any] | None:
         "features": features,
         "meaning": read_meaning(run, [columns.kinds[i]["name"] for i in features]),
         "scale": _scale(),
+        "remote": [{"kind": kind, "name": name, "steps": STEPS[kind]} for kind, name in remote],
     }
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     payload = len(text).to_bytes(4, "little") + text + columns.pack()
@@ -161,7 +172,7 @@ def _labels(columns: Columns, adata: AnnData, first: str, left_out: list[str]) -
 def _features(columns: Columns, adata: AnnData, family: str, left_out: list[str]) -> list[int]:
     """Add the latent features; give their positions."""
     codes = adata.obsm[f"X_{family}"]
-    n = min(codes.shape[1], max(2, MOST_FEATURE_VALUES // adata.n_obs))
+    n = _n_features(adata, family)
     if n < codes.shape[1]:
         left_out.append(f"The explorer holds the first {n} of {codes.shape[1]} features; latent.tsv holds all.")
     return [columns.add("feature", f"{family}_{i + 1}", codes[:, i]) for i in range(n)]
@@ -175,12 +186,46 @@ def _genes(columns: Columns, adata: AnnData, left_out: list[str]) -> int:
         )
         return 0
     values, names = adata.obsm["leading_genes"], adata.uns["leading_genes"]
-    n = min(len(names), max(1, MOST_GENE_VALUES // adata.n_obs))
+    n = _n_genes(adata)
     if n < adata.n_vars:
         left_out.append(f"The explorer holds the {n} genes with the strongest loadings of {adata.n_vars:,}.")
     for i in range(n):
         columns.add("gene", str(names[i]), values[:, i])
     return n
+
+
+def _n_features(adata: AnnData, family: str) -> int:
+    return min(adata.obsm[f"X_{family}"].shape[1], max(2, MOST_FEATURE_VALUES // adata.n_obs))
+
+
+def _n_genes(adata: AnnData) -> int:
+    return min(len(adata.uns.get("leading_genes", ())), max(1, MOST_GENE_VALUES // adata.n_obs))
+
+
+def remote_columns(run: RunFolder, x: np.ndarray, genes: Sequence[str]) -> list[tuple[str, str, np.ndarray]]:
+    """Gather the columns that the page of a run leaves out.
+
+    Parameters
+    ----------
+    run
+        The run; after ``predict``.
+    x
+        Samples x genes, in the order of the run's samples.
+    genes
+        Names of the genes.
+
+    Returns
+    -------
+    Kind, name and values of each.
+    """
+    import anndata
+
+    adata = anndata.read_h5ad(run.require("h5ad"))
+    family = str(adata.uns["model"]["family"])
+    codes, n = adata.obsm[f"X_{family}"], _n_features(adata, family)
+    further = [("feature", f"{family}_{i + 1}", codes[:, i]) for i in range(n, codes.shape[1])]
+    held = set(map(str, adata.uns.get("leading_genes", ())[: _n_genes(adata)]))
+    return further + [("gene", gene, x[:, i]) for i, gene in enumerate(genes) if gene not in held]
 
 
 def _scale() -> list[str]:
@@ -193,12 +238,16 @@ def _scale() -> list[str]:
     return [to_hex(colormaps[SEQUENTIAL](i / 32)) for i in range(33)]
 
 
-def read_program() -> str:
-    """The page's program: its parts in the order in which they build on one another."""
+def read_program(served: bool = False) -> str:
+    """The page's program: its parts in the order in which they build on one another.
+
+    The program of a page that is served can ask for more columns; that of a file holds nothing that could ask anybody.
+    """
     from importlib.resources import files
 
     folder = files("latentome.report").joinpath("explorer_js")
-    parts = [folder.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("data", "map", "export", "page")]
+    names = ("data", *(["remote"] if served else []), "map", "export", "page")
+    parts = [folder.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in names]
     program = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     # Nothing in it may end the element that holds it.
     if re.search(r"</script|<!--", program, re.IGNORECASE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,36 @@ def write(path: str | os.PathLike[str]) -> Path:
         another process holds the folder, or it cannot be written.
     """
     run = RunFolder.open(path)
-    for part in ("metrics", "manifest", "config", "history", "latent", "figures"):
-        run.require(part)  # what is not there is refused before anything is touched
+    _require(run)
     target = Path(run.report)
     with run.lock():  # already for reading: the files of one run belong together
-        page = _render(read_sources(run), read_figures(run), read_explorer(run)).encode()
-        write_bytes(target, page)
+        write_bytes(target, render(run).encode())
     return target
 
 
-def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]], explorer: dict[str, Any] | None) -> str:
+def _require(run: RunFolder) -> None:
+    """Refuse what is not there before anything is touched."""
+    for part in ("metrics", "manifest", "config", "history", "latent", "figures"):
+        run.require(part)
+
+
+def render(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> str:
+    """Make the page of a run.
+
+    Parameters
+    ----------
+    run
+        The run.
+    remote
+        Kind and name of the columns that the page may ask its server for; a file has none, and may ask nobody.
+    """
+    _require(run)
+    return _fill(read_sources(run), read_figures(run), read_explorer(run, remote), bool(remote))
+
+
+def _fill(
+    sources: Sources, figures: dict[str, list[dict[str, Any]]], explorer: dict[str, Any] | None, served: bool
+) -> str:
     """Fill the template; every text from the run is escaped by it."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -79,9 +100,10 @@ def _render(sources: Sources, figures: dict[str, list[dict[str, Any]]], explorer
     environment.filters["number"] = number
     template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     manifest, metrics = sources.manifest, sources.metrics
-    program = read_program()
+    program = read_program(served)
     content = {
         "explorer": explorer,
+        "served": served,
         "program": Markup(program),
         "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(program.encode()).digest()).decode("ascii"),
         "summary": summarise(sources),

@@ -2,6 +2,9 @@
 
 const MISSING = 65535;
 
+// How to get a column that the page does not hold; a file can get none.
+const remote = { load: null };
+
 async function unpack(text) {
   const compressed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("gzip"));

@@ -24,6 +24,7 @@ function start(data) {
   const large = () => maps.find((map) => map.canvas.closest(".view").classList.contains("large"));
   const features = data.features.map((index) => data.columns[index]);
   const genes = new Map(data.columns.filter((column) => column.kind === "gene").map((column) => [column.name, column]));
+  const further = new Map(data.remote.map((described, number) => [described.name, { described, number }]));
   const announce = (text) => { part("status").textContent = text; };
 
   function color(column) {
@@ -113,15 +114,14 @@ function start(data) {
   function tell(column) {
     part("feature").value = String(column.index);
     color(column);
-    const meaning = data.meaning[column.name], box = part("meaning");
+    const meaning = data.meaning[column.name] || { up: [], down: [], sets: [], columns: [] }, box = part("meaning");
     box.replaceChildren();
     if (meaning.stability) box.append(element("p", { textContent: `Stability over the members of the ensemble: ${meaning.stability}` }));
     for (const [side, heading] of [["up", "Genes that rise with it"], ["down", "Genes that fall with it"]]) {
       if (!meaning[side].length) continue;
       box.append(element("h4", { textContent: heading }), element("p", { className: "genelist" }, ...meaning[side].flatMap(([name, loading], k) => {
-        const gene = genes.get(name);
-        const shown = gene ? element("button", { type: "button", className: "gene", textContent: name, title: `Colour by ${name}; loading ${written(loading)}` }) : element("i", { textContent: name });
-        if (gene) shown.addEventListener("click", () => color(gene));
+        const shown = genes.has(name) || further.has(name) ? element("button", { type: "button", className: "gene", textContent: name, title: `Colour by ${name}; loading ${written(loading)}` }) : element("i", { textContent: name });
+        if (shown.type === "button") shown.addEventListener("click", () => (genes.has(name) ? color(genes.get(name)) : bring(name)));
         return k ? [", ", shown] : [shown];
       })));
     }
@@ -132,9 +132,19 @@ function start(data) {
     announce(`Feature ${column.name}: the map is coloured by it.`);
   }
 
+  function offer() {
+    const [labels, numbers] = ["class", "number"].map((kind) => data.columns.filter((column) => column.kind === kind));
+    const measured = [["Features", features], ["Genes", [...genes.values()]]];
+    choices(part("color"), [["Labels", labels], ["Quantities", numbers], ...measured]);
+    choices(part("feature"), [["Features", features]]);
+    for (const axis of ["x", "y"]) choices(part(axis), [...measured, ["Quantities", numbers]]);
+  }
+
   function choices(select, groups) {
+    const before = select.value;
     select.replaceChildren(...groups.filter(([, columns]) => columns.length).map(([label, columns]) =>
       element("optgroup", { label }, ...columns.map((column) => element("option", { value: String(column.index), textContent: column.name })))));
+    if (before) select.value = before;
   }
 
   function matches(text) {
@@ -144,8 +154,25 @@ function start(data) {
       if (at >= 0) named.push({ name, act, rank: name.length === wanted.length ? -1 : at });
     };
     for (const column of [...features, ...genes.values()]) consider(column.name, () => (column.kind === "feature" ? tell(column) : color(column)));
+    for (const name of further.keys()) consider(name, () => bring(name));
     data.samples.forEach((name, i) => consider(name, () => find(i)));
     return named.sort((a, b) => a.rank - b.rank);
+  }
+
+  // Get a column from the server, and offer it like those that were here from the start.
+  function bring(name) {
+    const { described, number } = further.get(name);
+    announce(`${name} is on its way.`);
+    remote.load(described, number, data.n).then((column) => {
+      further.delete(name);
+      column.index = data.columns.push(column) - 1;
+      if (column.kind === "feature") features.push(column);
+      else genes.set(name, column);
+      offer();
+      announce("");
+      if (column.kind === "feature") tell(column);
+      else color(column);
+    }).catch((failure) => announce(failure.message));
   }
 
   function find(i) {
@@ -161,10 +188,7 @@ function start(data) {
 
   // What is shown at first.
   data.maps.slice(0, maps.length - 1).forEach((map, k) => maps[k].show(map.title, data.columns[map.x], data.columns[map.y], false));
-  const numbers = data.columns.filter((column) => column.kind === "number");
-  choices(part("color"), [["Labels", data.columns.filter((column) => column.kind === "class")], ["Quantities", numbers], ["Features", features], ["Genes", [...genes.values()]]]);
-  choices(part("feature"), [["Features", features]]);
-  for (const axis of ["x", "y"]) choices(part(axis), [["Features", features], ["Genes", [...genes.values()]], ["Quantities", numbers]]);
+  offer();
   part("x").value = String(features[0].index);
   part("y").value = String(features[Math.min(1, features.length - 1)].index);
   pair();

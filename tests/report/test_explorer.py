@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import latentome.report
-from latentome.errors import InputError
+from latentome.errors import InputError, RunFolderError
 from latentome.io import RunFolder
 from latentome.report import explorer
 from latentome.report.meaning import read_meaning
@@ -146,6 +146,14 @@ def test_ten_thousand_samples_of_noise_fit(monkeypatch, tmp_path):
         "The explorer holds the first 105 of 150 features",
         "The explorer holds the 143 genes with the strongest loadings of 500.",
     ]
+
+
+def test_a_damaged_file_is_refused(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "latent.h5ad").write_bytes((run / "latent.h5ad").read_bytes()[:3000])
+    with pytest.raises(RunFolderError, match=r"latent\.h5ad[\s\S]*latentome predict"):
+        latentome.report.write(folder)
 
 
 def test_the_same_run_gives_the_same_page(run):

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from latentome.errors import RunFolderError
 from latentome.io import RunFolder
 from latentome.report.meaning import read_meaning
 
@@ -94,12 +95,15 @@ def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dic
     ``data`` (base64 of the compressed payload, for the page's program), ``views`` (headings of its maps),
     ``n_samples``, ``n_features``, ``n_genes``, and ``left_out``, sentences about what did not fit; or None if the run
     has no ``latent.h5ad`` with features and a map.
-    """
-    import anndata
 
+    Raises
+    ------
+    RunFolderError
+        If ``latent.h5ad`` is damaged.
+    """
     if not run.h5ad.exists():
         return None
-    adata = anndata.read_h5ad(run.h5ad)
+    adata = _read(run)
     maps = [key for key in adata.obsm if key.startswith("X_tsne") and adata.obsm[key].shape[1] >= 2]
     model = dict(adata.uns.get("model", {}))
     family = str(model.get("family", ""))
@@ -134,6 +138,21 @@ def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dic
         "n_genes": n_genes,
         "left_out": left_out,
     }
+
+
+def _read(run: RunFolder) -> AnnData:
+    """Read latent.h5ad."""
+    import anndata
+
+    try:
+        return anndata.read_h5ad(run.require("h5ad"))
+    except (OSError, KeyError, ValueError) as failure:
+        raise RunFolderError(
+            f"{run.h5ad.name} of the run {run.path.name} cannot be used for the report",
+            where=f"{run.h5ad}: {failure}",
+            expected="latent.h5ad as 'latentome predict' writes it",
+            todo=f"Make it again: latentome predict {run.path}",
+        ) from failure
 
 
 def _map(columns: Columns, adata: AnnData, key: str, family: str) -> dict[str, Any]:
@@ -218,9 +237,7 @@ def remote_columns(run: RunFolder, x: np.ndarray, genes: Sequence[str]) -> list[
     -------
     Kind, name and values of each.
     """
-    import anndata
-
-    adata = anndata.read_h5ad(run.require("h5ad"))
+    adata = _read(run)
     family = str(adata.uns["model"]["family"])
     codes, n = adata.obsm[f"X_{family}"], _n_features(adata, family)
     further = [("feature", f"{family}_{i + 1}", codes[:, i]) for i in range(n, codes.shape[1])]

@@ -167,9 +167,6 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
         weights = tl.loadings(model, adata.obsm[f"X_{family}"][prepared.training])
         adata.varm[f"{family}_loadings"] = weights
         table = tl.signatures(weights, [str(gene) for gene in adata.var_names])
-        leading = tl.leading_genes(weights)
-        adata.obsm["leading_genes"] = np.asarray(adata.X[:, leading], dtype=np.float32)
-        adata.uns["leading_genes"] = adata.var_names[leading].to_numpy(dtype=str)
     with reporter.step("t-SNE of both"):
         seed = int(run.read_config()["seed"])
         for representation in (family, "pca"):
@@ -179,6 +176,10 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
     io.write_table(run.tsne, frame.assign(**maps))
     io.write_table(run.signatures, table.set_index("feature"))
+    # What the explorer can colour by: the matrix itself is not kept.
+    leading = tl.leading_genes(weights)
+    adata.obsm["leading_genes"] = np.asarray(adata.X[:, leading], dtype=np.float32)
+    adata.uns["leading_genes"] = adata.var_names[leading].to_numpy(dtype=str)
     adata.uns["model"] = {"family": family, "label_column": prepared.label_column or ""}
     adata.X = None  # the scaled matrix can be made again from the data and preprocessing.json; it may be large
     io.write_h5ad(run.h5ad, adata)

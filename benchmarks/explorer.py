@@ -2,7 +2,7 @@
 
     python benchmarks/explorer.py [--samples 10459] [--run RUN]
 
-Without --run a folder is made of simulated features, maps and genes, with the three largest figures of a run. Frames
+Without --run a folder is made of simulated features, maps and genes, with the five largest figures of a run. Frames
 are counted while the mouse drags the large map, every sample in view, as long as the browser delivers them.
 """
 
@@ -38,7 +38,7 @@ def make_run(folder: Path, n: int) -> None:
     import anndata
     import pandas as pd
 
-    from latentome import datasets, pl
+    from latentome import datasets, pl, tl
 
     rng = np.random.default_rng(0)
     classes = np.array([name for name in datasets.tcga_colors() if name != "NA"])
@@ -57,8 +57,10 @@ def make_run(folder: Path, n: int) -> None:
     shown = adata[np.linspace(0, n - 1, min(n, 2000)).astype(int)].copy()
     figures = {
         "tsne": pl.embeddings(adata, ["X_tsne_vae", "X_tsne_pca"], "cancer_type"),
-        "latent_heatmap": pl.latent_heatmap(shown, "X_vae", "cancer_type"),
+        "latent_heatmap": pl.latent_heatmap(shown, "X_vae", "cancer_type", tl.cluster_order(shown.obsm["X_vae"])),
         "activations": pl.activations(adata, "X_vae"),
+        "feature_scatter": pl.feature_scatter(adata, 1, 2, "X_vae", "cancer_type"),
+        "confusion_matrix": pl.confusion_matrix(tl.confusion(codes[:1000], label[:1000], np.arange(1000) % 2 == 0)),
     }
     for name, figure in figures.items():
         figure.savefig(folder / "figures" / f"{name}.png")

@@ -44,7 +44,7 @@ def encoded():
     names = [EVIL, FORMULA, *(f"sample {i}" for i in range(2, SAMPLES))]
     labels = np.array([EVIL, FORMULA, "BRCA"], dtype=object)[group]
     age = generator.uniform(20, 90, SAMPLES)
-    age[5] = np.nan
+    age[5], labels[5] = np.nan, None
     obs = pd.DataFrame({"age": age, "type": labels, "patient": [f"p{i}" for i in range(SAMPLES)]}, index=names)
     adata = anndata.AnnData(obs=obs, var=pd.DataFrame(index=[f"all{i}" for i in range(GENES)]))
     adata.obsm.update({"X_vae": codes, "X_tsne_pca": -maps, "X_tsne_vae": maps, "leading_genes": genes})
@@ -114,7 +114,9 @@ def test_what_is_packed_is_what_was_there(run):
     age, _ = back(kinds.index("number"))
     assert np.flatnonzero(np.isnan(age)).tolist() == [5]
     label = head["columns"][head["color"]]
-    assert [label["classes"][step] for step in steps[head["color"]]] == adata.obs["type"].tolist()
+    unpacked_labels = [label["classes"][step] if step < 3 else None for step in steps[head["color"]]]
+    assert unpacked_labels == [None if pd.isna(name) else name for name in adata.obs["type"]]
+    assert steps[head["color"], 5] == explorer.MISSING
     assert len(set(label["colors"])) == 3
 
 
@@ -140,11 +142,11 @@ def test_ten_thousand_samples_of_noise_fit(monkeypatch, tmp_path):
     monkeypatch.setattr(anndata, "read_h5ad", lambda path: adata)
     (tmp_path / "latent.h5ad").touch()
     packed = explorer.read_explorer(RunFolder(tmp_path))
-    assert len(packed["data"]) < 4_300_000
-    assert (packed["n_features"], packed["n_genes"]) == (105, 143)
+    assert len(packed["data"]) < 3_700_000
+    assert (packed["n_features"], packed["n_genes"]) == (105, 95)
     assert [sentence.split(";")[0] for sentence in packed["left_out"]] == [
         "The explorer holds the first 105 of 150 features",
-        "The explorer holds the 143 genes with the strongest loadings of 500.",
+        "The explorer holds the 95 genes with the strongest loadings of 500.",
     ]
 
 
@@ -289,7 +291,7 @@ def test_the_report_opens_in_silence_and_draws_every_sample(page, run):
 
 def test_names_that_are_code_are_shown_as_text(page):
     names = page.locator("#explorer-legend button span:nth-child(2)").all_inner_texts()
-    assert sorted(names) == sorted([EVIL, FORMULA, "BRCA"])
+    assert sorted(names) == sorted([EVIL, FORMULA, "BRCA", "not known"])
     assert page.evaluate("() => document.querySelectorAll('#explorer-main script').length") == 0
 
 

@@ -29,7 +29,7 @@ STEPS = {"map": 65534, "feature": 1023, "number": 1023, "gene": 127}
 #: The step of a missing value, and the class of a sample that has none.
 MISSING = 65535
 #: How many values of features and of genes are stored at most, so that a report of 10,000 samples stays below 6 MB.
-MOST_FEATURE_VALUES, MOST_GENE_VALUES = 1_100_000, 1_500_000
+MOST_FEATURE_VALUES, MOST_GENE_VALUES = 1_100_000, 1_000_000
 #: A column of names with more classes than this is no column to colour by.
 MOST_CLASSES = 200
 

@@ -48,9 +48,11 @@ function start(data) {
     const counts = new Map();
     for (const step of column.data) counts.set(step, (counts.get(step) || 0) + 1);
     const list = element("ul");
-    column.classes.forEach((name, k) => {
+    const entries = column.classes.map((name, k) => [name, column.colors[k], k]);
+    if (counts.has(MISSING)) entries.push(["not known", `rgb(${shared.theme.missing.join(", ")})`, MISSING]);
+    entries.forEach(([name, tint, k]) => {
       const mark = element("span", { className: "mark" });
-      mark.style.background = column.colors[k];
+      mark.style.background = tint;
       const button = element("button", { type: "button", title: "Choose these samples" }, mark, element("span", { textContent: name }), element("span", { className: "count", textContent: String(counts.get(k) || 0) }));
       button.addEventListener("click", () => shared.choose(Uint8Array.from(column.data, (step) => (step === k ? 1 : 0))));
       list.append(element("li", {}, button));

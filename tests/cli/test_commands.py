@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
+import urllib.request
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 
 from latentome import io
 from latentome._version import __version__
+from latentome.report import ExplorerServer
 
 from .conftest import OPTIONS
 
@@ -28,8 +31,11 @@ def test_help_and_version(latentome):
         "train",
         "predict",
         "evaluate",
+        "interpret",
         "visualize",
         "report",
+        "explore",
+        "export",
         "datasets",
         "download",
         "process",
@@ -77,6 +83,40 @@ def test_the_commands_one_by_one_are_the_run(files, finished, tmp_path, latentom
     assert {str(p.relative_to(out)) for p in out.rglob("*")} == names
     for name in ("metrics.json", "latent.tsv", "tsne.tsv", "history.tsv", "signatures.tsv", "preprocessing.json"):
         assert (out / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_figures_are_written_in_the_formats_that_are_asked_for(finished, tmp_path, latentome):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    code, printed, _ = latentome("visualize", out, "--format", "pdf")
+    assert code == 0
+    for path in sorted((out / "figures").glob("*.png")):
+        made = path.with_suffix(".pdf")
+        assert str(made) in printed
+        assert made.read_bytes().startswith(b"%PDF-")
+    # Letters stay letters that a journal can set: the TrueType font is embedded.
+    assert b"/FontFile2" in (out / "figures" / "scores.pdf").read_bytes()
+
+
+def test_explore_serves_the_report_until_it_is_stopped(finished, monkeypatch, latentome):
+    def served(server):
+        with urllib.request.urlopen(server.address, timeout=10) as answer:
+            told.append(answer.read())
+
+    def one_page_then_control_c(server):
+        asking = threading.Thread(target=served, args=[server])
+        asking.start()
+        server.handle_request()
+        asking.join()
+        raise KeyboardInterrupt
+
+    told: list[bytes] = []
+    monkeypatch.setattr(ExplorerServer, "serve_forever", one_page_then_control_c)
+    code, printed, _ = latentome("explore", finished)
+    assert code == 0
+    assert re.search(r"^Open http://127\.0\.0\.1:[0-9]+/[\w-]{32}/$", printed, re.MULTILINE)
+    assert printed.endswith("Stopped.\n")
+    assert told[0].startswith(b"<!DOCTYPE html>")
 
 
 def test_each_command_can_be_repeated(finished, latentome):

@@ -159,6 +159,8 @@ def test_a_cut_archive(lines, tmp_path, refused):
         (["evaluate", "no-such-run"], "There is no run folder no-such-run"),
         (["visualize", "no-such-run"], "There is no run folder no-such-run"),
         (["report", "no-such-run"], "There is no run folder no-such-run"),
+        (["explore", "no-such-run"], "There is no run folder no-such-run"),
+        (["visualize", "no-such-run", "--format", "pdff"], "Did you mean 'pdf'"),
     ],
 )
 def test_wrong_options(arguments, said, tmp_path, refused, monkeypatch):

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from latentome.cli import options as o
+from latentome.errors import InputError, nearest
+
+FORMATS = ("png", "pdf", "svg")
 
 
-def command(run: o.Run) -> None:
-    """Draw every figure of a run."""
+def command(
+    run: o.Run,
+    formats: Annotated[
+        str, typer.Option("--format", help="png (300 dots an inch), pdf, svg, or several with commas between.")
+    ] = "png",
+) -> None:
+    """Draw every figure of a run; the report needs them as png."""
     from latentome.cli.show import Terminal
     from latentome.workflow import open_to_write, prepare_again, visualize_step
 
+    wanted = list(dict.fromkeys(part.strip().lower() for part in formats.split(",")))
+    unknown = [part for part in wanted if part not in FORMATS]
+    if unknown:
+        raise InputError(
+            f"Figures cannot be written as '{unknown[0]}'.",
+            where=f"--format {formats}",
+            expected=nearest(unknown[0], FORMATS),
+            todo="name one of these, or several with commas between",
+        )
     with open_to_write(str(run), "h5ad", "metrics") as (folder, config):
-        names = visualize_step(folder, prepare_again(config, folder), Terminal())
+        names = visualize_step(folder, prepare_again(config, folder), Terminal(), wanted)
     for name in names:
         typer.echo(folder.figures / name)
     typer.echo(f"Next: latentome report {folder.path}")

@@ -7,23 +7,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from latentome.pl.comparison import reconstruction_error, scores
+    from latentome.pl.confusion import confusion_matrix
     from latentome.pl.curves import training_curves
     from latentome.pl.genes import signatures
     from latentome.pl.latent import activations, latent_heatmap
+    from latentome.pl.loadings import loading_distributions, reconstruction_by_gene
     from latentome.pl.maps import embedding, embeddings
     from latentome.pl.points import class3_panels, reconstruction
+    from latentome.pl.scatter import feature_scatter
     from latentome.pl.style import house_style, label_colors
 
 # matplotlib takes a large part of a second to import, so each module is loaded when its first function is asked for.
 _HOME = {
     "activations": "latent",
     "class3_panels": "points",
+    "confusion_matrix": "confusion",
     "embedding": "maps",
     "embeddings": "maps",
+    "feature_scatter": "scatter",
     "house_style": "style",
     "label_colors": "style",
     "latent_heatmap": "latent",
+    "loading_distributions": "loadings",
     "reconstruction": "points",
+    "reconstruction_by_gene": "loadings",
     "reconstruction_error": "comparison",
     "scores": "comparison",
     "signatures": "genes",
@@ -33,12 +40,16 @@ _HOME = {
 __all__ = [
     "activations",
     "class3_panels",
+    "confusion_matrix",
     "embedding",
     "embeddings",
+    "feature_scatter",
     "house_style",
     "label_colors",
     "latent_heatmap",
+    "loading_distributions",
     "reconstruction",
+    "reconstruction_by_gene",
     "reconstruction_error",
     "scores",
     "signatures",

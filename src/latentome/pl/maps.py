@@ -70,7 +70,7 @@ def embedding(
     points = matrix_of(adata, basis, columns=2)[:, :2]
     column = column_of(adata, color)
     (left, bottom), gap, top = _margins(basis), 0.15, 0.28 if title else 0.08
-    beside = 0.75 if is_numeric(column) else _legend_size(column, rows=28)[0]
+    beside = 0.75 if is_numeric(column) else legend_size(column, rows=28)[0]
     side = max(3.2, min(4.7, DOUBLE - left - gap - beside))
     tall = side * _shape([points])
     width, height = left + side + gap + beside, bottom + tall + top
@@ -80,10 +80,10 @@ def embedding(
     axes.set_title(title or "")
     if is_numeric(column):
         place = ((left + side + gap) / width, (bottom + 0.25 * tall) / height, 0.11 / width, 0.5 * tall / height)
-        _color_bar(figure, drawn, place, color)
+        color_bar(figure, drawn, place, color)
     else:
         anchor = ((left + side + gap) / width, (bottom + tall / 2) / height)
-        _legend(figure, column, rows=28, loc="center left", anchor=anchor)
+        legend(figure, column, rows=28, loc="center left", anchor=anchor)
     return figure
 
 
@@ -142,9 +142,9 @@ def embeddings(
         drawn = _draw_map(axes, clouds[i], column, basis=basis, size=(side, tall))
         axes.set_title(titles[i] if titles is not None else literal(basis))
     if is_numeric(column):
-        _color_bar(figure, drawn, (0.35, 0.32 / height, 0.3, 0.09 / height), color, across=True)
+        color_bar(figure, drawn, (0.35, 0.32 / height, 0.3, 0.09 / height), color, across=True)
     else:
-        _legend(figure, column, rows=entries, loc="lower center", anchor=(0.5, 0.03 / height))
+        legend(figure, column, rows=entries, loc="lower center", anchor=(0.5, 0.03 / height))
     return figure
 
 
@@ -170,7 +170,18 @@ def _shape(clouds: Sequence[np.ndarray]) -> float:
 def _draw_map(
     axes: Axes, points: np.ndarray, column: pd.Series, *, basis: str, size: tuple[float, float]
 ) -> PathCollection:
-    """Draw the points of one map in a window of the given width and height in inches; return the scatter."""
+    """Draw one map in a window of the given width and height in inches; return the scatter."""
+    drawn = draw_points(axes, points, column, size)
+    _frame(axes, points, basis, size)
+    if not is_numeric(column):
+        colors = label_colors(categories_of(column))
+        if 1 < len(colors) <= NAMED_ON_MAP:
+            _name_classes(axes, points, column, colors, size)
+    return drawn
+
+
+def draw_points(axes: Axes, points: np.ndarray, column: pd.Series, size: tuple[float, float]) -> PathCollection:
+    """Draw one point for each sample, coloured by a column, in a window of a width and height in inches."""
     import numpy as np
 
     n = len(points)
@@ -196,9 +207,6 @@ def _draw_map(
         faces = np.array([colors.get(value, MISSING) for value in column.astype(object)], dtype=object)[order]
         edges = {face: edge_of(face) for face in set(faces)}
         drawn = axes.scatter(*points[order].T, c=list(faces), edgecolors=[edges[face] for face in faces], **options)
-    _frame(axes, points, basis, size)
-    if not is_numeric(column) and 1 < len(colors) <= NAMED_ON_MAP:
-        _name_classes(axes, points, column, colors, size)
     return drawn
 
 
@@ -272,13 +280,13 @@ def _columns_across(column: pd.Series) -> int:
     return max(1, min(_entries(column), int((DOUBLE - 0.2) / _entry_width(column))))
 
 
-def _legend_size(column: pd.Series, rows: int) -> tuple[float, int]:
+def legend_size(column: pd.Series, rows: int) -> tuple[float, int]:
     """Give width in inches and number of columns of a legend that stands beside a map."""
     columns = max(1, math.ceil(_entries(column) / rows))
     return columns * _entry_width(column) + 0.05, columns
 
 
-def _legend(figure: Figure, column: pd.Series, *, rows: int, loc: str, anchor: tuple[float, float]) -> None:
+def legend(figure: Figure, column: pd.Series, *, rows: int, loc: str, anchor: tuple[float, float]) -> None:
     """Add the legend of the classes: outside the maps, in columns, by name, missing labels last."""
     figure.legend(
         handles=class_handles(column),
@@ -320,7 +328,7 @@ def class_handles(column: pd.Series) -> list[Any]:
     ]
 
 
-def _color_bar(figure: Figure, drawn: Any, place: tuple[float, ...], name: str, *, across: bool = False) -> None:
+def color_bar(figure: Figure, drawn: Any, place: tuple[float, ...], name: str, *, across: bool = False) -> None:
     """Add the colour bar of a quantity."""
     axes = figure.add_axes(place)
     bar = figure.colorbar(drawn, cax=axes, orientation="horizontal" if across else "vertical")

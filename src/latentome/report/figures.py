@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import struct
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,17 @@ KNOWN = {
         "How the first features are distributed over the samples; all ridges have the same height.",
         "Density curves of the first latent features over all samples, one above the other.",
     ),
+    "feature_scatter": (
+        "features",
+        "The two features that vary most, against each other. Each point is a sample.",
+        "Scatter plot of two latent features, points coloured by label.",
+    ),
+    "loading_distributions": (
+        "features",
+        "How the loadings of the first features spread over all genes (counts on a root scale). Genes beyond the "
+        "dotted lines, 2.5 standard deviations from the mean, are in colour; the strongest are named.",
+        "Histograms of the loadings of the first features, with the genes at both ends named.",
+    ),
     "latent_heatmap": (
         "features",
         "All features of all samples, each feature in standard deviations from its mean. The strip at the left is "
@@ -53,9 +65,23 @@ KNOWN = {
         "Held-out mean squared error of each class; the line joins the methods.",
         "Dot plot of the held-out error of each class for the model and PCA. The table below holds the same numbers.",
     ),
+    "reconstruction_by_gene": (
+        "classes",
+        "How far off each gene is on held-out samples, in the unit that the model reads. Right of zero the "
+        "reconstruction is too low, left of it too high; the worst genes are named.",
+        "Scatter plot of all genes: mean residual across, mean size of the residual upwards, the worst named.",
+    ),
+    "confusion_matrix": (
+        "classes",
+        "Which held-out classes a linear classifier on the features takes for which; each row adds up to 1, and the "
+        "number at its end is that of its samples.",
+        "Matrix of true classes by predicted classes, darker for larger shares.",
+    ),
 }
 SECTIONS = ("maps", "scores", "features", "training", "classes", "further")
 
+#: Larger PNG files, in bytes, are embedded as WebP without loss: the same dots in half the room or less.
+LARGE = 100_000
 #: Dots of a file for one pixel of the page: at 300 dots an inch, letters of 7 points get a size that reads easily.
 DOTS_PER_PIXEL = 2.4
 
@@ -92,10 +118,24 @@ def _embed(run: RunFolder, path: Path) -> dict[str, Any]:
         raise _refusal(run, path, f"The figure {path.name} is damaged", "not a PNG picture")
     width, height = struct.unpack(">II", content[16:24])
     return {
-        "source": "data:image/png;base64," + base64.b64encode(content).decode("ascii"),
+        "source": _data_address(content),
         "width": max(1, round(width / DOTS_PER_PIXEL)),
         "height": max(1, round(height / DOTS_PER_PIXEL)),
     }
+
+
+def _data_address(content: bytes) -> str:
+    """Write a PNG picture into an address; where Pillow can make WebP, a large one as that."""
+    from PIL import Image, features
+
+    kind = "png"
+    if len(content) > LARGE and features.check("webp"):
+        stream = io.BytesIO()
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.convert("RGB").save(stream, "WEBP", lossless=True, method=3)
+        if stream.tell() < len(content):
+            kind, content = "webp", stream.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _refusal(run: RunFolder, path: Path, what: str, why: str) -> RunFolderError:

@@ -4,6 +4,7 @@ from latentome.tl.activity import activity, differential_activity, marginal_acti
 from latentome.tl.arithmetic import analogy, decoded_difference, group_difference, group_means, interpolate
 from latentome.tl.associate import Associations, associate
 from latentome.tl.compare import BASELINES, compare, summarise
+from latentome.tl.confusion import confusion
 from latentome.tl.consensus import consensus, similarity, stability
 from latentome.tl.dimensions import choose_size, dimensions
 from latentome.tl.encode import check_pca, encode, pca
@@ -14,14 +15,14 @@ from latentome.tl.genesets import read_gmt
 from latentome.tl.maps import map_quality
 from latentome.tl.network import gene_network, nearest_genes, nearest_samples, write_network
 from latentome.tl.node_types import node_types
-from latentome.tl.order import cluster_order
+from latentome.tl.order import cluster_order, leading_genes
 from latentome.tl.rotate import simple_structure
 from latentome.tl.signatures import loadings, signature_fdr, signatures
 from latentome.tl.tsne import check_tsne, place_on_map, tsne
 
 __all__ = [
-    "BASELINES",
     "Associations",
+    "BASELINES",
     "Representation",
     "activity",
     "analogy",
@@ -31,6 +32,7 @@ __all__ = [
     "choose_size",
     "cluster_order",
     "compare",
+    "confusion",
     "consensus",
     "decoded_difference",
     "differential_activity",
@@ -43,6 +45,7 @@ __all__ = [
     "group_difference",
     "group_means",
     "interpolate",
+    "leading_genes",
     "loadings",
     "map_quality",
     "marginal_activity",

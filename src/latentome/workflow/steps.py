@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from latentome.workflow.reporter import Reporter
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+    from matplotlib.figure import Figure
 
     from latentome.estimators import BaseAutoencoder, VariationalAutoencoder
 
@@ -188,6 +189,10 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
     io.write_table(run.tsne, frame.assign(**maps))
     io.write_table(run.signatures, table.set_index("feature"))
+    # What the explorer can colour by: the matrix itself is not kept.
+    leading = tl.leading_genes(weights)
+    adata.obsm["leading_genes"] = np.asarray(adata.X[:, leading], dtype=np.float32)
+    adata.uns["leading_genes"] = adata.var_names[leading].to_numpy(dtype=str)
     adata.uns["model"] = {"family": family, "label_column": prepared.label_column or ""}
     adata.X = None  # the scaled matrix can be made again from the data and preprocessing.json; it may be large
     io.write_h5ad(run.h5ad, adata)
@@ -268,8 +273,10 @@ def read_encoded(run: RunFolder) -> AnnData:
 
 
 @holding
-def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> list[str]:
-    """Draw every figure of the run; return the file names."""
+def visualize_step(
+    run: RunFolder, prepared: Prepared, reporter: Reporter, formats: Sequence[str] = ("png",)
+) -> list[str]:
+    """Draw every figure of the run, in each of the formats ``png``, ``pdf`` and ``svg``; return the file names."""
     import pandas as pd
 
     from latentome import pl, tl
@@ -298,6 +305,7 @@ def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> li
             figures["signatures"] = pl.signatures(table)
         if len(metrics["by_class"]) > 1:
             figures["error_by_class"] = pl.reconstruction_error(pd.DataFrame(metrics["by_class"]).T)
+        figures |= _more_figures(encoded, prepared, model, family, title)
         if prepared.adata.n_vars <= 12:  # few enough that two of them show something
             held_out = prepared.adata.X[~prepared.training]
             genes = tuple(str(g) for g in prepared.adata.var_names[:2])
@@ -305,10 +313,40 @@ def visualize_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> li
             figures["reconstruction"] = pl.reconstruction(held_out, {title: decoded}, genes)
         with io.guard_writing(run.figures):
             run.figures.mkdir(exist_ok=True)
-        for name, figure in figures.items():
-            with io.atomic_path(run.figures / f"{name}.png") as aside:
-                figure.savefig(aside, format="png")
-    return sorted(f"{name}.png" for name in figures)
+        names = [(figure, f"{name}.{ending}", ending) for name, figure in figures.items() for ending in formats]
+        for figure, name, ending in names:
+            with io.atomic_path(run.figures / name) as aside:
+                figure.savefig(aside, format=ending)
+    return sorted(name for _, name, _ in names)
+
+
+def _more_figures(
+    encoded: AnnData, prepared: Prepared, model: BaseAutoencoder, family: str, title: str
+) -> dict[str, Figure]:
+    """Figures of single features, genes and classes, where there are any to draw."""
+    import pandas as pd
+
+    from latentome import pl, tl
+
+    codes, figures = encoded.obsm[f"X_{family}"], {}
+    if codes.shape[1] >= 2:
+        # The two features that vary most: those of an autoencoder have no order, and a dead one shows nothing.
+        x, y = (int(i) + 1 for i in np.argsort(-codes.std(axis=0), kind="stable")[:2])
+        color = prepared.label_column or "split"
+        figures["feature_scatter"] = pl.feature_scatter(encoded, x, y, f"X_{family}", color)
+    weights = pd.DataFrame(encoded.varm[f"{family}_loadings"], index=encoded.var_names)
+    weights.columns = [str(i + 1) for i in range(weights.shape[1])]
+    if len(weights) >= 20:  # fewer have no distribution
+        figures["loading_distributions"] = pl.loading_distributions(weights)
+        held_out = ~prepared.training
+        residual = prepared.adata.X[held_out] - model.inverse_transform(codes[held_out])
+        table = {"mean": residual.mean(axis=0), "mean_absolute": np.abs(residual).mean(axis=0)}
+        figures["reconstruction_by_gene"] = pl.reconstruction_by_gene(pd.DataFrame(table, index=encoded.var_names))
+    if prepared.labels is not None:
+        counts = tl.confusion(codes, prepared.labels, prepared.training)
+        if len(counts):
+            figures["confusion_matrix"] = pl.confusion_matrix(counts, f"Linear classifier on the {title}'s features")
+    return figures
 
 
 def _at_most(n: int, limit: int) -> np.ndarray:

@@ -1,0 +1,30 @@
+"""``latentome explore``: the report of a run in a browser, with every gene."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from latentome.cli import options as o
+
+
+def command(
+    run: o.Run,
+    host: Annotated[str, typer.Option(help="The address to listen on; by default only this machine can ask.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
+) -> None:
+    """Serve the report of a run on this machine, with all genes and features, until it is interrupted."""
+    from latentome.report import ExplorerServer
+    from latentome.workflow import open_run, prepare_again
+
+    folder, config = open_run(str(run))
+    adata = prepare_again(config, folder).adata
+    with ExplorerServer(folder.path, adata.X, [str(gene) for gene in adata.var_names], host, port) as server:
+        typer.echo(f"Open {server.address}\nStop with Ctrl-C.")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("Stopped.")

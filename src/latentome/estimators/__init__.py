@@ -5,7 +5,7 @@ from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
 from latentome.estimators.linear import LinearAutoencoder
 from latentome.estimators.persistence import load_model
-from latentome.estimators.together import fit_together
+from latentome.estimators.together import describe_program, fit_together
 from latentome.estimators.variational import VariationalAutoencoder
 
 #: The estimator of each family, by the family's name on the command line.
@@ -20,6 +20,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "LinearAutoencoder",
     "VariationalAutoencoder",
+    "describe_program",
     "fit_together",
     "load_model",
 ]

@@ -88,7 +88,7 @@ def prepare(config: RunConfig, scaling: str) -> Prepared:
     scaling
         The scaling, where `config` leaves it to the model.
     """
-    raw, label_column, notes = _read(config)
+    raw, label_column, notes = read_labelled(config)
     held_out = _hold_out(raw, label_column, config)
     fitted = fit_preprocessing(raw[~held_out], config.transform, config.genes, scaling)
     return _scale(raw, fitted, held_out, label_column, notes)
@@ -102,7 +102,7 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
-    raw, label_column, notes = _read(config)
+    raw, label_column, notes = read_labelled(config)
     now, then = raw.uns["source"], run.read_manifest()["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
     for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
@@ -117,7 +117,7 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
     return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes)
 
 
-def _read(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
+def read_labelled(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
     """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
     raw = load_data(config.data, config.orientation)
     notes = [str(note) for note in raw.uns["source"].get("notes", [])]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from latentome._version import __version__
-from latentome.cli import datasets, evaluate, predict, report, reproduce, run, train, visualize
+from latentome.cli import datasets, evaluate, predict, report, reproduce, run, sweep, train, visualize
 
 app = typer.Typer(
     help="Latent features of gene expression that people can trust: autoencoders, honestly compared with PCA.",
@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     suggest_commands=True,
 )
-for module in (run, train, predict, evaluate, visualize, report, datasets, reproduce):
+for module in (run, train, predict, evaluate, visualize, report, datasets, reproduce, sweep):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 
 

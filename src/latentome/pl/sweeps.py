@@ -85,7 +85,13 @@ def sweep_sizes(summary: pd.DataFrame, scores: Sequence[str]) -> Figure:
     for axes, score in zip(grid, scores, strict=False):
         for i, (model, rows) in enumerate(best.groupby("model", sort=True)):
             axes.plot(
-                rows["latent features"], rows[score], "-o", color=PALETTE[i], markersize=3, label=literal(model), zorder=2
+                rows["latent features"],
+                rows[score],
+                "-o",
+                color=PALETTE[i],
+                markersize=3,
+                label=literal(model),
+                zorder=2,
             )
         pca = best.drop_duplicates("latent features")
         axes.plot(pca["latent features"], pca[f"PCA {score}"], "--", color=BASELINE, label="PCA", zorder=1)
@@ -105,7 +111,8 @@ def sweep_curves(curves: pd.DataFrame, summary: pd.DataFrame, varied: Sequence[s
     Parameters
     ----------
     curves
-        ``configuration``, ``epoch``, ``loss`` and ``val_loss`` where there is one; means over folds and seeds are drawn.
+        ``configuration``, ``epoch``, ``loss`` and ``val_loss`` where there is one; drawn are the means over folds
+        and seeds.
     summary
         One row a configuration: ``configuration``, ``model`` and the parameters.
     varied

@@ -80,6 +80,11 @@ class Cluster:
             text = "local"
         return cls(text, "", workers, **asked)
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether a batch system starts the workers."""
+        return self.kind in BATCH
+
     def job_script(self) -> str:
         """The script of one job, as it would be submitted.
 
@@ -88,7 +93,7 @@ class Cluster:
         InputError
             If the cluster is none of a batch system, or dask-jobqueue is not installed.
         """
-        if self.kind not in BATCH:
+        if not self.is_batch:
             raise InputError(
                 "Only a batch system has job scripts.",
                 where=f"on: {self.address or self.kind}",
@@ -130,7 +135,7 @@ class Cluster:
         distributed = _import("distributed")
         with contextlib.ExitStack() as stack:
             where: Any = self.address
-            if self.kind in BATCH:
+            if self.is_batch:
                 where = stack.enter_context(self._batch(str(folder / "jobs")))
                 where.scale(jobs=self.workers or 1)
             try:

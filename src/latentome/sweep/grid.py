@@ -165,7 +165,9 @@ def combinations(grid: Mapping[str, list[Any] | Span], random: int | None, seed:
     spans = [name for name, values in grid.items() if isinstance(values, Span)]
     if spans and random is None:
         raise _refusal(
-            f"A range has no end of values: '{spans[0]}'.", f"grid: {spans[0]}", "a number of random draws (--random 20)"
+            f"A range has no end of values: '{spans[0]}'.",
+            f"grid: {spans[0]}",
+            "a number of random draws (--random 20)",
         )
     if not spans:
         product = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]

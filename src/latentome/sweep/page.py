@@ -27,7 +27,8 @@ CAPTIONS = {
     "curves": "Loss by epoch, mean over folds and seeds, on training samples (solid) and validation samples (dashed).",
 }
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Sweep of {{ data }}</title><style>{{ style }}</style></head><body><main>
+<html lang="en"><head><meta charset="utf-8"><title>Sweep of {{ data }}</title><style>{{ style }}</style></head>
+<body><main>
 <h1>Sweep of {{ data }}</h1>
 {% for sentence in said %}<p>{{ sentence }}</p>
 {% endfor %}
@@ -40,7 +41,8 @@ style="max-width:100%"><figcaption>{{ figure.caption }}</figcaption></figure>
 <h2>Configurations{% if more %}, the best {{ rows | length }} of {{ more }}{% endif %}</h2>
 <p>Scores are means over folds and seeds, on samples that no step was fitted on; each has PCA's of the same size beside
 it. All trainings are in sweep.tsv, all configurations in summary.tsv.</p>
-<div style="overflow-x:auto"><table><thead><tr>{% for name in columns %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
+<div style="overflow-x:auto"><table><thead>
+<tr>{% for name in columns %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>
 <h2>How to train the best one</h2>
@@ -64,8 +66,8 @@ def write_page(
     style = files("latentome.report").joinpath("report.css").read_text(encoding="utf-8")
     best = summary[summary["failed"] == 0]["configuration"]
     call = _call(request, int(best.iloc[0])) if len(best) else "No configuration was trained to the end."
-    io.write_json(folder / "best.json", {"verdict": list(said), "configuration": int(best.iloc[0]) if len(best) else None,
-                                         "call": call})  # fmt: skip
+    found = {"verdict": list(said), "configuration": int(best.iloc[0]) if len(best) else None, "call": call}
+    io.write_json(folder / "best.json", found)
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
     text = page.render(
         data=Path(request.base.data).name,
@@ -93,7 +95,9 @@ def draw(folder: Path, request: SweepRequest, summary: pd.DataFrame, curves: pd.
     if len(sound):
         figures["scores"] = pl.sweep_scores(summary, varied)
         if sound["latent features"].nunique() > 1:
-            figures["sizes"] = pl.sweep_sizes(summary, [s for s in SCORES if s in summary and s != "variance explained"])
+            figures["sizes"] = pl.sweep_sizes(
+                summary, [s for s in SCORES if s in summary and s != "variance explained"]
+            )
     if len(curves):
         figures["curves"] = pl.sweep_curves(curves, summary, varied)
     with io.guard_writing(folder / "figures"):
@@ -108,7 +112,9 @@ def draw(folder: Path, request: SweepRequest, summary: pd.DataFrame, curves: pd.
 
 def _facts(request: SweepRequest, trials: pd.DataFrame) -> list[tuple[str, str]]:
     grid = request.to_dict()["grid"]
-    varied = [(n, f"{v['low']} to {v['high']}" if isinstance(v, dict) else ", ".join(map(str, v))) for n, v in grid.items()]
+    varied = [
+        (n, f"{v['low']} to {v['high']}" if isinstance(v, dict) else ", ".join(map(str, v))) for n, v in grid.items()
+    ]
     fixed = [(n, str(v)) for n, v in request.base.parameters.items()]
     failed = int((trials["error"] != "").sum())
     return [

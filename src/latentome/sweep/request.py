@@ -116,7 +116,7 @@ class SweepRequest:
         parameters = {**self.base.parameters, **configuration.varied}
         plain = {name: value for name, value in parameters.items() if value is not None}
         estimator, scaling = choose_model(replace(self.base, model=configuration.model, parameters=plain, seed=seed))
-        return estimator.set_params(**{name: None for name in parameters.keys() - plain.keys()}), scaling
+        return estimator.set_params(**dict.fromkeys(parameters.keys() - plain.keys())), scaling
 
     def to_dict(self) -> dict[str, Any]:
         """As a table for TOML, which has no word for nothing."""

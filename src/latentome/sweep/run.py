@@ -162,18 +162,19 @@ def run_request(
         missing = [unit for unit in units if unit.number not in results]
         total, before = (sum(len(unit.trials) for unit in some) for some in (units, missing))
         reporter.say(
-            f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds = {total} trainings, "
+            f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds = {total} trainings "
             f"in {sum(1 for unit in units if unit.trials)} programs; {total - before} are done already."
         )
         try:
             with reporter.step("train"):
                 for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), units, reporter):
-                    if result["identity"]:  # what a dead process leaves is tried again by --resume
-                        keep(out, unit, result)
-                    results[unit.number] = result
+                    # What a dead process leaves is not kept: it is tried again by --resume.
+                    results[unit.number] = keep(out, unit, result) if result["identity"] else result
         except KeyboardInterrupt:
             done = sum(len(unit.trials) for unit in units if unit.number in results)
-            raise KeyboardInterrupt(f"the sweep was interrupted; {done} of {total} trainings are kept in {out}") from None
+            raise KeyboardInterrupt(
+                f"the sweep was interrupted; {done} of {total} trainings are kept in {out}"
+            ) from None
         finally:
             shutil.rmtree(out / "store", ignore_errors=True)
         return _finish(request, configurations, out, [results[unit.number] for unit in units], reporter)

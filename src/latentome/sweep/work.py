@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -188,7 +189,8 @@ def _by_labels(codes: np.ndarray, training: np.ndarray, labels: np.ndarray) -> d
     }
 
 
-def keep(folder: Path, unit: Unit, result: dict[str, Any]) -> None:
-    """Write what became of a unit: a file that is complete or absent."""
-    io.write_json(folder / "results" / f"{unit.number:05d}.json", result)
-
+def keep(folder: Path, unit: Unit, result: dict[str, Any]) -> dict[str, Any]:
+    """Write what became of a unit, a file that is complete or absent, and read it as a sweep that goes on would."""
+    path = folder / "results" / f"{unit.number:05d}.json"
+    io.write_json(path, result)
+    return json.loads(path.read_text(encoding="utf-8"))

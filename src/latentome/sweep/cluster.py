@@ -195,7 +195,12 @@ def _check_workers(client: Any, folder: Path, cluster: Cluster) -> None:
                 todo="start some",
             ) from error
     ours = describe_worker(str(folder.resolve()))
-    for worker, theirs in client.run(describe_worker, str(folder.resolve())).items():
+    told = client.run(describe_worker, str(folder.resolve()), on_error="return")
+    for worker, theirs in told.items():
+        if isinstance(theirs, OSError):  # it died meanwhile: what it was given goes to others
+            continue
+        if isinstance(theirs, Exception):
+            theirs = {"latentome": f"{type(theirs).__name__}: {theirs}"}
         wrong = {name: (ours[name], theirs.get(name)) for name in ours if ours[name] != theirs.get(name)}
         if wrong:
             raise ClusterError(

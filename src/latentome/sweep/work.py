@@ -176,17 +176,20 @@ def _by_labels(codes: np.ndarray, training: np.ndarray, labels: np.ndarray) -> d
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
 
     fit = training & (labels != "")
     test = ~training & np.isin(labels, np.unique(labels[fit]))
     if len(np.unique(labels[fit])) < 2 or len(np.unique(labels[test])) < 2:
         return {}
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(codes[fit], labels[fit])
-    neighbours = KNeighborsClassifier(min(5, int(fit.sum()))).fit(codes[fit], labels[fit])
-    return {
-        "probe accuracy": float(probe.score(codes[test], labels[test])),
-        "5-NN accuracy": float(neighbours.score(codes[test], labels[test])),
-    }
+    # These products are too small for several threads, which on a busy machine wait for each other most of the time.
+    with threadpool_limits(1, user_api="blas"):
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(codes[fit], labels[fit])
+        neighbours = KNeighborsClassifier(min(5, int(fit.sum()))).fit(codes[fit], labels[fit])
+        return {
+            "probe accuracy": float(probe.score(codes[test], labels[test])),
+            "5-NN accuracy": float(neighbours.score(codes[test], labels[test])),
+        }
 
 
 def keep(folder: Path, unit: Unit, result: dict[str, Any]) -> dict[str, Any]:

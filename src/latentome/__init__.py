@@ -15,7 +15,7 @@ from latentome._version import __version__
 from latentome.errors import DownloadError, InputError, LatentomeError, RunFolderError, TrainingError
 
 if TYPE_CHECKING:
-    from latentome import datasets, errors, estimators, io, models, pl, pp, report, tl, training, workflow
+    from latentome import datasets, errors, estimators, io, models, pl, pp, report, sweep, tl, training, workflow
     from latentome.estimators import (
         DeepAutoencoder,
         DenoisingAutoencoder,
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     )
     from latentome.workflow import run
 
-_FOLDERS = ("datasets", "errors", "estimators", "io", "models", "pl", "pp", "report", "tl", "training", "workflow")
+_FOLDERS = (
+    *("datasets", "errors", "estimators", "io", "models", "pl", "pp", "report", "sweep", "tl", "training", "workflow"),
+)
 _FROM = {
     "DeepAutoencoder": "estimators",
     "DenoisingAutoencoder": "estimators",
@@ -59,6 +61,7 @@ __all__ = [
     "pp",
     "report",
     "run",
+    "sweep",
     "tl",
     "training",
     "workflow",

@@ -19,6 +19,7 @@ from latentome.cli import (
     report,
     reproduce,
     run,
+    sweep,
     train,
     visualize,
 )
@@ -45,6 +46,7 @@ COMMANDS = (
     download,
     process,
     reproduce,
+    sweep,
 )
 for module in COMMANDS:
     app.command(name=module.__name__.rpartition(".")[2])(module.command)

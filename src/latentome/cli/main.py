@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> int:
 
 def _interrupted(arguments: list[str], error: BaseException) -> str:
     text = str(error) or "interrupted"
-    if not arguments or arguments[0] not in ("run", "train"):
+    if not arguments or arguments[0] not in ("run", "train", "sweep"):
         return text
     command = shlex.join(["latentome", *[a for a in arguments if a not in ("--resume", "--replace")], "--resume"])
     return f"{text}\n  to go on: {command}"

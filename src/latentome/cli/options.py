@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -162,25 +162,29 @@ class Asked(NamedTuple):
 
 
 def asks_for_training(
-    data: Any, default: Any = inspect.Parameter.empty
-) -> Callable[[Callable[[Asked], None]], Callable]:
+    data: Any, default: Any = inspect.Parameter.empty, more: Mapping[str, tuple[Any, Any]] | None = None
+) -> Callable[[Callable[..., None]], Callable]:
     """Give a command the argument DATA and the options of a training; it is called with what they ask for.
 
     Parameters
     ----------
     data, default
         Type and default of the argument.
+    more
+        Options of that command alone, which it is called with by name: their types and defaults.
     """
-    shared = {"data": (data, default), **_TRAINING}
+    more = more or {}
+    shared = {"data": (data, default), **_TRAINING, **more}
 
-    def decorate(command: Callable[[Asked], None]) -> Callable:
+    def decorate(command: Callable[..., None]) -> Callable:
         @functools.wraps(command)
         def parsed(**arguments: Any) -> None:
             from latentome.workflow import default_folder
 
             config = request(arguments)
-            out = str(arguments["out"] or default_folder(config))
-            command(Asked(config, out, arguments["replace"], arguments["resume"]))
+            out = str(arguments["out"] or default_folder(config) + ("-sweep" if "grid" in more else ""))
+            own = {name: arguments[name] for name in more}
+            command(Asked(config, out, arguments["replace"], arguments["resume"]), **own)
 
         kind = inspect.Parameter.KEYWORD_ONLY
         parsed.__signature__ = inspect.Signature(  # what typer reads

@@ -7,7 +7,7 @@ from latentome.estimators.linear import LinearAutoencoder
 from latentome.estimators.nonlinear_pca import NonlinearPCA
 from latentome.estimators.persistence import load_model
 from latentome.estimators.published import load_adage_network, load_tybalt_hdf5
-from latentome.estimators.together import fit_together
+from latentome.estimators.together import describe_program, fit_together
 from latentome.estimators.variational import VariationalAutoencoder
 
 #: The estimator of each family, by the family's name on the command line.
@@ -24,6 +24,7 @@ __all__ = [
     "LinearAutoencoder",
     "NonlinearPCA",
     "VariationalAutoencoder",
+    "describe_program",
     "fit_together",
     "load_adage_network",
     "load_model",

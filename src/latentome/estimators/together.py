@@ -36,6 +36,7 @@ def fit_together(
     X: Any,
     *,
     covariate: Any = None,
+    rows: Sequence[slice] | None = None,
     tolerate: bool = False,
     checkpoint: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -55,6 +56,9 @@ def fit_together(
         Data, samples x features: an array, a table, or a sparse matrix, which is made dense.
     covariate
         A category for each sample that all the models are conditional on; see `VariationalAutoencoder`.
+    rows
+        Which rows of `X` each estimator is trained on, such as those of its fold where the folds lie one below the
+        other; all of them by default. Estimators share a program where they have equally many.
     tolerate
         Whether a model that diverges is told in its `Training` while the others go on.
     checkpoint
@@ -86,7 +90,11 @@ def fit_together(
         x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
         columns = estimator._learn_covariate(covariate, x.shape[0])
     x = densify(x)
-    prepared = [estimator._prepare_fit(x, columns) for estimator in estimators]
+    rows = [slice(0, len(x))] * len(estimators) if rows is None else rows
+    prepared = [
+        estimator._prepare_fit(x[own], None if columns is None else columns[own])
+        for estimator, own in zip(estimators, rows, strict=True)
+    ]
     if callbacks and sum(len(fits) for fits in prepared) > 1:
         raise InputError(
             "Keras callbacks see one model.",
@@ -102,7 +110,7 @@ def fit_together(
         done = train_together(
             [fit.model for fit in fits],
             trained_on,
-            [fit.split for fit in fits],
+            [_shifted(fit.split, rows[i].start) for i in members for fit in prepared[i]],
             estimators[members[0]]._options(tolerate),
             checkpoint=checkpoint if checkpoint is None or len(programs) == 1 else checkpoint / f"program-{number + 1}",
             callbacks=callbacks,
@@ -111,8 +119,23 @@ def fit_together(
         for i in members:
             trainings[i], done = done[: len(prepared[i])], done[len(prepared[i]) :]
     for i, estimator in enumerate(estimators):
-        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x))
+        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
     return [trainings[i][0] for i in range(len(estimators))]
+
+
+def describe_program(estimator: BaseAutoencoder, n_features: int) -> tuple[bool, int]:
+    """What decides how many models like this one train together.
+
+    Returns
+    -------
+    Whether they share a program when they differ in `n_components`, and how many values one of them has.
+    """
+    model = estimator._make_model(n_features, 0, 1)
+    return model.family_of_widths is not None, model.count_params()
+
+
+def _shifted(split: Split, start: int) -> Split:
+    return Split(split.rows + start, split.held_out + start, split.seed)
 
 
 def _programs(estimators: Sequence[BaseAutoencoder], fits: Sequence[Fit]) -> list[list[int]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from latentome.pl.points import class3_panels, reconstruction
     from latentome.pl.scatter import feature_scatter
     from latentome.pl.style import house_style, label_colors
+    from latentome.pl.sweeps import sweep_curves, sweep_scores, sweep_sizes
 
 # matplotlib takes a large part of a second to import, so each module is loaded when its first function is asked for.
 _HOME = {
@@ -34,6 +35,9 @@ _HOME = {
     "reconstruction_error": "comparison",
     "scores": "comparison",
     "signatures": "genes",
+    "sweep_curves": "sweeps",
+    "sweep_scores": "sweeps",
+    "sweep_sizes": "sweeps",
     "training_curves": "curves",
 }
 
@@ -53,6 +57,9 @@ __all__ = [
     "reconstruction_error",
     "scores",
     "signatures",
+    "sweep_curves",
+    "sweep_scores",
+    "sweep_sizes",
     "training_curves",
 ]
 

@@ -111,6 +111,48 @@ def fold_rows(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | 
     return assigned
 
 
+def assign_folds(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | np.random.Generator) -> np.ndarray:
+    """Deal the samples into folds of exactly equal size.
+
+    Models of equally many rows share a compiled program, so that what does not divide stays in training in every fold:
+    fewer than `folds` samples, chosen at random.
+
+    Parameters
+    ----------
+    n_samples
+        Number of samples.
+    folds
+        Number of folds.
+    labels
+        One label for each sample: each class is dealt evenly, to within one sample. None for a purely random choice.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    The fold that holds each sample out, from 0; -1 where none does.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two folds, or a fold would be empty.
+    """
+    if not 2 <= folds <= n_samples:
+        raise InputError(
+            "The samples cannot be dealt into so many folds.",
+            where=f"{folds} folds of {n_samples} samples",
+            expected="at least two folds, and at least one sample for each",
+            todo="choose another number, such as 5",
+        )
+    order = np.random.default_rng(rng).permutation(n_samples)[n_samples % folds :]
+    if labels is not None:
+        codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]
+        order = order[np.argsort(codes[order], kind="stable")]
+    dealt = np.full(n_samples, -1)
+    dealt[order] = np.arange(len(order)) % folds
+    return dealt
+
+
 def _split_groups(
     test_size: float, labels: np.ndarray | None, rng: int | np.random.Generator, groups: np.ndarray
 ) -> np.ndarray:

@@ -210,8 +210,10 @@ class Run:
         return {name: float(v.mean()) for name, v in means.items() if len(v)}
 
     def _write(self, best: bool) -> None:
+        # From the host's copy: on the device each slice of each array would be an operation of its own.
+        whole = self.state if self.alone else jax.tree.map(np.asarray, self.state)
         for i, (model, shapes) in enumerate(zip(self.models, self.shapes, strict=True)):
-            state = self.state if self.alone else jax.tree.map(lambda a, i=i: a[i], self.state)
+            state = whole if self.alone else jax.tree.map(lambda a, i=i: a[i], whole)
             write_state(model, narrow(state, shapes), best)
 
     def _trainings(self) -> list[Training]:
@@ -229,8 +231,8 @@ class Run:
         ]
 
 
-def _stack(*arrays) -> jax.Array:
-    return jnp.stack(arrays)
+def _stack(*arrays) -> np.ndarray:
+    return np.stack([np.asarray(array) for array in arrays])
 
 
 def history(rows: np.ndarray, columns: list[str], has_validation: bool) -> pd.DataFrame:

@@ -117,7 +117,7 @@ def prepare(config: RunConfig, scaling: str) -> Prepared:
     scaling
         The scaling, where `config` leaves it to the model.
     """
-    raw, label_column, notes = _read(config)
+    raw, label_column, notes = read_labelled(config)
     held_out = _hold_out(raw, label_column, config)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
     fitted = fit_preprocessing(
@@ -147,7 +147,7 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
-    raw, label_column, notes = _read(config)
+    raw, label_column, notes = read_labelled(config)
     now, then = raw.uns["source"], run.read_manifest()["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
     for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
@@ -161,7 +161,7 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
     return raw, label_column, notes
 
 
-def _read(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
+def read_labelled(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
     """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
     raw = load_data(config.data, config.orientation, config.duplicates, config.impute)
     notes = [str(note) for note in raw.uns["source"].get("notes", [])]

@@ -1,0 +1,116 @@
+"""The folder of a sweep: what is in it, and when it may be written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from latentome import io
+from latentome.errors import RunFolderError
+from latentome.io.lock import HOLDER, LOCK
+from latentome.sweep.plan import Unit
+from latentome.sweep.request import SweepRequest
+from latentome.workflow.config import check_same
+
+#: What a sweep writes; nothing else is ever removed.
+FILES = ("sweep.toml", "manifest.json", "sweep.tsv", "summary.tsv", "curves.tsv.gz", "best.json", "report.html")
+FOLDERS = ("results", "figures", "store", "checkpoints", "models", "jobs")
+
+
+def check_folder(folder: Path, request: SweepRequest, *, replace: bool, resume: bool) -> None:
+    """Refuse a folder that cannot take this sweep, and touch nothing.
+
+    Raises
+    ------
+    RunFolderError
+        If it is a file, holds something else, or a sweep that is neither to be replaced nor the one to go on with.
+    """
+    inside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    inside = [name for name in inside if name not in (LOCK, HOLDER)]
+    is_sweep = "sweep.toml" in inside
+    foreign = [name for name in inside if name not in FILES + FOLDERS]
+    if folder.is_file() or (inside and (not is_sweep or foreign)):
+        raise RunFolderError(
+            f"{folder.name} is a file, not a folder" if folder.is_file() else f"{folder.name} is not a sweep's alone",
+            where=f"{folder}" + (f" holds {', '.join((foreign or inside)[:5])}" if inside else ""),
+            expected="a folder that is new, empty, or holds a sweep",
+            todo="Give another folder (-o); --replace does not touch files that no sweep has written.",
+        )
+    if not is_sweep or replace:
+        return
+    if not resume:
+        raise RunFolderError(
+            f"{folder.name} already holds a sweep",
+            where=str(folder),
+            expected="a folder without a sweep",
+            todo="Give another folder (-o), or --resume to do what is missing, or --replace to remove that sweep.",
+        )
+    path = folder / "sweep.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            "The request of this sweep cannot be read.",
+            where=f"{path}: {error}",
+            expected="the TOML that a sweep writes",
+            todo="restore the file, or start anew with --replace",
+        ) from error
+    check_same(SweepRequest.from_dict(table, str(path)), request, str(folder))
+
+
+def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, replace: bool) -> None:
+    """Make the folder, or go on in it where it holds the same sweep of the same data.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    request
+        The sweep.
+    about
+        The manifest: ``data`` names the data by their checksums.
+    replace
+        Whether an earlier sweep is removed.
+
+    Raises
+    ------
+    RunFolderError
+        If the data have changed since the sweep was begun.
+    """
+    if replace:
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    manifest = folder / "manifest.json"
+    if manifest.exists():
+        then, now = json.loads(manifest.read_text(encoding="utf-8"))["data"], about["data"]
+        if then != now:
+            raise RunFolderError(
+                "The data have changed since the sweep was begun.",
+                where=f"{request.base.data}: {now} now, {then} in {manifest}",
+                expected="the very files that the sweep was begun with",
+                todo="restore them, or start anew with --replace",
+            )
+    with io.guard_writing(folder):
+        (folder / "results").mkdir(parents=True, exist_ok=True)
+    io.write_json(manifest, about)
+    io.write_toml(folder / "sweep.toml", request.to_dict())
+
+
+def read_results(folder: Path, units: Sequence[Unit]) -> dict[int, dict[str, Any]]:
+    """What is done already, by the number of the unit; damaged files and other units' count as missing."""
+    done = {}
+    for unit in units:
+        path = folder / "results" / f"{unit.number:05d}.json"
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            continue
+        if result.get("identity") == unit.identity():
+            done[unit.number] = result
+    return done

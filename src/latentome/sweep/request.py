@@ -1,0 +1,146 @@
+"""What a sweep was asked to do: enough to repeat it, and to know its folder again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from latentome.errors import InputError
+from latentome.sweep.grid import Span, check_grid, check_names, combinations
+from latentome.workflow.choose import choose_model
+from latentome.workflow.config import RunConfig
+
+if TYPE_CHECKING:
+    from latentome.estimators import BaseAutoencoder
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One model of a sweep, whatever its fold and seed.
+
+    Parameters
+    ----------
+    number
+        From 1.
+    model
+        Its name.
+    varied
+        The values of what is varied.
+    """
+
+    number: int
+    model: str
+    varied: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """The request behind a sweep; kept in its folder as ``sweep.toml``.
+
+    Parameters
+    ----------
+    base
+        What all trainings share: data, labels, preprocessing, the share held out with one fold, the first seed, and the
+        parameters that are not varied. Its model is not used.
+    models
+        Names of model families or presets.
+    grid
+        What is varied, by name: a list of values, or a `Span`.
+    seeds
+        How many seeds each configuration is trained with, from ``base.seed``.
+    folds
+        Number of cross-validation folds; 1 for one split that holds out ``base.test_size``.
+    random
+        How many configurations to take at random; all of the grid by default.
+    limit
+        The most configurations, evenly spaced over the grid: a look before the whole.
+    keep_models
+        Whether every trained model is saved.
+    """
+
+    base: RunConfig
+    models: tuple[str, ...] = ("vae",)
+    grid: dict[str, Any] = field(default_factory=dict)
+    seeds: int = 1
+    folds: int = 1
+    random: int | None = None
+    limit: int | None = None
+    keep_models: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", check_grid(self.grid))
+        for name in ("seeds", "folds", "limit"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise InputError(
+                    f"A sweep of {number} {name} trains nothing.",
+                    where=f"{name}={number}",
+                    expected="1 or more",
+                    todo="correct the option",
+                )
+        if len(set(self.models)) < len(self.models) or not self.models:
+            raise InputError(
+                "These are not the models of a sweep.",
+                where=f"models: {', '.join(self.models) or 'none'}",
+                expected="at least one model, each once",
+                todo="correct the models",
+            )
+
+    def configurations(self) -> list[Configuration]:
+        """All configurations in their order.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to compare, or a model has no such parameter.
+        """
+        for model in self.models:
+            estimator, _ = choose_model(replace(self.base, model=model))
+            check_names(self.grid, self.base.parameters, type(estimator), model)
+        varied = combinations(self.grid, self.random, self.base.seed)
+        pairs = [(model, values) for model in self.models for values in varied]
+        if len(pairs) * self.seeds * self.folds < 2:
+            raise InputError(
+                "There is nothing to compare.",
+                where="an empty grid, one model, one seed and one fold",
+                expected="at least two trainings",
+                todo="vary something (--grid latent_dim=5,25,100), or ask for several --seeds or --folds",
+            )
+        every = range(len(pairs))
+        if self.limit is not None and self.limit < len(pairs):
+            every = [i * len(pairs) // self.limit for i in range(self.limit)]
+        return [Configuration(number + 1, *pairs[i]) for number, i in enumerate(every)]
+
+    def estimator(self, configuration: Configuration, seed: int) -> tuple[BaseAutoencoder, str]:
+        """The untrained estimator of a configuration, and the scaling that it wants."""
+        parameters = {**self.base.parameters, **configuration.varied}
+        plain = {name: value for name, value in parameters.items() if value is not None}
+        estimator, scaling = choose_model(replace(self.base, model=configuration.model, parameters=plain, seed=seed))
+        return estimator.set_params(**dict.fromkeys(parameters.keys() - plain.keys())), scaling
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a table for TOML, which has no word for nothing."""
+        table = self.base.to_dict()
+        del table["model"]
+        grid = {
+            name: {"low": values.low, "high": values.high} if isinstance(values, Span) else _worded(values)
+            for name, values in self.grid.items()
+        }
+        counts = {n: getattr(self, n) for n in ("seeds", "folds", "random", "limit") if getattr(self, n) is not None}
+        kept = {"keep_models": True} if self.keep_models else {}
+        return {**table, "models": list(self.models), **counts, **kept, "grid": grid}
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any], where: str) -> SweepRequest:
+        """From a table read from `where`."""
+        own = {n: table[n] for n in ("seeds", "folds", "random", "limit", "keep_models") if n in table}
+        grid = {
+            name: Span(**values) if isinstance(values, dict) else [None if v == "none" else v for v in values]
+            for name, values in table.get("grid", {}).items()
+        }
+        rest = {n: v for n, v in table.items() if n not in own and n not in ("models", "grid")}
+        return cls(RunConfig.from_dict(rest, where), tuple(table["models"]), grid, **own)
+
+
+def _worded(values: list[Any]) -> list[Any]:
+    return ["none" if value is None else value for value in values]

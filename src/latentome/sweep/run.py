@@ -1,0 +1,240 @@
+"""A sweep from its request to its tables, figures and report; what is done is kept, and never done twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentome import io
+from latentome.errors import InputError
+from latentome.io.lock import lock_folder
+from latentome.sweep.cluster import Cluster, on_dask
+from latentome.sweep.folder import check_folder, open_folder, read_results
+from latentome.sweep.grid import parse_grid
+from latentome.sweep.page import write_page
+from latentome.sweep.plan import Unit, check_configurations, plan
+from latentome.sweep.pool import Done, default_workers, in_processes, in_this_process
+from latentome.sweep.request import Configuration, SweepRequest
+from latentome.sweep.store import Store, prepare_store
+from latentome.sweep.table import curve_table, summarise, trial_table, verdict
+from latentome.sweep.work import keep
+from latentome.workflow.config import RunConfig
+from latentome.workflow.manifest import describe_environment
+from latentome.workflow.reporter import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Seconds between two sentences about how far a sweep is.
+TELL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep found.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    trials
+        One row a training: configuration, fold, seed, scores with PCA's of the same size beside them, epochs, seconds,
+        error.
+    summary
+        One row a configuration, the best first.
+    verdict
+        What it means, in sentences.
+    """
+
+    path: Path
+    trials: pd.DataFrame
+    summary: pd.DataFrame
+    verdict: list[str]
+
+
+def run(
+    data: str | os.PathLike[str] = "tcga-33",
+    model: str | Sequence[str] = "vae",
+    grid: Mapping[str, Any] | Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+    *,
+    seeds: int = 1,
+    folds: int = 1,
+    random: int | None = None,
+    limit: int | None = None,
+    keep_models: bool = False,
+    on: str | Cluster = "here",
+    workers: int | None = None,
+    replace: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    **options: Any,
+) -> Sweep:
+    """Train many configurations, and say which is best on samples that none of them has seen, beside PCA.
+
+    Parameters
+    ----------
+    data
+        Name of a data set, or path of an expression file.
+    model
+        Name of a model family or preset, or several.
+    grid
+        What is varied: ``{"latent_dim": [5, 25, 100]}``, or texts as on the command line.
+    out
+        The folder of the sweep; by default named after data and model.
+    seeds
+        How many seeds each configuration is trained with.
+    folds
+        Number of cross-validation folds; 1 for one split.
+    random
+        How many configurations to take at random; all of the grid by default.
+    limit
+        The most configurations, evenly spaced over the grid.
+    keep_models
+        Whether every trained model is saved.
+    on
+        ``"here"`` for this process, ``"local"`` for local processes, the address of a Dask scheduler, or a `Cluster`.
+    workers
+        Number of local processes.
+    replace, resume
+        Whether a sweep that is there is removed, or goes on with what is missing.
+    reporter
+        Takes note of the steps; silent by default.
+    **options
+        The other settings of a `latentome.workflow.RunConfig`, such as ``seed=1`` or
+        ``parameters={"max_epochs": 50}``.
+
+    Raises
+    ------
+    LatentomeError
+        If the grid is empty or contradicts itself, a value is out of range, or the folder is in use.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import latentome as lt
+    >>> grid = {"n_components": [1, 2], "learning_rate": [0.003, 0.01]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = lt.sweep.run("blobs", "linear", grid, folder, parameters={"max_epochs": 5})
+    >>> len(found.trials), int(found.summary["n_components"][0])
+    (4, 2)
+    """
+    models = tuple(model.split(",")) if isinstance(model, str) else tuple(model)
+    base = RunConfig(data=os.fspath(data), model=models[0] if models else "", **options)
+    varied = dict(grid) if isinstance(grid, Mapping) else parse_grid(grid)
+    request = SweepRequest(base, models, varied, seeds, folds, random, limit, keep_models)
+    out = Path(out or f"latentome-{Path(base.data).name.split('.')[0]}-{'-'.join(models)}-sweep")
+    return run_request(
+        request, out, on=on, workers=workers, replace=replace, resume=resume, reporter=reporter or Reporter()
+    )
+
+
+def run_request(
+    request: SweepRequest,
+    out: Path,
+    *,
+    on: str | Cluster = "here",
+    workers: int | None = None,
+    replace: bool = False,
+    resume: bool = False,
+    reporter: Reporter,
+) -> Sweep:
+    """Do what `run` does for a request that is made already."""
+    if workers is not None and workers < 1:
+        raise InputError("No process would train.", where=f"workers={workers}", expected="1 or more", todo="correct it")
+    cluster = on if isinstance(on, Cluster) else Cluster.parse(on, workers)
+    configurations = request.configurations()
+    check_folder(out, request, replace=replace, resume=resume)
+    with reporter.step("read and prepare"):
+        store = prepare_store(request)
+        check_configurations(request, configurations, store)
+        units = plan(request, configurations, store)
+    for note in store.notes:
+        reporter.say(note)
+    with lock_folder(out):
+        open_folder(out, request, _about(request, store), replace=replace)
+        results = read_results(out, units)
+        missing = [unit for unit in units if unit.number not in results]
+        total, before = (sum(len(unit.trials) for unit in some) for some in (units, missing))
+        reporter.say(
+            f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds = {total} trainings "
+            f"in {sum(1 for unit in units if unit.trials)} programs; {total - before} are done already."
+        )
+        try:
+            with reporter.step("train"):
+                for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), units, reporter):
+                    # What a dead process leaves is not kept: it is tried again by --resume.
+                    results[unit.number] = keep(out, unit, result) if result["identity"] else result
+        except KeyboardInterrupt:
+            done = sum(len(unit.trials) for unit in units if unit.number in results)
+            raise KeyboardInterrupt(
+                f"the sweep was interrupted; {done} of {total} trainings are kept in {out}"
+            ) from None
+        finally:
+            shutil.rmtree(out / "store", ignore_errors=True)
+        return _finish(request, configurations, out, [results[unit.number] for unit in units], reporter)
+
+
+def _engine(
+    cluster: Cluster, units: list[Unit], request: SweepRequest, store: Store, out: Path, reporter: Reporter
+) -> Iterator[Done]:
+    if not units:
+        return iter(())
+    workers = cluster.workers or default_workers()
+    if cluster.kind == "here" or (cluster.kind == "local" and workers == 1):
+        return in_this_process(units, request, store, out, reporter)
+    with io.guard_writing(out / "store"):
+        store.save(out / "store")
+    if cluster.kind == "local":
+        return in_processes(units, request, out, workers)
+    return on_dask(units, request, out, cluster, reporter)
+
+
+def _counted(done: Iterator[Done], units: Sequence[Unit], reporter: Reporter) -> Iterator[Done]:
+    """Pass on what is done, and say every few seconds how far it is and what is best so far."""
+    start = told = time.monotonic()
+    trained, best = 0, float("inf")
+    for unit, result in done:
+        trained += len(unit.trials)
+        errors = [row.get("held-out MSE") for row in result["rows"]]
+        best = min([best, *(error for error in errors if error is not None)])
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            reporter.say(f"{trained} trainings in {told - start:.0f} s; least held-out MSE so far {best:.4g}")
+        yield unit, result
+
+
+def _about(request: SweepRequest, store: Store) -> dict[str, Any]:
+    kept = {name: str(store.source.get(name) or "") for name in ("name", "sha256", "labels_sha256")}
+    return {"data": kept, "n_samples": len(store.folds[0].x), "n_genes_used": [f.x.shape[1] for f in store.folds],
+            "notes": store.notes, **describe_environment()}  # fmt: skip
+
+
+def _finish(
+    request: SweepRequest,
+    configurations: list[Configuration],
+    out: Path,
+    results: list[dict[str, Any]],
+    reporter: Reporter,
+) -> Sweep:
+    """Write the tables, the figures and the report."""
+    widths = {}
+    for c in configurations:
+        estimator, _ = request.estimator(c, 0)
+        widths[c.number] = estimator.n_components * estimator.members
+    trials = trial_table([row for result in results for row in result["rows"]], configurations, widths)
+    curves = curve_table([(result["rows"], result["curves"]) for result in results if result["curves"]])
+    summary = summarise(trials)
+    said = verdict(summary, request.folds, request.seeds)
+    io.write_table(out / "sweep.tsv", trials.set_index("configuration"))
+    io.write_table(out / "summary.tsv", summary.set_index("configuration"))
+    io.write_table(out / "curves.tsv.gz", curves.set_index("configuration"))
+    with reporter.step("figures and report"):
+        write_page(out, request, trials, summary, curves, said)
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    return Sweep(out, trials, summary, said)

@@ -1,0 +1,126 @@
+"""The data of a sweep: a scaled matrix for each fold, prepared once, read by every process that trains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentome import io
+from latentome.errors import InputError
+from latentome.pp import Preprocessing, assign_folds, fit_preprocessing, read_gene_list, split_rows
+from latentome.workflow.choose import choose_model
+from latentome.workflow.prepare import read_labelled
+
+if TYPE_CHECKING:
+    from latentome.sweep.request import SweepRequest
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way to split the samples.
+
+    Parameters
+    ----------
+    x
+        All samples, scaled by what the training rows say: samples x genes, float32.
+    training
+        Boolean, one for each sample: whether it is trained on.
+    """
+
+    x: np.ndarray
+    training: np.ndarray
+
+
+@dataclass(frozen=True)
+class Store:
+    """The data of a sweep.
+
+    Parameters
+    ----------
+    folds
+        The folds.
+    labels
+        A class for each sample as text, empty where there is none; or None without labels.
+    preprocessing
+        What was done to each fold; not kept on disk.
+    source
+        Where the data are from; not kept on disk.
+    notes
+        Sentences about the data.
+    """
+
+    folds: list[Fold]
+    labels: np.ndarray | None
+    preprocessing: list[Preprocessing] = field(default_factory=list)
+    source: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def save(self, folder: Path) -> None:
+        """Write what a worker needs, in plain arrays that it can map."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, fold in enumerate(self.folds):
+            for name, array in (("x", fold.x), ("training", fold.training)):
+                with io.write_atomic(folder / f"{name}-{number}.npy", size=array.nbytes) as stream:
+                    np.save(stream, array, allow_pickle=False)
+        labels = None if self.labels is None else [str(label) for label in self.labels]
+        io.write_json(folder / "store.json", {"folds": len(self.folds), "labels": labels})
+
+    @classmethod
+    def load(cls, folder: Path) -> Store:
+        """Read what `save` wrote; the matrices are mapped, not copied."""
+        about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        folds = [
+            Fold(np.load(folder / f"x-{i}.npy", mmap_mode="r"), np.load(folder / f"training-{i}.npy"))
+            for i in range(about["folds"])
+        ]
+        return cls(folds, None if about["labels"] is None else np.array(about["labels"]))
+
+
+def prepare_store(request: SweepRequest) -> Store:
+    """Read, label and split; each fold's preprocessing sees the training rows of that fold alone.
+
+    One fold is split as `latentome.run` splits, with the same seed.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used, or the models want different scalings: their errors could not be compared.
+    """
+    scaling = _scaling(request)
+    base = request.base
+    raw, column, notes = read_labelled(base)
+    values = None if column is None else raw.obs[column]
+    # As `latentome.run` reads the labels, so that both split alike.
+    texts = None if values is None else values.astype(str).to_numpy()
+    rng = np.random.default_rng([base.seed, 0])
+    if request.folds == 1:
+        held_out = [split_rows(raw.n_obs, base.test_size, texts, rng)]
+    else:
+        dealt = assign_folds(raw.n_obs, request.folds, texts, rng)
+        held_out = [dealt == i for i in range(request.folds)]
+    folds, fitted = [], []
+    for test in held_out:
+        genes = read_gene_list(base.genes) if isinstance(base.genes, str) else base.genes
+        preprocessing = fit_preprocessing(
+            raw[~test], base.transform, genes, scaling, selection=base.select, clip=base.clip
+        )
+        folds.append(Fold(preprocessing.apply(raw)[0], ~test))
+        fitted.append(preprocessing)
+    labels = None if values is None else np.where(values.isna(), "", texts).astype(str)
+    return Store(folds, labels, fitted, dict(raw.uns["source"]), [*notes, *fitted[0].notes])
+
+
+def _scaling(request: SweepRequest) -> str:
+    wanted = {model: choose_model(replace(request.base, model=model))[1] for model in request.models}
+    if len(set(wanted.values())) > 1:
+        raise InputError(
+            "These models want different scalings, and errors on different scales cannot be compared.",
+            where="; ".join(f"{model}: {scaling}" for model, scaling in wanted.items()),
+            expected="one scaling for all",
+            todo="add --scaling zero-one, say, or sweep the models one by one",
+        )
+    return next(iter(wanted.values()))

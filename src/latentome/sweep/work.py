@@ -1,0 +1,199 @@
+"""One unit of a sweep done: its models trained together, each scored on the samples that its fold holds out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentome import io
+from latentome.errors import LatentomeError
+from latentome.sweep.plan import Trial, Unit
+from latentome.sweep.request import SweepRequest
+from latentome.sweep.store import Fold, Store
+
+if TYPE_CHECKING:
+    from latentome.estimators import BaseAutoencoder
+    from latentome.training import Training
+
+#: Columns of the history that a sweep keeps.
+CURVES = ("loss", "val_loss")
+
+
+def do_unit(
+    unit: Unit, request: SweepRequest, store: Store, folder: Path, progress: Callable[..., None] | None = None
+) -> dict[str, Any]:
+    """Train and score a unit.
+
+    Parameters
+    ----------
+    unit
+        The unit.
+    request
+        The sweep.
+    store
+        Its data.
+    folder
+        Its folder: states of trainings that were broken off, and models that are kept.
+    progress
+        See `latentome.training.train_together`.
+
+    Returns
+    -------
+    What JSON can keep: ``identity``, ``rows`` (one for each training, or each size of PCA) and ``curves``.
+    """
+    if not unit.trials:
+        return {"identity": unit.identity(), "rows": _score_pca(unit, store), "curves": []}
+    start = time.perf_counter()
+    estimators = [request.estimator(trial.configuration, trial.seed)[0] for trial in unit.trials]
+    try:
+        trainings = _fit(estimators, unit, store, folder, progress)
+    except LatentomeError as error:
+        return {"identity": unit.identity(), "rows": failed_rows(unit, _in_a_line(error)), "curves": []}
+    seconds = (time.perf_counter() - start) / len(unit.trials)
+    rows, curves = [], []
+    for trial, estimator, training in zip(unit.trials, estimators, trainings, strict=True):
+        row = _about(trial) | {"epochs": len(training.history), "seconds": seconds}
+        if training.error is None:
+            row |= _score(estimator, store.folds[trial.fold], store.labels)
+        else:
+            row["error"] = _in_a_line(training.error)
+        last = training.history.iloc[-1]
+        rows.append(row | {name: float(last[name]) for name in CURVES if name in last})
+        curves.append({n: training.history[n].to_numpy() for n in CURVES if n in training.history})
+        if request.keep_models and training.error is None:
+            c = trial.configuration
+            estimator.save(folder / "models" / f"{c.number:04d}-{c.model}" / f"fold-{trial.fold}-seed-{trial.seed}")
+    return {"identity": unit.identity(), "rows": rows, "curves": curves}
+
+
+def do_unit_from_disk(unit: Unit, request: SweepRequest, folder: str) -> dict[str, Any]:
+    """The same in another process, which reads the data from the folder of the sweep, once."""
+    return do_unit(unit, request, _store(folder), Path(folder))
+
+
+@lru_cache(maxsize=2)
+def _store(folder: str) -> Store:
+    return Store.load(Path(folder) / "store")
+
+
+def failed_rows(unit: Unit, reason: str) -> list[dict[str, Any]]:
+    """The rows of a unit that could not be done."""
+    return [_about(trial) | {"error": reason} for trial in unit.trials]
+
+
+def _about(trial: Trial) -> dict[str, Any]:
+    return {"configuration": trial.configuration.number, "fold": trial.fold, "seed": trial.seed}
+
+
+def _in_a_line(error: LatentomeError) -> str:
+    return " ".join(f"{error.what} {error.where}".split())
+
+
+def _fit(
+    estimators: list[BaseAutoencoder], unit: Unit, store: Store, folder: Path, progress: Callable[..., None] | None
+) -> list[Training]:
+    """Train the models of a unit on the training rows of their folds, which lie one below the other."""
+    from latentome.estimators import fit_together
+    from latentome.training import clear_checkpoints
+
+    folds = sorted({trial.fold for trial in unit.trials})
+    parts = [store.folds[fold].x[store.folds[fold].training] for fold in folds]
+    n = len(parts[0])
+    places = {fold: slice(i * n, (i + 1) * n) for i, fold in enumerate(folds)}
+    checkpoint = folder / "checkpoints" / f"unit-{unit.number:05d}"
+    trainings = fit_together(
+        estimators,
+        parts[0] if len(parts) == 1 else np.concatenate(parts),
+        rows=[places[trial.fold] for trial in unit.trials],
+        tolerate=True,
+        checkpoint=checkpoint,
+        resume=True,
+        progress=progress,
+    )
+    clear_checkpoints(checkpoint)
+    return trainings
+
+
+def _score(estimator: BaseAutoencoder, fold: Fold, labels: np.ndarray | None) -> dict[str, Any]:
+    codes = estimator.transform(fold.x)
+    scores = score(codes, estimator.inverse_transform(codes[~fold.training]), fold, labels)
+    if not np.isfinite(scores["held-out MSE"]):
+        return {"error": "The reconstruction of the held-out samples is not finite."}
+    return scores
+
+
+def _score_pca(unit: Unit, store: Store) -> list[dict[str, Any]]:
+    """The scores of PCA of every size on a fold: the first components of the largest one."""
+    from sklearn.decomposition import PCA
+
+    fold = store.folds[unit.fold]
+    fitted = PCA(max(unit.sizes), random_state=0).fit(fold.x[fold.training])
+    codes = fitted.transform(fold.x)
+    rows = []
+    for size in unit.sizes:
+        decoded = codes[~fold.training, :size] @ fitted.components_[:size] + fitted.mean_
+        scores = score(codes[:, :size], decoded, fold, store.labels)
+        rows.append({"fold": unit.fold, "size": size, **{f"PCA {name}": value for name, value in scores.items()}})
+    return rows
+
+
+def score(codes: np.ndarray, decoded: np.ndarray, fold: Fold, labels: np.ndarray | None) -> dict[str, float]:
+    """Scores on the held-out samples, nothing of which was fitted on.
+
+    Parameters
+    ----------
+    codes
+        Of all samples, samples x components.
+    decoded
+        The reconstruction of the held-out ones, samples x genes.
+    fold
+        The data.
+    labels
+        A class for each sample, or None.
+
+    Returns
+    -------
+    ``held-out MSE``, ``variance explained``, and with labels ``probe accuracy`` (logistic regression) and ``5-NN
+    accuracy``, both fitted on the codes of training samples.
+    """
+    x, training = fold.x, fold.training
+    error = float(np.square(x[~training] - decoded, dtype=np.float64).mean())
+    around = float(np.square(x[~training] - x[training].mean(axis=0), dtype=np.float64).mean())
+    scores = {"held-out MSE": error, "variance explained": 1.0 - error / around}
+    if labels is not None and np.isfinite(codes).all():
+        scores |= _by_labels(codes.astype(np.float64), training, labels)
+    return scores
+
+
+def _by_labels(codes: np.ndarray, training: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
+
+    fit = training & (labels != "")
+    test = ~training & np.isin(labels, np.unique(labels[fit]))
+    if len(np.unique(labels[fit])) < 2 or len(np.unique(labels[test])) < 2:
+        return {}
+    # These products are too small for several threads, which on a busy machine wait for each other most of the time.
+    with threadpool_limits(1, user_api="blas"):
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(codes[fit], labels[fit])
+        neighbours = KNeighborsClassifier(min(5, int(fit.sum()))).fit(codes[fit], labels[fit])
+        return {
+            "probe accuracy": float(probe.score(codes[test], labels[test])),
+            "5-NN accuracy": float(neighbours.score(codes[test], labels[test])),
+        }
+
+
+def keep(folder: Path, unit: Unit, result: dict[str, Any]) -> dict[str, Any]:
+    """Write what became of a unit, a file that is complete or absent, and read it as a sweep that goes on would."""
+    path = folder / "results" / f"{unit.number:05d}.json"
+    io.write_json(path, result)
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -83,3 +83,21 @@ def test_split_gives_two_copies_in_the_order_of_the_whole(tcga):
 def test_a_column_that_is_not_there_is_refused_with_the_nearest(tcga):
     with pytest.raises(InputError, match="Did you mean 'cancer_type'"):
         pp.split(tcga, stratify="cancer_typ")
+
+
+def test_folds_are_equal_and_deal_every_class_evenly():
+    labels = np.repeat(["a", "b", "c"], [50, 31, 20])
+    dealt = pp.assign_folds(101, 4, labels, rng=0)
+    assert np.bincount(dealt + 1).tolist() == [1, 25, 25, 25, 25]
+    for label, count in (("a", 50), ("b", 31), ("c", 20)):
+        held_out = np.bincount(dealt[(labels == label) & (dealt >= 0)], minlength=4)
+        # One sample is in no fold; each class is dealt to within one.
+        assert held_out.max() - held_out.min() <= 1
+        assert count - 1 <= held_out.sum() <= count
+    np.testing.assert_array_equal(dealt, pp.assign_folds(101, 4, labels, rng=0))
+
+
+@pytest.mark.parametrize("folds", [1, 7])
+def test_folds_that_would_be_empty_are_refused(folds):
+    with pytest.raises(InputError, match="so many folds"):
+        pp.assign_folds(6, folds, None, rng=0)

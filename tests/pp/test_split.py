@@ -124,3 +124,21 @@ def test_several_columns_are_held_out_in_their_share_together(tcga):
     assert ((held.reindex(whole.index, fill_value=0) - 0.25 * whole).abs() < 1.0).all()
     with pytest.raises(InputError, match="Did you mean 'sample_type'"):
         pp.split(tcga, stratify=["cancer_type", "sample_typ"])
+
+
+def test_folds_are_equal_and_deal_every_class_evenly():
+    labels = np.repeat(["a", "b", "c"], [50, 31, 20])
+    dealt = pp.assign_folds(101, 4, labels, rng=0)
+    assert np.bincount(dealt + 1).tolist() == [1, 25, 25, 25, 25]
+    for label, count in (("a", 50), ("b", 31), ("c", 20)):
+        held_out = np.bincount(dealt[(labels == label) & (dealt >= 0)], minlength=4)
+        # One sample is in no fold; each class is dealt to within one.
+        assert held_out.max() - held_out.min() <= 1
+        assert count - 1 <= held_out.sum() <= count
+    np.testing.assert_array_equal(dealt, pp.assign_folds(101, 4, labels, rng=0))
+
+
+@pytest.mark.parametrize("folds", [1, 7])
+def test_folds_that_would_be_empty_are_refused(folds):
+    with pytest.raises(InputError, match="so many folds"):
+        pp.assign_folds(6, folds, None, rng=0)

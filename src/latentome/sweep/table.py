@@ -117,9 +117,12 @@ def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:
         over = f"{folds} folds" if folds > 1 else f"{seeds} seeds on one split" if seeds > 1 else ""
         beside = f", 95 % interval {best['low']:.4g} to {best['high']:.4g} over {over}" if over else ""
         against = f"; PCA with {best['latent features']} components: {best['PCA held-out MSE']:.4g}"
+        percent = best["% of PCA's"]
+        if percent < 1000:  # nearly all components reconstruct nearly everything: no share of that tells anything
+            against += f" ({percent:.1f} % of PCA's)"
         said.append(
             f"The best of {len(summary)} configurations is number {best['configuration']}: held-out mean squared error "
-            f"{best['held-out MSE']:.4g}{beside}{against} ({best['''% of PCA's''']:.1f} % of PCA's)."
+            f"{best['held-out MSE']:.4g}{beside}{against}."
         )
         close = sound[sound["held-out MSE"] <= best["high"]] if over else sound.iloc[:1]
         if len(close) > 1:

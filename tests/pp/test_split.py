@@ -128,17 +128,17 @@ def test_several_columns_are_held_out_in_their_share_together(tcga):
 
 def test_folds_are_equal_and_deal_every_class_evenly():
     labels = np.repeat(["a", "b", "c"], [50, 31, 20])
-    dealt = pp.assign_folds(101, 4, labels, rng=0)
+    dealt = pp.fold_rows(101, 4, labels, rng=0, equal=True)
     assert np.bincount(dealt + 1).tolist() == [1, 25, 25, 25, 25]
     for label, count in (("a", 50), ("b", 31), ("c", 20)):
         held_out = np.bincount(dealt[(labels == label) & (dealt >= 0)], minlength=4)
         # One sample is in no fold; each class is dealt to within one.
         assert held_out.max() - held_out.min() <= 1
         assert count - 1 <= held_out.sum() <= count
-    np.testing.assert_array_equal(dealt, pp.assign_folds(101, 4, labels, rng=0))
+    np.testing.assert_array_equal(dealt, pp.fold_rows(101, 4, labels, rng=0, equal=True))
 
 
 @pytest.mark.parametrize("folds", [1, 7])
 def test_folds_that_would_be_empty_are_refused(folds):
     with pytest.raises(InputError, match="so many folds"):
-        pp.assign_folds(6, folds, None, rng=0)
+        pp.fold_rows(6, folds, None, rng=0, equal=True)

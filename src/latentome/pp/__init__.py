@@ -5,14 +5,13 @@ from latentome.pp.align import align
 from latentome.pp.preprocessing import Preprocessing, fit_preprocessing
 from latentome.pp.scaling import fit_scaling
 from latentome.pp.selection import most_variable, read_gene_list, variability
-from latentome.pp.split import assign_folds, combine, find_groups, fold_rows, split, split_rows
+from latentome.pp.split import combine, find_groups, fold_rows, split, split_rows
 from latentome.pp.transform import apply_transform, choose_transform, recognise_scale
 
 __all__ = [
     "Preprocessing",
     "align",
     "apply_transform",
-    "assign_folds",
     "choose_transform",
     "combine",
     "find_groups",

@@ -64,7 +64,7 @@ def split_rows(
             else f"bring more samples: {n_samples} are too few to train and to test a model",
         )
     generator = np.random.default_rng(rng)
-    order = _random_order(n_samples, labels, generator)
+    order = _by_label(generator.permutation(n_samples), labels)
     # Systematic sampling: `wanted` equal steps through the sorted samples, from a random start within the first step.
     picks = np.floor((np.arange(wanted) + generator.random()) * (n_samples / wanted)).astype(int)
     held_out = np.zeros(n_samples, dtype=bool)
@@ -72,7 +72,9 @@ def split_rows(
     return held_out
 
 
-def fold_rows(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | np.random.Generator) -> np.ndarray:
+def fold_rows(
+    n_samples: int, folds: int, labels: np.ndarray | None, rng: int | np.random.Generator, *, equal: bool = False
+) -> np.ndarray:
     """Assign each sample to a fold.
 
     The samples are put in random order, sorted by label, and dealt out like cards. So folds differ in size by one
@@ -88,10 +90,13 @@ def fold_rows(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | 
         One label for each sample, or none.
     rng
         Seed or generator.
+    equal
+        Whether all folds have exactly one size, because models of equally many rows share a compiled program: what does
+        not divide, fewer than `folds` samples chosen at random, is then in no fold.
 
     Returns
     -------
-    The number of its fold for each sample, from 0.
+    The number of its fold for each sample, from 0; -1 for what is in none.
 
     Raises
     ------
@@ -105,52 +110,11 @@ def fold_rows(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | 
             expected="2 or more, and at most as many as samples",
             todo="ask for 5 folds, say",
         )
-    order = _random_order(n_samples, labels, np.random.default_rng(rng))
-    assigned = np.empty(n_samples, dtype=np.int64)
-    assigned[order] = np.arange(n_samples) % folds
+    order = np.random.default_rng(rng).permutation(n_samples)
+    order = _by_label(order[n_samples % folds :] if equal else order, labels)
+    assigned = np.full(n_samples, -1)
+    assigned[order] = np.arange(len(order)) % folds
     return assigned
-
-
-def assign_folds(n_samples: int, folds: int, labels: np.ndarray | None, rng: int | np.random.Generator) -> np.ndarray:
-    """Deal the samples into folds of exactly equal size.
-
-    Models of equally many rows share a compiled program, so that what does not divide stays in training in every fold:
-    fewer than `folds` samples, chosen at random.
-
-    Parameters
-    ----------
-    n_samples
-        Number of samples.
-    folds
-        Number of folds.
-    labels
-        One label for each sample: each class is dealt evenly, to within one sample. None for a purely random choice.
-    rng
-        Seed or generator.
-
-    Returns
-    -------
-    The fold that holds each sample out, from 0; -1 where none does.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two folds, or a fold would be empty.
-    """
-    if not 2 <= folds <= n_samples:
-        raise InputError(
-            "The samples cannot be dealt into so many folds.",
-            where=f"{folds} folds of {n_samples} samples",
-            expected="at least two folds, and at least one sample for each",
-            todo="choose another number, such as 5",
-        )
-    order = np.random.default_rng(rng).permutation(n_samples)[n_samples % folds :]
-    if labels is not None:
-        codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]
-        order = order[np.argsort(codes[order], kind="stable")]
-    dealt = np.full(n_samples, -1)
-    dealt[order] = np.arange(len(order)) % folds
-    return dealt
 
 
 def _split_groups(
@@ -261,9 +225,8 @@ def split(
     return adata[~held_out].copy(), adata[held_out].copy()
 
 
-def _random_order(n_samples: int, labels: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
-    """A random order of the samples, sorted by label where there are labels."""
-    order = generator.permutation(n_samples)
+def _by_label(order: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Samples in an order, sorted by label where there are labels; those of one label stay in that order."""
     if labels is None:
         return order
     codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from latentome import io
 from latentome.errors import InputError
-from latentome.pp import Preprocessing, assign_folds, fit_preprocessing, read_gene_list, split_rows
+from latentome.pp import Preprocessing, fit_preprocessing, fold_rows, read_gene_list, split_rows
 from latentome.workflow.choose import choose_model
 from latentome.workflow.prepare import read_labelled
 
@@ -100,7 +100,7 @@ def prepare_store(request: SweepRequest) -> Store:
     if request.folds == 1:
         held_out = [split_rows(raw.n_obs, base.test_size, texts, rng)]
     else:
-        dealt = assign_folds(raw.n_obs, request.folds, texts, rng)
+        dealt = fold_rows(raw.n_obs, request.folds, texts, rng, equal=True)
         held_out = [dealt == i for i in range(request.folds)]
     folds, fitted = [], []
     for test in held_out:

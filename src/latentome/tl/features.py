@@ -31,14 +31,7 @@ def representation(adata: AnnData, use_rep: str) -> np.ndarray:
     InputError
         If there is no such representation.
     """
-    if use_rep not in adata.obsm:
-        raise InputError(
-            f"There is no representation '{use_rep}'.",
-            where="adata.obsm",
-            expected=nearest(use_rep, adata.obsm.keys()),
-            todo="encode the samples first, or name one of these",
-        )
-    return np.asarray(adata.obsm[use_rep], dtype=np.float64)
+    return _find(adata, "obsm", use_rep, "There is no representation", "encode the samples first")
 
 
 def feature_names(adata: AnnData, use_rep: str) -> list[str]:
@@ -65,13 +58,19 @@ def loading_names(adata: AnnData, loadings_key: str) -> tuple[np.ndarray, list[s
     InputError
         If there are no such loadings.
     """
-    if loadings_key not in adata.varm:
-        raise InputError(
-            f"There are no loadings '{loadings_key}'.",
-            where="adata.varm",
-            expected=nearest(loadings_key, adata.varm.keys()),
-            todo="put genes x features there, such as latentome.tl.loadings gives them, or name one of these",
-        )
-    weights = np.asarray(adata.varm[loadings_key], dtype=np.float64)
+    todo = "put genes x features there, such as latentome.tl.loadings gives them"
+    weights = _find(adata, "varm", loadings_key, "There are no loadings", todo)
     prefix = loadings_key.removesuffix("_loadings")
     return weights, [f"{prefix}_{i + 1}" for i in range(weights.shape[1])]
+
+
+def _find(adata: AnnData, where: str, key: str, missing: str, todo: str) -> np.ndarray:
+    arrays = getattr(adata, where)
+    if key not in arrays:
+        raise InputError(
+            f"{missing} '{key}'.",
+            where=f"adata.{where}",
+            expected=nearest(key, arrays.keys()),
+            todo=f"{todo}, or name one of these",
+        )
+    return np.asarray(arrays[key], dtype=np.float64)

@@ -1,0 +1,28 @@
+"""A non-linear PCA that found nothing beyond PCA says so first, instead of comparing PCA with itself."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from anndata import AnnData
+
+from latentome.workflow import RunConfig, run_config
+from latentome.workflow.steps import STAYED_PCA
+
+
+def test_a_run_says_when_its_model_is_pca(tmp_path):
+    # Noise alone: whatever a network learns of it holds on no other sample.
+    rng = np.random.default_rng(0)
+    adata = AnnData(rng.normal(8.0, 1.0, size=(60, 30)).astype(np.float32))
+    adata.obs_names, adata.var_names = ([f"{kind}{i}" for i in range(n)] for kind, n in (("S", 60), ("G", 30)))
+    adata.write_h5ad(tmp_path / "noise.h5ad")
+    config = RunConfig(
+        data=str(tmp_path / "noise.h5ad"), parameters={"n_components": 3, "max_epochs": 4, "patience": 2}
+    )
+    run = run_config(config, str(tmp_path / "run"), command="latentome run noise.h5ad")
+    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    assert json.loads((run.path / "estimator.json").read_text())["best_epoch"] == 0
+    assert metrics["verdict"][0] == STAYED_PCA
+    errors = metrics["table"]["held-out MSE"]
+    np.testing.assert_allclose(errors["Non-linear PCA"], errors["PCA"], rtol=1e-5)

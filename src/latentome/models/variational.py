@@ -201,7 +201,7 @@ class VariationalModel(Autoencoder):
     @property
     def starts_from_data(self) -> bool:
         """Whether the moments of the data are all that the model starts from; see `start_at`."""
-        return not self.n_axes and super().starts_from_data
+        return self.likelihood == "gaussian" and not self.n_axes
 
     def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Start the Gaussian likelihood at the best model without a code: every gene's own mean and variance.
@@ -211,9 +211,8 @@ class VariationalModel(Autoencoder):
         mean, variance
             Of the training data, one for each feature.
         """
-        if self.likelihood == "gaussian":
-            self._output.bias.assign(mean.astype("float32"))
-            self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))
+        self._output.bias.assign(mean.astype("float32"))
+        self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))
 
     def start_at(self, summary: Summary) -> None:
         """Start at probabilistic PCA, whose posterior is known (Tipping and Bishop 1999).

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import urllib.request
 
@@ -310,6 +313,16 @@ def test_a_defect_of_ours_is_1_and_shown_whole(monkeypatch, latentome):
     assert "Traceback" in told
     assert "out of cheese" in told
     assert "defect of latentome" in told
+
+
+def test_a_reader_that_leaves_is_no_defect():
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-c", "from latentome.cli.main import main; main()", "--version"]
+    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == ""
 
 
 def test_an_interruption_is_130_and_says_how_to_go_on(monkeypatch, latentome):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
 import shlex
+import signal
 import sys
 import traceback
 
@@ -10,7 +13,10 @@ from latentome.errors import LatentomeError
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 a defect of ours, 2 wrong input or option, 130 interrupted."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 a defect of ours, 2 wrong input or option, 130 interrupted, 141 where nobody reads the output.
+    """
     sys.exit(run(sys.argv[1:]))
 
 
@@ -41,10 +47,27 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort) as error:
         print(f"\nlatentome: {_interrupted(arguments, error)}", file=sys.stderr)
         return 130
-    except Exception:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
-        traceback.print_exc()
-        print("\nlatentome: this is a defect of latentome; please report it with the lines above.", file=sys.stderr)
-        return 1
+    except BrokenPipeError as error:
+        if not _nobody_reads():
+            return _defect(error)
+        # `latentome ... | head`: what is left in the buffer has nowhere to go, and Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
+        return _defect(error)
+
+
+def _defect(error: Exception) -> int:
+    traceback.print_exception(error)
+    print("\nlatentome: this is a defect of latentome; please report it with the lines above.", file=sys.stderr)
+    return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose reader has gone."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    return any(events & select.POLLERR for _, events in watch.poll(0))
 
 
 def _interrupted(arguments: list[str], error: BaseException) -> str:

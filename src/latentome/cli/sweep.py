@@ -26,6 +26,14 @@ _OWN = {
         1,
     ),
     "random": (Annotated[int | None, typer.Option(help="Take so many configurations at random.")], None),
+    "halving": (
+        Annotated[
+            int | None,
+            typer.Option(help="Give up early: each round keeps one of so many, for as many times the epochs."),
+        ],
+        None,
+    ),
+    "bayesian": (Annotated[int | None, typer.Option(help="Let Optuna choose so many configurations.")], None),
     "named": (
         Annotated[
             str | None, typer.Option(help="A published sweep: tybalt-onehidden, tybalt-twohidden, adage, latent-dim.")
@@ -73,11 +81,20 @@ def command(asked: o.Asked, **own) -> None:
         base = replace(base, parameters={**published.parameters, **base.parameters})
         models, grid, seeds = published.models, {**published.grid, **grid}, seeds or published.seeds
     request = SweepRequest(
-        base, models, grid, seeds or 1, own["folds"], own["random"], own["limit"], own["keep_models"]
+        base,
+        models,
+        grid,
+        seeds or 1,
+        own["folds"],
+        own["random"],
+        own["limit"],
+        own["keep_models"],
+        own["halving"],
+        own["bayesian"],
     )
     if own["dry_run"]:
-        configurations = request.configurations()
-        typer.echo(f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds")
+        number = request.bayesian or len(request.configurations())
+        typer.echo(f"{number} configurations x {request.folds} folds x {request.seeds} seeds")
         typer.echo(
             cluster.job_script() if cluster.is_batch else "in local processes or on a running cluster: no job script"
         )

@@ -32,12 +32,21 @@ class Span:
     low: float
     high: float
 
+    @property
+    def whole(self) -> bool:
+        """Whether the values are whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @staticmethod
+    def shortened(value: float) -> float:
+        """A value with so few digits that it can be typed again."""
+        return float(f"{value:.4g}")
+
     def draw(self, rng: np.random.Generator) -> int | float:
         """One value."""
-        if isinstance(self.low, int) and isinstance(self.high, int):
+        if self.whole:
             return int(rng.integers(self.low, self.high + 1))
-        drawn = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        return float(f"{drawn:.4g}")  # so that it can be typed again
+        return self.shortened(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
 
 
 def parse_grid(texts: Sequence[str]) -> dict[str, list[Any] | Span]:
@@ -111,8 +120,7 @@ def check_grid(grid: Mapping[str, Any]) -> dict[str, list[Any] | Span]:
 
 def _check_span(name: str, span: Span) -> Span:
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (span.low, span.high))
-    whole = numbers and isinstance(span.low, int) and isinstance(span.high, int)
-    if not numbers or not span.low < span.high or not (whole or span.low > 0):
+    if not numbers or not span.low < span.high or not (span.whole or span.low > 0):
         expected = "two numbers, the smaller one first; above 0 where they are not whole"
         raise _refusal(f"'{name}' has no such range.", f"grid: {name}={span.low}..{span.high}", expected)
     return span

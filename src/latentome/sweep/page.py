@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from latentome import io
 from latentome.report.wording import number
-from latentome.sweep.table import SCORES
+from latentome.sweep.table import SCORES, final_round
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentome.sweep.request import SweepRequest
+    from latentome.sweep.request import Configuration, SweepRequest
 
 #: Configurations on the page; the table of the folder has them all.
 SHOWN = 40
@@ -54,18 +54,20 @@ it. All trainings are in sweep.tsv, all configurations in summary.tsv.</p>
 def write_page(
     folder: Path,
     request: SweepRequest,
+    configurations: Sequence[Configuration],
     trials: pd.DataFrame,
     summary: pd.DataFrame,
     curves: pd.DataFrame,
     said: Sequence[str],
 ) -> None:
-    """Draw the figures of a sweep and write its page."""
+    """Draw the figures of a sweep and write its page; of several rounds the last one is drawn."""
     from jinja2 import Environment, StrictUndefined
 
-    drawn = draw(folder, request, summary, curves)
+    drawn = draw(folder, request, final_round(summary), final_round(curves))
     style = files("latentome.report").joinpath("report.css").read_text(encoding="utf-8")
-    best = summary[summary["failed"] == 0]["configuration"]
-    call = _call(request, int(best.iloc[0])) if len(best) else "No configuration was trained to the end."
+    best = final_round(summary).query("failed == 0")["configuration"]
+    trained = {c.number: c for c in configurations}  # of several rounds the last one
+    call = _call(request, trained[int(best.iloc[0])]) if len(best) else "No configuration was trained to the end."
     found = {"verdict": list(said), "configuration": int(best.iloc[0]) if len(best) else None, "call": call}
     io.write_json(folder / "best.json", found)
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
@@ -123,14 +125,22 @@ def _facts(request: SweepRequest, trials: pd.DataFrame) -> list[tuple[str, str]]
         *fixed,
         ("seeds", f"{request.seeds}, from {request.base.seed}"),
         ("folds", str(request.folds) if request.folds > 1 else f"one split, {request.base.test_size:.0%} held out"),
+        ("search", _search(request)),
         ("trainings", f"{len(trials)}, {failed} of which failed"),
         ("seconds of training and scoring", number(float(trials["seconds"].sum()))),
     ]
 
 
-def _call(request: SweepRequest, best: int) -> str:
+def _search(request: SweepRequest) -> str:
+    if request.bayesian is not None:
+        return f"Bayesian, {request.bayesian} configurations"
+    every = "the whole grid" if request.random is None else f"{request.random} configurations at random"
+    halved = f"; each round keeps one of {request.halving} and trains it {request.halving} times as long"
+    return every + (halved if request.halving is not None else "")
+
+
+def _call(request: SweepRequest, configuration: Configuration) -> str:
     """The call of Python that trains the best configuration, with a whole report."""
-    configuration = next(c for c in request.configurations() if c.number == best)
     settings: dict[str, Any] = {
         name: value
         for name, value in request.base.to_dict().items()

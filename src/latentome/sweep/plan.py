@@ -104,8 +104,22 @@ def describe(configuration: Configuration) -> str:
     return ", ".join([configuration.model, *(f"{name}={value}" for name, value in configuration.varied.items())])
 
 
-def plan(request: SweepRequest, configurations: Sequence[Configuration], store: Store) -> list[Unit]:
-    """Cut a sweep into units; PCA of every size comes first, the widest models next."""
+def plan(
+    request: SweepRequest, configurations: Sequence[Configuration], store: Store, before: Sequence[Unit] = ()
+) -> list[Unit]:
+    """Cut a round of a sweep into units; PCA of every new size comes first, the widest models next.
+
+    Parameters
+    ----------
+    request
+        The sweep.
+    configurations
+        Those of the round.
+    store
+        The data.
+    before
+        The units of earlier rounds: their numbers are taken, and the sizes of PCA in them are scored.
+    """
     from latentome.estimators import describe_program
 
     programs: dict[str, list[tuple[int, Trial]]] = {}
@@ -127,10 +141,12 @@ def plan(request: SweepRequest, configurations: Sequence[Configuration], store: 
                 values[whole] = describe_program(estimator, genes)[1]
             seeds = range(request.base.seed, request.base.seed + request.seeds)
             programs.setdefault(whole, []).extend((width, Trial(configuration, fold, seed)) for seed in seeds)
-    units = [Unit(0, sizes=tuple(sorted(sizes)), fold=fold) for fold in range(len(store.folds))]
+    sizes -= {size for unit in before for size in unit.sizes}
+    units = [Unit(0, sizes=tuple(sorted(sizes)), fold=fold) for fold in range(len(store.folds)) if sizes]
     for key, members in programs.items():
         units += _cut(members, values[key])
-    return [Unit(i + 1, unit.trials, unit.sizes, unit.fold) for i, unit in enumerate(units)]
+    first = len(before) + 1
+    return [Unit(first + i, unit.trials, unit.sizes, unit.fold) for i, unit in enumerate(units)]
 
 
 def _shapes(request: SweepRequest, store: Store) -> list[tuple[int, int, int, Any]]:

@@ -13,6 +13,11 @@ from latentome.workflow.config import RunConfig
 if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder
 
+#: The numbers of a request, as its folder keeps them.
+COUNTS = ("seeds", "folds", "random", "limit", "halving", "bayesian")
+#: The most combinations of the ends of ranges that are checked before a Bayesian search.
+MAX_CHECKED = 1000
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -26,11 +31,14 @@ class Configuration:
         Its name.
     varied
         The values of what is varied.
+    round
+        Where configurations are given up on the way: the round, from 1, that it is trained in.
     """
 
     number: int
     model: str
     varied: dict[str, Any]
+    round: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,11 @@ class SweepRequest:
         The most configurations, evenly spaced over the grid: a look before the whole.
     keep_models
         Whether every trained model is saved.
+    halving
+        Of how many configurations one is kept in each round of successive halving, which trains for as many times more
+        epochs; none are given up by default.
+    bayesian
+        How many configurations a Bayesian search chooses, each by the scores of those before it.
     """
 
     base: RunConfig
@@ -66,18 +79,28 @@ class SweepRequest:
     random: int | None = None
     limit: int | None = None
     keep_models: bool = False
+    halving: int | None = None
+    bayesian: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", check_grid(self.grid))
-        for name in ("seeds", "folds", "limit"):
+        for name, least in (("seeds", 1), ("folds", 1), ("limit", 1), ("bayesian", 2), ("halving", 2)):
             number = getattr(self, name)
-            if number is not None and number < 1:
+            if number is not None and number < least:
                 raise InputError(
-                    f"A sweep of {number} {name} trains nothing.",
+                    f"This is no number for a sweep: {name}={number}.",
                     where=f"{name}={number}",
-                    expected="1 or more",
+                    expected=f"{least} or more",
                     todo="correct the option",
                 )
+        ways = [name for name in ("random", "limit", "halving") if getattr(self, name) is not None]
+        if self.bayesian is not None and ways:
+            raise InputError(
+                "A Bayesian search chooses its configurations itself.",
+                where=f"bayesian={self.bayesian}, {ways[0]}={getattr(self, ways[0])}",
+                expected="one way to choose configurations",
+                todo=f"leave bayesian or {ways[0]} out",
+            )
         if len(set(self.models)) < len(self.models) or not self.models:
             raise InputError(
                 "These are not the models of a sweep.",
@@ -94,9 +117,7 @@ class SweepRequest:
         InputError
             If there is nothing to compare, or a model has no such parameter.
         """
-        for model in self.models:
-            estimator, _ = choose_model(replace(self.base, model=model))
-            check_names(self.grid, self.base.parameters, type(estimator), model)
+        self._check_names()
         varied = combinations(self.grid, self.random, self.base.seed)
         pairs = [(model, values) for model in self.models for values in varied]
         if len(pairs) * self.seeds * self.folds < 2:
@@ -110,6 +131,24 @@ class SweepRequest:
         if self.limit is not None and self.limit < len(pairs):
             every = [i * len(pairs) // self.limit for i in range(self.limit)]
         return [Configuration(number + 1, *pairs[i]) for number, i in enumerate(every)]
+
+    def _check_names(self) -> None:
+        for model in self.models:
+            estimator, _ = choose_model(replace(self.base, model=model))
+            check_names(self.grid, self.base.parameters, type(estimator), model)
+
+    def to_check(self) -> list[Configuration]:
+        """Configurations with every value that may be trained, and the ends of every range that is searched."""
+        if self.bayesian is None:
+            return self.configurations()
+        self._check_names()
+        if not self.grid:
+            raise InputError(
+                "There is nothing to choose from.", where="an empty grid", expected="something to vary", todo="name it"
+            )
+        ends = {n: [v.low, v.high] if isinstance(v, Span) else v for n, v in self.grid.items()}
+        varied = combinations(ends, MAX_CHECKED, self.base.seed)
+        return [Configuration(i + 1, m, v) for i, (m, v) in enumerate((m, v) for m in self.models for v in varied)]
 
     def estimator(self, configuration: Configuration, seed: int) -> tuple[BaseAutoencoder, str]:
         """The untrained estimator of a configuration, and the scaling that it wants."""
@@ -126,14 +165,14 @@ class SweepRequest:
             name: {"low": values.low, "high": values.high} if isinstance(values, Span) else _worded(values)
             for name, values in self.grid.items()
         }
-        counts = {n: getattr(self, n) for n in ("seeds", "folds", "random", "limit") if getattr(self, n) is not None}
+        counts = {n: getattr(self, n) for n in COUNTS if getattr(self, n) is not None}
         kept = {"keep_models": True} if self.keep_models else {}
         return {**table, "models": list(self.models), **counts, **kept, "grid": grid}
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str) -> SweepRequest:
         """From a table read from `where`."""
-        own = {n: table[n] for n in ("seeds", "folds", "random", "limit", "keep_models") if n in table}
+        own = {n: table[n] for n in (*COUNTS, "keep_models") if n in table}
         grid = {
             name: Span(**values) if isinstance(values, dict) else [None if v == "none" else v for v in values]
             for name, values in table.get("grid", {}).items()

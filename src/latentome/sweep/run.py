@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from latentome.sweep.page import write_page
 from latentome.sweep.plan import Unit, check_configurations, plan
 from latentome.sweep.pool import Done, default_workers, in_processes, in_this_process
 from latentome.sweep.request import Configuration, SweepRequest
+from latentome.sweep.rounds import rounds
 from latentome.sweep.store import Store, prepare_store
 from latentome.sweep.table import curve_table, summarise, trial_table, verdict
 from latentome.sweep.work import keep
@@ -68,6 +70,8 @@ def run(
     random: int | None = None,
     limit: int | None = None,
     keep_models: bool = False,
+    halving: int | None = None,
+    bayesian: int | None = None,
     on: str | Cluster = "here",
     workers: int | None = None,
     replace: bool = False,
@@ -97,6 +101,10 @@ def run(
         The most configurations, evenly spaced over the grid.
     keep_models
         Whether every trained model is saved.
+    halving
+        Give up hopeless configurations: of so many one is kept in each round, and trained for so many times the epochs.
+    bayesian
+        Let Optuna choose so many configurations, each by the scores of those before it (extra ``tune``).
     on
         ``"here"`` for this process, ``"local"`` for local processes, the address of a Dask scheduler, or a `Cluster`.
     workers
@@ -127,7 +135,7 @@ def run(
     models = tuple(model.split(",")) if isinstance(model, str) else tuple(model)
     base = RunConfig(data=os.fspath(data), model=models[0] if models else "", **options)
     varied = dict(grid) if isinstance(grid, Mapping) else parse_grid(grid)
-    request = SweepRequest(base, models, varied, seeds, folds, random, limit, keep_models)
+    request = SweepRequest(base, models, varied, seeds, folds, random, limit, keep_models, halving, bayesian)
     out = Path(out or f"latentome-{Path(base.data).name.split('.')[0]}-{'-'.join(models)}-sweep")
     return run_request(
         request, out, on=on, workers=workers, replace=replace, resume=resume, reporter=reporter or Reporter()
@@ -148,36 +156,66 @@ def run_request(
     if workers is not None and workers < 1:
         raise InputError("No process would train.", where=f"workers={workers}", expected="1 or more", todo="correct it")
     cluster = on if isinstance(on, Cluster) else Cluster.parse(on, workers)
-    configurations = request.configurations()
+    search = rounds(request)
+    configurations, checked = next(search), request.to_check()
     check_folder(out, request, replace=replace, resume=resume)
     with reporter.step("read and prepare"):
         store = prepare_store(request)
-        check_configurations(request, configurations, store)
-        units = plan(request, configurations, store)
+        check_configurations(request, checked, store)
     for note in store.notes:
         reporter.say(note)
     with lock_folder(out):
         open_folder(out, request, _about(request, store), replace=replace)
-        results = read_results(out, units)
-        missing = [unit for unit in units if unit.number not in results]
-        total, before = (sum(len(unit.trials) for unit in some) for some in (units, missing))
-        reporter.say(
-            f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds = {total} trainings "
-            f"in {sum(1 for unit in units if unit.trials)} programs; {total - before} are done already."
-        )
+        trained, units, results = [], [], []
         try:
-            with reporter.step("train"):
-                for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), units, reporter):
-                    # What a dead process leaves is not kept: it is tried again by --resume.
-                    results[unit.number] = keep(out, unit, result) if result["identity"] else result
-        except KeyboardInterrupt:
-            done = sum(len(unit.trials) for unit in units if unit.number in results)
-            raise KeyboardInterrupt(
-                f"the sweep was interrupted; {done} of {total} trainings are kept in {out}"
-            ) from None
+            with contextlib.suppress(StopIteration):
+                while True:
+                    planned = plan(request, configurations, store, units)
+                    done = _train(request, configurations, planned, store, out, cluster, reporter)
+                    trained, units, results = trained + configurations, units + planned, results + done
+                    configurations = search.send(_errors(configurations, results))
         finally:
             shutil.rmtree(out / "store", ignore_errors=True)
-        return _finish(request, configurations, out, [results[unit.number] for unit in units], reporter)
+        return _finish(request, trained, out, results, reporter)
+
+
+def _train(
+    request: SweepRequest,
+    configurations: Sequence[Configuration],
+    units: Sequence[Unit],
+    store: Store,
+    out: Path,
+    cluster: Cluster,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """Do what is missing of a round; the results of its units in their order."""
+    results = read_results(out, units)
+    missing = [unit for unit in units if unit.number not in results]
+    total, before = (sum(len(unit.trials) for unit in some) for some in (units, missing))
+    number = configurations[0].round
+    reporter.say(
+        f"{f'Round {number}: ' if number > 1 else ''}"
+        f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds = {total} trainings "
+        f"in {sum(1 for unit in units if unit.trials)} programs; {total - before} are done already."
+    )
+    try:
+        with reporter.step("train"):
+            for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), units, reporter):
+                # What a dead process leaves is not kept: it is tried again by --resume.
+                results[unit.number] = keep(out, unit, result) if result["identity"] else result
+    except KeyboardInterrupt:
+        done = sum(len(unit.trials) for unit in units if unit.number in results)
+        raise KeyboardInterrupt(f"the sweep was interrupted; {done} of {total} trainings are kept in {out}") from None
+    return [results[unit.number] for unit in units]
+
+
+def _errors(configurations: Sequence[Configuration], results: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """The mean held-out error of each configuration of a round, NaN where one of its trainings failed."""
+    scores: dict[tuple[int, int], list[float]] = {}
+    for row in (row for result in results for row in result["rows"] if "size" not in row):
+        error = row.get("held-out MSE")
+        scores.setdefault((row["configuration"], row["round"]), []).append(float("nan") if error is None else error)
+    return {c.number: sum(scores[c.number, c.round]) / len(scores[c.number, c.round]) for c in configurations}
 
 
 def _engine(
@@ -224,7 +262,7 @@ def _finish(
 ) -> Sweep:
     """Write the tables, the figures and the report."""
     widths = {}
-    for c in configurations:
+    for c in configurations:  # the same in every round
         estimator, _ = request.estimator(c, 0)
         widths[c.number] = estimator.n_components * estimator.members
     trials = trial_table([row for result in results for row in result["rows"]], configurations, widths)
@@ -235,6 +273,6 @@ def _finish(
     io.write_table(out / "summary.tsv", summary.set_index("configuration"))
     io.write_table(out / "curves.tsv.gz", curves.set_index("configuration"))
     with reporter.step("figures and report"):
-        write_page(out, request, trials, summary, curves, said)
+        write_page(out, request, configurations, trials, summary, curves, said)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return Sweep(out, trials, summary, said)

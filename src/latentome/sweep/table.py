@@ -21,14 +21,14 @@ LAST = ("epochs", "seconds", "error")
 def trial_table(
     rows: Sequence[dict[str, Any]], configurations: Sequence[Configuration], widths: dict[int, int]
 ) -> pd.DataFrame:
-    """One row a training, in the order of configuration, fold and seed.
+    """One row a training, in the order of configuration, round, fold and seed.
 
     Parameters
     ----------
     rows
         The rows of all units, PCA's (which have a ``size``) among them.
     configurations
-        What was trained.
+        What was trained. The rounds are told where there are several.
     widths
         The number of latent features of each configuration, by its number.
     """
@@ -36,16 +36,18 @@ def trial_table(
 
     varied = list(dict.fromkeys(name for c in configurations for name in c.varied))
     pca = {(row["fold"], row["size"]): row for row in rows if "size" in row}
-    by_number = {c.number: c for c in configurations}
+    known_as = {(c.number, c.round): c for c in configurations}
+    rounds = ["round"] if any(c.round > 1 for c in configurations) else []
     table = []
     for row in (row for row in rows if "size" not in row):
-        c = by_number[row["configuration"]]
+        c = known_as[row["configuration"], row["round"]]
         beside = pca.get((row["fold"], widths[c.number]), {})
         values = {name: _plain(c.varied.get(name)) for name in varied}
         table.append({"model": c.model, **values, "latent features": widths[c.number], **beside, **row})
     known = [name for name in (*PAIRED, "loss", "val_loss") if any(row.get(name) is not None for row in table)]
-    columns = ["configuration", "model", *varied, "latent features", "fold", "seed", *known, *LAST]
-    frame = pd.DataFrame(table, columns=columns).sort_values(["configuration", "fold", "seed"], ignore_index=True)
+    columns = ["configuration", *rounds, "model", *varied, "latent features", "fold", "seed", *known, *LAST]
+    order = ["configuration", *rounds, "fold", "seed"]
+    frame = pd.DataFrame(table, columns=columns).sort_values(order, ignore_index=True)
     return frame.assign(error=frame["error"].fillna(""))
 
 
@@ -58,6 +60,8 @@ def _plain(value: Any) -> Any:
 def summarise(trials: pd.DataFrame) -> pd.DataFrame:
     """One row a configuration: means over folds and seeds, with a 95 % interval of the held-out error.
 
+    Of several rounds the last one counts in which the configuration was trained.
+
     The interval is Student's over the means of the folds, or over the seeds where there is one fold. The trainings of a
     fold share its samples: they are not counted as independent.
 
@@ -68,13 +72,16 @@ def summarise(trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    The configurations from the best held-out error to the worst; those of which a training failed come last.
+    The configurations of the last round from the best held-out error to the worst, then those that were given up in
+    earlier ones; those of which a training failed come last.
     """
     import pandas as pd
 
     settled = list(trials.columns[: list(trials.columns).index("fold")])
     rows = []
     for _, group in trials.groupby("configuration", sort=True):
+        if "round" in group:
+            group = group[group["round"] == group["round"].max()]
         done = group[group["error"] == ""]
         row: dict[str, Any] = {name: group.iloc[0][name] for name in settled}
         row |= {"trainings": len(group), "failed": len(group) - len(done)}
@@ -90,8 +97,15 @@ def summarise(trials: pd.DataFrame) -> pd.DataFrame:
         row["error"] = next((text for text in group["error"] if text), "")
         rows.append(row)
     table = pd.DataFrame(rows)
-    order = table.assign(bad=table["failed"] > 0).sort_values(["bad", "held-out MSE", "configuration"]).index
+    given_up = table["round"].max() - table["round"] if "round" in table else 0
+    ranked = table.assign(bad=table["failed"] > 0, given_up=given_up)
+    order = ranked.sort_values(["bad", "given_up", "held-out MSE", "configuration"]).index
     return table.loc[order].reset_index(drop=True)
+
+
+def final_round(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose configurations were trained to the end; all, where none is given up on the way."""
+    return table[table["round"] == table["round"].max()] if "round" in table else table
 
 
 def interval(done: pd.DataFrame, name: str) -> tuple[float, float]:
@@ -108,7 +122,8 @@ def interval(done: pd.DataFrame, name: str) -> tuple[float, float]:
 
 def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:
     """What the sweep found, in sentences."""
-    sound = summary[summary["failed"] == 0]
+    sound = final_round(summary)
+    sound = sound[sound["failed"] == 0]
     said = []
     if not len(sound):
         said.append("No configuration was trained to the end.")
@@ -125,6 +140,12 @@ def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:
             f"{best['held-out MSE']:.4g}{beside}{against}."
         )
         close = sound[sound["held-out MSE"] <= best["high"]] if over else sound.iloc[:1]
+        if "round" in summary:
+            lost = summary[summary["round"] < summary["round"].max()].groupby("round")["max_epochs"]
+            ends = [f"{len(epochs)} after {_span(epochs)} epochs" for _, epochs in lost]
+            said.append(
+                f"On the way were given up: {', '.join(ends)}. They were judged by what they had learned by then."
+            )
         if len(close) > 1:
             said.append(f"{len(close) - 1} others lie inside its interval.")
         if len(sound) > 1:
@@ -141,7 +162,7 @@ def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:
 def curve_table(
     results: Sequence[tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]]],
 ) -> pd.DataFrame:
-    """The losses of all trainings, epoch by epoch: configuration, fold, seed, epoch, loss, val_loss.
+    """The losses of all trainings, epoch by epoch: configuration, round if several, fold, seed, epoch, losses.
 
     Parameters
     ----------
@@ -155,10 +176,18 @@ def curve_table(
         for row, curve in zip(rows, curves, strict=False):
             frame = pd.DataFrame({name: np.array(values, dtype=float) for name, values in curve.items()})
             frame.insert(0, "epoch", np.arange(1, len(frame) + 1))
-            for name in ("seed", "fold", "configuration"):
+            for name in ("seed", "fold", "round", "configuration"):
                 frame.insert(0, name, row[name])
             parts.append(frame)
     if not parts:
         return pd.DataFrame(columns=["configuration", "fold", "seed", "epoch", "loss"])
     whole = pd.concat(parts, ignore_index=True)
-    return whole.sort_values(["configuration", "fold", "seed", "epoch"], ignore_index=True)
+    if whole["round"].max() == 1:
+        del whole["round"]
+    order = [name for name in ("configuration", "round", "fold", "seed", "epoch") if name in whole]
+    return whole.sort_values(order, ignore_index=True)
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"

@@ -88,7 +88,8 @@ def failed_rows(unit: Unit, reason: str) -> list[dict[str, Any]]:
 
 
 def _about(trial: Trial) -> dict[str, Any]:
-    return {"configuration": trial.configuration.number, "fold": trial.fold, "seed": trial.seed}
+    c = trial.configuration
+    return {"configuration": c.number, "round": c.round, "fold": trial.fold, "seed": trial.seed}
 
 
 def _in_a_line(error: LatentomeError) -> str:

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from latentome import datasets, io, sweep
 from latentome.workflow import Reporter
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real data beside the project; tests that need them are skipped where they are not."""
+    path = Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("the shared data are not here")
+    return path
 
 
 class Told(Reporter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -65,8 +64,9 @@ _OWN = {
 def command(asked: o.Asked, **own) -> None:
     """Train many configurations, over seeds and folds, and say which is best on held-out samples, beside PCA."""
     from latentome.cli.show import Terminal
-    from latentome.sweep import Cluster, SweepRequest, named, run_request
+    from latentome.sweep import Cluster, SweepRequest, run_request
     from latentome.sweep.grid import parse_grid
+    from latentome.sweep.named import as_published
 
     place = {name: own[name] for name in ("partition", "memory", "walltime", "cores", "gpus")}
     cluster = Cluster.parse(own["on"], own["workers"], **place)
@@ -77,9 +77,7 @@ def command(asked: o.Asked, **own) -> None:
         own["seeds"],
     )
     if own["named"]:
-        published = named(own["named"])
-        base = replace(base, parameters={**published.parameters, **base.parameters})
-        models, grid, seeds = published.models, {**published.grid, **grid}, seeds or published.seeds
+        base, models, grid, seeds = as_published(own["named"], base, grid, seeds)
     request = SweepRequest(
         base,
         models,
@@ -91,6 +89,7 @@ def command(asked: o.Asked, **own) -> None:
         own["keep_models"],
         own["halving"],
         own["bayesian"],
+        own["named"],
     )
     if own["dry_run"]:
         number = request.bayesian or len(request.configurations())

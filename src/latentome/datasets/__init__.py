@@ -5,7 +5,7 @@ Importing this room is cheap: AnnData is imported by the functions that return o
 
 from latentome.datasets.blobs import blobs
 from latentome.datasets.fetch import data_folder, download, downloadable
-from latentome.datasets.registry import available, load, oncokb_genes, tcga_colors
+from latentome.datasets.registry import available, load, oncokb_genes, tcga_colors, tybalt_sweeps
 from latentome.datasets.simulate import simulate
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "oncokb_genes",
     "simulate",
     "tcga_colors",
+    "tybalt_sweeps",
 ]

@@ -140,6 +140,24 @@ def oncokb_genes() -> pd.DataFrame:
     return pd.DataFrame(table, columns=["gene", "entrez", "oncogene", "tsg"]).set_index("gene")
 
 
+def tybalt_sweeps() -> pd.DataFrame:
+    """Give the losses of the parameter sweeps that the authors of Tybalt published.
+
+    Returns
+    -------
+    ``sweep``, ``batch_size``, ``epochs``, ``learning_rate``, ``noise``, ``sparsity`` (NaN where a sweep has none),
+    ``epoch`` from 0, ``loss`` and ``val_loss``, summed over 5,000 genes. The trainings of 100 epochs have all their
+    epochs, the shorter ones their last.
+
+    References
+    ----------
+    Way and Greene, Pacific Symposium on Biocomputing 2018, 23:80-91.
+    """
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(_bundled("tybalt_sweeps.tsv.gz")), sep="\t", compression="gzip")
+
+
 def _load_bundled(name: str) -> AnnData:
     import pandas as pd
     from anndata import AnnData

@@ -17,7 +17,16 @@ from latentome.sweep.request import SweepRequest
 from latentome.workflow.config import check_same
 
 #: What a sweep writes; nothing else is ever removed.
-FILES = ("sweep.toml", "manifest.json", "sweep.tsv", "summary.tsv", "curves.tsv.gz", "best.json", "report.html")
+FILES = (
+    "sweep.toml",
+    "manifest.json",
+    "sweep.tsv",
+    "summary.tsv",
+    "curves.tsv.gz",
+    "published.tsv",
+    "best.json",
+    "report.html",
+)
 FOLDERS = ("results", "figures", "store", "checkpoints", "models", "jobs")
 
 

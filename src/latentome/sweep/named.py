@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from latentome.errors import InputError, nearest
+from latentome.workflow.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,12 @@ def named(name: str) -> NamedSweep:
             todo="choose one of these",
         )
     return NAMED[name]
+
+
+def as_published(
+    name: str, base: RunConfig, grid: dict[str, Any], seeds: int | None
+) -> tuple[RunConfig, tuple[str, ...], dict[str, Any], int]:
+    """What all trainings share, the models, the grid and the seeds of a published sweep; what is given goes before."""
+    published = named(name)
+    base = replace(base, parameters={**published.parameters, **base.parameters})
+    return base, published.models, {**published.grid, **grid}, seeds or published.seeds

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentome import io
 from latentome.report.wording import number
+from latentome.sweep.published import PUBLISHED, SETTINGS, longest, published_curves
 from latentome.sweep.table import SCORES, final_round
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ CAPTIONS = {
     "scores": "Held-out error of each configuration, with its 95 % interval where there is one. Grey: PCA of the same "
     "size on the same samples.",
     "sizes": "The best configuration of each model at each latent size, and PCA of the same size (dashed).",
+    "published": "The published losses of the longest trainings of this sweep, the same way.",
+    "repeated": "Loss by epoch of the longest trainings here.",
     "curves": "Loss by epoch, mean over folds and seeds, on training samples (solid) and validation samples (dashed).",
 }
 _PAGE = """<!doctype html>
@@ -102,6 +105,11 @@ def draw(folder: Path, request: SweepRequest, summary: pd.DataFrame, curves: pd.
             )
     if len(curves):
         figures["curves"] = pl.sweep_curves(curves, summary, varied)
+    if request.named in PUBLISHED and len(curves):
+        known = published_curves(request.named)
+        same = [name for name in SETTINGS if name in known[1] and name != "max_epochs"]
+        figures["published"] = pl.sweep_curves(*longest(*known), same)
+        figures["repeated"] = pl.sweep_curves(*longest(curves, summary), [name for name in same if name in summary])
     with io.guard_writing(folder / "figures"):
         (folder / "figures").mkdir(exist_ok=True)
     paths = {}

@@ -64,6 +64,8 @@ class SweepRequest:
         The most configurations, evenly spaced over the grid: a look before the whole.
     keep_models
         Whether every trained model is saved.
+    named
+        The published sweep that this one repeats, if any: its losses are shown beside.
     halving
         Of how many configurations one is kept in each round of successive halving, which trains for as many times more
         epochs; none are given up by default.
@@ -81,6 +83,7 @@ class SweepRequest:
     keep_models: bool = False
     halving: int | None = None
     bayesian: int | None = None
+    named: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", check_grid(self.grid))
@@ -166,13 +169,13 @@ class SweepRequest:
             for name, values in self.grid.items()
         }
         counts = {n: getattr(self, n) for n in COUNTS if getattr(self, n) is not None}
-        kept = {"keep_models": True} if self.keep_models else {}
+        kept = {n: getattr(self, n) for n in ("keep_models", "named") if getattr(self, n)}
         return {**table, "models": list(self.models), **counts, **kept, "grid": grid}
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str) -> SweepRequest:
         """From a table read from `where`."""
-        own = {n: table[n] for n in (*COUNTS, "keep_models") if n in table}
+        own = {n: table[n] for n in (*COUNTS, "keep_models", "named") if n in table}
         grid = {
             name: Span(**values) if isinstance(values, dict) else [None if v == "none" else v for v in values]
             for name, values in table.get("grid", {}).items()

@@ -17,13 +17,15 @@ from latentome.io.lock import lock_folder
 from latentome.sweep.cluster import Cluster, on_dask
 from latentome.sweep.folder import check_folder, open_folder, read_results
 from latentome.sweep.grid import parse_grid
+from latentome.sweep.named import as_published
 from latentome.sweep.page import write_page
 from latentome.sweep.plan import Unit, check_configurations, plan
 from latentome.sweep.pool import Done, default_workers, in_processes, in_this_process
+from latentome.sweep.published import beside_published
 from latentome.sweep.request import Configuration, SweepRequest
 from latentome.sweep.rounds import rounds
 from latentome.sweep.store import Store, prepare_store
-from latentome.sweep.table import curve_table, summarise, trial_table, verdict
+from latentome.sweep.table import curve_table, final_round, summarise, trial_table, verdict
 from latentome.sweep.work import keep
 from latentome.workflow.config import RunConfig
 from latentome.workflow.manifest import describe_environment
@@ -65,7 +67,8 @@ def run(
     grid: Mapping[str, Any] | Sequence[str] = (),
     out: str | os.PathLike[str] | None = None,
     *,
-    seeds: int = 1,
+    named: str | None = None,
+    seeds: int | None = None,
     folds: int = 1,
     random: int | None = None,
     limit: int | None = None,
@@ -91,8 +94,10 @@ def run(
         What is varied: ``{"latent_dim": [5, 25, 100]}``, or texts as on the command line.
     out
         The folder of the sweep; by default named after data and model.
+    named
+        A published sweep instead of `model`; `grid` replaces values in it.
     seeds
-        How many seeds each configuration is trained with.
+        How many seeds each configuration is trained with: 1, or as many as the published sweep.
     folds
         Number of cross-validation folds; 1 for one split.
     random
@@ -135,7 +140,11 @@ def run(
     models = tuple(model.split(",")) if isinstance(model, str) else tuple(model)
     base = RunConfig(data=os.fspath(data), model=models[0] if models else "", **options)
     varied = dict(grid) if isinstance(grid, Mapping) else parse_grid(grid)
-    request = SweepRequest(base, models, varied, seeds, folds, random, limit, keep_models, halving, bayesian)
+    if named is not None:
+        base, models, varied, seeds = as_published(named, base, varied, seeds)
+    request = SweepRequest(
+        base, models, varied, seeds or 1, folds, random, limit, keep_models, halving, bayesian, named
+    )
     out = Path(out or f"latentome-{Path(base.data).name.split('.')[0]}-{'-'.join(models)}-sweep")
     return run_request(
         request, out, on=on, workers=workers, replace=replace, resume=resume, reporter=reporter or Reporter()
@@ -272,6 +281,11 @@ def _finish(
     io.write_table(out / "sweep.tsv", trials.set_index("configuration"))
     io.write_table(out / "summary.tsv", summary.set_index("configuration"))
     io.write_table(out / "curves.tsv.gz", curves.set_index("configuration"))
+    if request.named is not None:
+        sentences, both = beside_published(request.named, final_round(summary), final_round(curves))
+        said += sentences
+        if both is not None:
+            io.write_table(out / "published.tsv", both.set_index(list(both.columns[:1])))
     with reporter.step("figures and report"):
         write_page(out, request, configurations, trials, summary, curves, said)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)

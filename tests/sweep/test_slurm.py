@@ -21,7 +21,9 @@ import pathlib, re, subprocess, sys
 script = pathlib.Path(sys.argv[-1])
 lines = script.read_text().splitlines()
 asked = [line.split(maxsplit=1)[1] for line in lines if line.startswith("#SBATCH")]
-known = re.compile(r"(-J \\S+|-p \\S+|-n 1|-o \\S+|-e \\S+|-t \\d+:\\d\\d:\\d\\d|--cpus-per-task=\\d+|--mem=\\d+[KMG])$")
+known = re.compile(
+    r"(-J \\S+|-p \\S+|-n 1|-o \\S+|-e \\S+|-t \\d+:\\d\\d:\\d\\d|--cpus-per-task=\\d+|--mem=\\d+[KMG])$"
+)
 wrong = [line for line in asked if not known.match(line)]
 if not lines[0].startswith("#!") or wrong:
     sys.exit(f"sbatch: error: invalid: {{wrong or lines[0]}}")

@@ -32,6 +32,8 @@ RESULTS = Path(__file__).parent / "results"
 SIZES = (5, 10, 20, 50, 100)
 #: The VAE as it was published, beside ours.
 PUBLISHED = "tybalt-2018-as-published"
+#: Pythae's VAE at its defaults, where it is installed (python -m pip install pythae).
+PYTHAE = "pythae-vae"
 #: Files in a folder of the user's, by the name of the data set.
 FILES = {
     "hiseqv2-7306x60": "tcga-cognoma/hiseqv2_7306x60_log2.tsv.gz",
@@ -54,6 +56,11 @@ def load(name: str, folder: Path | None) -> tuple[Any, Any]:
 
 def maker(name: str, quick: bool):
     """What makes a method from the number of components and a seed; None for the genes themselves."""
+    if name == PYTHAE:
+        from engines.pythae_default import PythaeVAE
+
+        epochs = 3 if quick else 100
+        return lambda k, seed: PythaeVAE(k, epochs, seed)
     if name in tl.BASELINES:
         return tl.BASELINES[name]
     preset = PRESETS.get(name)
@@ -128,7 +135,7 @@ def main() -> None:
         options.only, options.sizes, options.folds, options.seeds = options.only or "tcga-33", "5", 2, 1
     found = [name for name, file in FILES.items() if options.data_folder and (options.data_folder / file).is_file()]
     names = chosen(options.only, ["tcga-33", "tcga-6", *found], ["tcga-33", "tcga-6", *found])
-    methods = chosen(options.methods, [*everything, *PRESETS], everything)
+    methods = chosen(options.methods, [*everything, *PRESETS, PYTHAE], everything)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / ("quality-quick.tsv" if options.quick else "quality.tsv")
     table = pd.read_csv(path, sep="\t") if path.exists() else pd.DataFrame(columns=COLUMNS)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -30,6 +33,40 @@ def test_a_worker_that_is_killed_changes_nothing(done, make, told, tmp_path):
 
         threading.Thread(target=kill_while_it_trains, daemon=True).start()
         found = make(tmp_path / "out", on=local.scheduler_address, reporter=told)
+    pd.testing.assert_frame_equal(
+        found.trials.drop(columns="seconds"), done.trials.drop(columns="seconds"), check_exact=True
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_dies_ends_the_sweep_and_what_was_done_stays(done, make, tmp_path):
+    file, out = tmp_path / "scheduler.json", tmp_path / "out"
+    options = ["--no-dashboard", "--scheduler-file", str(file)]
+    module = [sys.executable, "-W", "ignore", "-m", "distributed.cli.dask_scheduler", "--port", "0"]
+    scheduler = subprocess.Popen([*module, *options], stderr=subprocess.DEVNULL)
+    worker = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "distributed.cli.dask_worker", "--nthreads", "1", *options],
+        stderr=subprocess.DEVNULL,
+    )
+
+    def kill_after_the_first_unit():
+        while not list(out.glob("results/*.json")):
+            time.sleep(0.01)
+        scheduler.kill()
+
+    try:
+        while not file.exists():
+            time.sleep(0.05)
+        threading.Thread(target=kill_after_the_first_unit, daemon=True).start()
+        with pytest.raises(ClusterError, match=r"scheduler of the cluster has gone.*\n(.*\n)*.*--resume"):
+            make(out, on=f"tcp://{json.loads(file.read_text())['address'].removeprefix('tcp://')}")
+    finally:
+        scheduler.kill()
+        worker.terminate()
+        scheduler.wait()
+        worker.wait()
+    assert list(out.glob("results/*.json"))
+    found = make(out, resume=True)
     pd.testing.assert_frame_equal(
         found.trials.drop(columns="seconds"), done.trials.drop(columns="seconds"), check_exact=True
     )

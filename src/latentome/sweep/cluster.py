@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +142,8 @@ class Cluster:
                 where.scale(jobs=self.workers or 1)
             try:
                 client = stack.enter_context(distributed.Client(where, timeout=self.timeout))
+                # What happens to the connection is told by the error that ends the sweep.
+                logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             except (OSError, TimeoutError) as error:
                 raise ClusterError(
                     "The scheduler of the cluster does not answer.",
@@ -160,26 +164,44 @@ def on_dask(
     workers their lives is given as failed.
     """
     with cluster.client(folder) as client:
-        distributed = _import("distributed")
         reporter.say(f"Dask dashboard: {client.dashboard_link}")
-        _check_workers(client, folder, cluster)
-        futures = {
-            client.submit(
-                do_unit_from_disk, unit, request, str(folder.resolve()), key=f"unit-{unit.number}-{unit.identity()}",
-                pure=False, priority=-unit.number,
-            ): unit
-            for unit in units
-        }  # fmt: skip
         try:
-            for future in distributed.as_completed(list(futures)):
-                unit = futures[future]
-                try:
-                    yield unit, future.result()
-                except distributed.KilledWorker:
-                    reason = "The workers that trained it were killed; is there enough memory?"
-                    yield unit, {"identity": "", "rows": failed_rows(unit, reason), "curves": []}
-        finally:
+            _check_workers(client, folder, cluster)
+            yield from _collect(client, units, request, folder)
+        except _lost() as error:
+            raise ClusterError(
+                "The scheduler of the cluster has gone.",
+                where=f"{cluster.address or cluster.kind}: {type(error).__name__}",
+                expected="a scheduler that lives as long as the sweep",
+                todo="start it again and go on with --resume: what was done by then is kept",
+            ) from error
+
+
+def _collect(client: Any, units: Sequence[Unit], request: SweepRequest, folder: Path) -> Iterator[Done]:
+    distributed = _import("distributed")
+    futures = {
+        client.submit(
+            do_unit_from_disk, unit, request, str(folder.resolve()), key=f"unit-{unit.number}-{unit.identity()}",
+            pure=False, priority=-unit.number,
+        ): unit
+        for unit in units
+    }  # fmt: skip
+    try:
+        for future in distributed.as_completed(list(futures)):
+            unit = futures[future]
+            try:
+                yield unit, future.result()
+            except distributed.KilledWorker:
+                reason = "The workers that trained it were killed; is there enough memory?"
+                yield unit, {"identity": "", "rows": failed_rows(unit, reason), "curves": []}
+    finally:
+        with contextlib.suppress(*_lost()):
             client.cancel(list(futures))
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """What is raised where the scheduler is gone."""
+    return (_import("distributed.comm").CommClosedError, CancelledError)
 
 
 def _check_workers(client: Any, folder: Path, cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""The documentation runs: every block of Python in the pages, what the course shows, and every example in a docstring."""
+"""The documentation runs: every block of Python in the pages, with what it shows, and every example in a docstring."""
 
 import doctest
 import importlib
@@ -40,7 +40,7 @@ def test_a_page_of_the_course_shows_what_its_blocks_print_and_draw(page, tmp_pat
 
 
 def assert_same_but_for_rounding(printed, shown, code):
-    """The words are equal; the numbers to 5 % or two units of the last decimal, as trainings are on other processors."""
+    """Words are equal; numbers to 5 % or two units of the last decimal, as trainings are on other processors."""
     number = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
     advice = f"to renew the page: python tools/course.py\n{code}"
     assert re.sub(number, "#", printed).split() == re.sub(number, "#", shown).split(), advice

@@ -32,6 +32,6 @@ def test_the_examples_in_docstrings_hold(name):
 
 
 def test_pages_name_no_missing_file():
-    for page in PAGES:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

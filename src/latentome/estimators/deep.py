@@ -22,7 +22,8 @@ class DeepAutoencoder(BaseAutoencoder):
         Activation of the hidden layers, by its Keras name.
     code_activation, output_activation
         Activation of the code and of the reconstruction.
-    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs,
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs
+        As in `LinearAutoencoder`.
     validation_fraction, patience, shuffle, precision, members, random_state
         As in `LinearAutoencoder`.
 

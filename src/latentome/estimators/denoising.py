@@ -51,7 +51,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     drop_last
         Whether the samples at the end of an order, that would make a smaller last batch, are left out. With a fixed
         order only.
-    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs,
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs
+        As in `LinearAutoencoder`.
     validation_fraction, patience, precision, members, random_state
         As in `LinearAutoencoder`.
 

@@ -45,7 +45,8 @@ class NonlinearPCA(BaseAutoencoder):
         Share of the rows that is held out to choose the best epoch. With 0 the last epoch is kept.
     patience
         Epochs without a better validation loss after which the training ends.
-    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs, shuffle,
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs, shuffle
+        As in `LinearAutoencoder`.
     precision, members, random_state
         As in `LinearAutoencoder`. The members of an ensemble all start from the same PCA.
 

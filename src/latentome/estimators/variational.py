@@ -54,7 +54,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     free_bits
         Nats of KL divergence that each component may use without cost, so that none is given up early (Kingma et al.
         2016). The history then shows what is charged, ``kl_charged``, beside the divergence itself, ``kl``.
-    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs,
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs
+        As in `LinearAutoencoder`.
     validation_fraction, patience, shuffle, precision, members, random_state
         As in `LinearAutoencoder`.
 

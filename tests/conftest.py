@@ -1,8 +1,10 @@
 """Imported before any test module, some of which import Keras first: latentome has to select the backend before."""
 
+import atexit
 import gc
 import importlib.metadata
 import os
+import shutil
 import tempfile
 
 # Half of the tests' time would go into optimising programs that then run for milliseconds. What is tested does not
@@ -16,7 +18,9 @@ if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
         os.environ["XLA_FLAGS"] = f"{flags} {flag}=false".lstrip()
 
 # Compiled programs are shared between the tests of one session and with nothing else.
-os.environ.setdefault("LATENTOME_CACHE", tempfile.mkdtemp(prefix="latentome-programs-"))
+if "LATENTOME_CACHE" not in os.environ:
+    os.environ["LATENTOME_CACHE"] = tempfile.mkdtemp(prefix="latentome-programs-")
+    atexit.register(shutil.rmtree, os.environ["LATENTOME_CACHE"], ignore_errors=True)
 
 import latentome  # noqa: F401
 
@@ -25,4 +29,4 @@ def pytest_collection_finish():
     """The modules stay to the end: they need not be searched for garbage at every collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(10_000, 10, 10)

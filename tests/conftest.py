@@ -1,13 +1,32 @@
 """Imported before any test module, some of which import Keras first: latentome has to select the backend before."""
 
+import atexit
+import gc
+import importlib.metadata
 import os
+import shutil
 import tempfile
 
 # Half of the tests' time would go into optimising programs that then run for milliseconds. What is tested does not
 # depend on it; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests the programs as they are shipped.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
+    # The older emitters of fused loops compile in half of the time. XLA does not start with a flag that it does not
+    # know; those of jaxlib 0.6 to 0.10 know this one.
+    flag = "--xla_cpu_use_fusion_emitters"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag not in flags and importlib.metadata.version("jaxlib").startswith(tuple(f"0.{n}." for n in range(6, 11))):
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}=false".lstrip()
 
 # Compiled programs are shared between the tests of one session and with nothing else.
-os.environ.setdefault("LATENTOME_CACHE", tempfile.mkdtemp(prefix="latentome-programs-"))
+if "LATENTOME_CACHE" not in os.environ:
+    os.environ["LATENTOME_CACHE"] = tempfile.mkdtemp(prefix="latentome-programs-")
+    atexit.register(shutil.rmtree, os.environ["LATENTOME_CACHE"], ignore_errors=True)
 
 import latentome  # noqa: F401
+
+
+def pytest_collection_finish():
+    """The modules stay to the end: they need not be searched for garbage at every collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)

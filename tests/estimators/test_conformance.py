@@ -17,8 +17,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import latentome as lt
 from latentome.errors import DensifiedWarning
 
-# Whole-batch steps and no held-out rows: each check fits data of another shape, and a shorter program compiles faster.
-SMALL = {"n_components": 2, "max_epochs": 2, "batch_size": 1000, "validation_fraction": 0.0, "random_state": 0}
+# Whole-batch steps of the plainest optimizer, a few short ones, and no held-out rows: each check fits data of another
+# shape and size, and a shorter program compiles faster.
+SMALL = {
+    "n_components": 2,
+    "max_epochs": 2,
+    "batch_size": 1000,
+    "optimizer": "sgd",
+    "learning_rate": 1e-4,
+    "validation_fraction": 0.0,
+    "random_state": 0,
+}
 
 
 ESTIMATORS = [

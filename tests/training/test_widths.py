@@ -6,6 +6,7 @@ import pytest
 import latentome as lt
 from latentome.training import engine
 
+#: 135 rows in three equal batches: a shorter program compiles faster.
 CASES = {
     "deep": (lt.DeepAutoencoder, {"hidden": (8,), "activation": "gelu"}, 1),
     "denoising, relu": (lt.DenoisingAutoencoder, {"sparsity": 0.01}, 1),
@@ -25,7 +26,10 @@ def test_latent_sizes_share_a_program_where_padding_is_exact(name, x, monkeypatc
     kind, arguments, programs = CASES[name]
     monkeypatch.setattr(engine, "_programs", {})
     sizes = (3, 5)
-    models = [kind(k, max_epochs=8, random_state=i, optimizer="adamw", **arguments) for i, k in enumerate(sizes)]
+    models = [
+        kind(k, max_epochs=8, batch_size=45, random_state=i, optimizer="adamw", **arguments)
+        for i, k in enumerate(sizes)
+    ]
     lt.estimators.fit_together(models, x)
     assert len(engine._programs) == programs
     for model, k in zip(models, sizes, strict=True):

@@ -101,18 +101,23 @@ def read_state(model: keras.Model, keep_best: bool = False) -> State:
     """Copy the variables of a compiled `model` and its optimizer; the copies may be donated to the program."""
     model.optimizer.build(model.trainable_variables)
     groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    trainable, fixed, optimizer = ([jnp.array(v.value, copy=True) for v in variables] for variables in groups)
+    trainable, fixed, optimizer = (copied([v.value for v in variables]) for variables in groups)
     return State(
         trainable,
         fixed,
         optimizer,
-        best=[jnp.array(a, copy=True) for a in (*trainable, *fixed)] if keep_best else [],
+        best=copied([*trainable, *fixed]) if keep_best else [],
         best_loss=jnp.float32(jnp.inf),
         best_epoch=jnp.int32(0),
         epochs=jnp.int32(0),
         bad_step=jnp.int32(-1),
         stopped=jnp.bool_(False),
     )
+
+
+def copied(tree: Any) -> Any:
+    """Copies of the arrays of a tree, where they are; `jnp.copy` would compile a program for each of their shapes."""
+    return jax.device_put(tree, may_alias=False)
 
 
 def write_state(model: keras.Model, state: State, best: bool = False) -> None:
@@ -173,7 +178,7 @@ class Program:
     def place(self, tree: Any) -> Any:
         """Put arrays where the program runs: on each of its devices, so that it need not compile for another place."""
         if self.mesh is None:
-            return jax.tree.map(jnp.asarray, tree)
+            return jax.device_put(tree)
         return jax.device_put(tree, jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec()))
 
     def _start(self, state: State, data, sample: Sample) -> State:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 import pandas as pd
@@ -16,7 +15,18 @@ from latentome.errors import TrainingError
 from latentome.training.callbacks import Callbacks
 from latentome.training.checkpoint import Checkpoints, describe_models, digest
 from latentome.training.diagnose import diverged
-from latentome.training.engine import MAX_CHUNK, Limits, Program, Sample, State, narrow, read_state, widen, write_state
+from latentome.training.engine import (
+    MAX_CHUNK,
+    Limits,
+    Program,
+    Sample,
+    State,
+    copied,
+    narrow,
+    read_state,
+    widen,
+    write_state,
+)
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.live import read_live
 from latentome.training.task import Options, Split, Training
@@ -156,7 +166,7 @@ class Run:
     def _chunk(self, length: int) -> None:
         first = len(self.rows)
         limits = Limits(min(first + length, self.options.epochs), self.patience, self.first_candidate)
-        self.good = jax.tree.map(jnp.copy, self.state)  # the program takes the state that it is given
+        self.good = copied(self.state)  # the program takes the state that it is given
         self.before = self.rows
         start = time.perf_counter()
         run = self.program.run if self.alone else self.program.run_members

@@ -17,7 +17,7 @@ from latentome.io import BackedMatrix
 from latentome.models.summary import summarise
 from latentome.training.checkpoint import Checkpoints, describe_models
 from latentome.training.diagnose import diverged
-from latentome.training.engine import Program, State, program_for, read_state, write_state
+from latentome.training.engine import Program, State, copied, program_for, read_state, write_state
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.live import live_values, read_live
 from latentome.training.order import epoch_order
@@ -219,7 +219,7 @@ class _Stream:
             notes(note)
         if kept is not None:
             leaves, tree = jax.tree.flatten((self.state, self.metrics))
-            read = [jnp.asarray(kept[f"state.{i}"]) for i in range(len(leaves))]
+            read = jax.device_put([kept[f"state.{i}"] for i in range(len(leaves))])
             self.state, self.metrics = jax.tree.unflatten(tree, read)
             self.rows, self.buffer = kept["rows"], int(kept["buffer"])
 
@@ -261,7 +261,7 @@ class _Stream:
         buffers = self.layout.buffers(epoch)
         for block in ahead(self.source, self.layout, buffers[self.buffer :]):
             turn = np.int32(epoch * len(buffers) + self.buffer)
-            good = jax.tree.map(jnp.copy, (self.state, self.metrics))
+            good = copied((self.state, self.metrics))
             carry = (*self.state[:3], self.metrics, jnp.int32(-1))
             *values, self.metrics, bad = self._train(carry, block, np.int32(self.layout.seed), turn, self.live)
             self.state = self.state._replace(**dict(zip(State._fields[:3], values, strict=True)))

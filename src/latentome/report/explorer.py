@@ -124,6 +124,7 @@ def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dic
         "color": color if color is not None else features[0],
         "features": features,
         "meaning": read_meaning(run, [columns.kinds[i]["name"] for i in features]),
+        "interpreted": run.interpretation.is_dir(),
         "scale": _scale(),
         "remote": [{"kind": kind, "name": name, "steps": STEPS[kind]} for kind, name in remote],
     }

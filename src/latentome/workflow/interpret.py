@@ -78,16 +78,17 @@ def interpret_step(
         tables |= _associations(adata, family, survival, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
         tables |= _enrichment(adata, family, gene_sets, cutoff, reporter)
-    with reporter.step("signatures"):
-        tables["features"] = _features(adata, family, ~prepared.training, cutoff, tables)
+    with reporter.step("signatures", "permutations"):
+        tables["features"] = _features(adata, family, ~prepared.training, cutoff, tables, reporter)
+        reporter.progress(0, 0)
         if tables["features"][["genes_positive", "genes_negative"]].to_numpy().any():
             tables["overlap"] = tl.signature_overlap(adata, f"{family}_loadings", cutoff=cutoff)
         if model.members > 1:
             tables |= _ensemble(adata, family, model.members, tables, reporter)
-    with io.guard_writing(run.interpretation):
+    with reporter.step("write", "tables"), io.guard_writing(run.interpretation):
         run.interpretation.mkdir(exist_ok=True)
-    for name, table in tables.items():
-        io.write_table(run.interpretation / f"{name}.tsv", table.set_index(table.columns[0]))
+        for name in reporter.each(list(tables)):
+            io.write_table(run.interpretation / f"{name}.tsv", tables[name].set_index(tables[name].columns[0]))
     return tables["features"]
 
 
@@ -127,7 +128,12 @@ def _enrichment(
 
 
 def _features(
-    adata: AnnData, family: str, held_out: np.ndarray, cutoff: float, tables: dict[str, pd.DataFrame]
+    adata: AnnData,
+    family: str,
+    held_out: np.ndarray,
+    cutoff: float,
+    tables: dict[str, pd.DataFrame],
+    reporter: Reporter,
 ) -> pd.DataFrame:
     """One row for each feature: its signature, the shape of its loadings, and the best of the other tables."""
     import pandas as pd
@@ -136,7 +142,7 @@ def _features(
 
     codes, weights = adata.obsm[f"X_{family}"], np.asarray(adata.varm[f"{family}_loadings"])
     names = [f"{family}_{i + 1}" for i in range(codes.shape[1])]
-    rates = tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff)
+    rates = tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff, progress=reporter.progress)
     table = pd.DataFrame({"feature": names})
     for side in ("positive", "negative"):
         rows = rates[rates["side"] == side].reset_index(drop=True)

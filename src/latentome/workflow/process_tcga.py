@@ -143,7 +143,7 @@ def find_raw(raw: str | Path, reporter: Reporter | None = None) -> dict[str, Pat
         candidates = []
         for name in RAW_SETS:
             with reporter.step(f"fetch {name}"):
-                candidates += datasets.download(name).values()
+                candidates += datasets.download(name, progress=reporter.transfer).values()
     elif folder.is_dir():
         candidates = sorted(p for p in [*folder.iterdir(), *folder.glob("*/*")] if p.is_file())
     else:

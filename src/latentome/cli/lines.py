@@ -40,7 +40,9 @@ class Lines:
         finally:
             for task in [one for one in self._shown.task_ids if one not in before]:
                 self._shown.remove_task(task)
-            if not before:
+            if before:
+                self._shown.refresh()
+            else:
                 self._shown.stop()
                 self._shown = None
 

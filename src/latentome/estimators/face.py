@@ -41,9 +41,9 @@ def _facts(model: BaseAutoencoder) -> list[tuple[str, Any]]:
         ("samples", f"{trained:,} trained on, {held_out:,} for the validation"),
         ("epochs", f"{model.n_iter_:,}"),
     ]
-    best = model.best_epoch_
-    if best is not None:
-        rows.append(("best epoch, kept", ", ".join(map(str, best)) if isinstance(best, list) else str(best)))
+    best = model.best_epoch_ if isinstance(model.best_epoch_, list) else [model.best_epoch_]
+    if best[0] is not None:  # early stopping keeps it, for all members or for none
+        rows.append(("best epoch, kept", ", ".join(map(str, best))))
     weights = sum(one.count_params() - 1 for one in model.models_)  # without the step counter of the schedules
     return [*rows, ("weights", f"{weights:,}"), ("seed", str(model.seed_))]
 

@@ -33,9 +33,9 @@ def card(title: str, *parts: str) -> str:
 
 def facts(rows: Iterable[tuple[str, Any]]) -> str:
     """Make a table of names and values."""
-    cell = '<{0} style="text-align:left;padding:1px 12px 1px 0;font-weight:normal">{1}</{0}>'
+    cell = '<{0} style="text-align:left;padding:1px 12px 1px 0;font-weight:normal;color:inherit">{1}</{0}>'
     lines = [f"<tr>{cell.format('th', escape(str(name)))}{cell.format('td', escape(str(v)))}</tr>" for name, v in rows]
-    return f"<table>{''.join(lines)}</table>" if lines else ""
+    return f'<table style="color:inherit">{"".join(lines)}</table>' if lines else ""
 
 
 def sentences(texts: Iterable[str]) -> str:

@@ -70,7 +70,8 @@ def _training(sources: Sources) -> str:
     sentence = f"An ensemble of {members} models, each a" if members > 1 else "A"
     sentence += f" {model_words(model)}"
     if size:
-        sentence += f", together with {' and '.join(size)}," if members > 1 else f" with {' and '.join(size)}"
+        joined = "" if sentence.endswith(",") else ","
+        sentence += f"{joined} together with {' and '.join(size)}," if members > 1 else f" with {' and '.join(size)}"
     sentence += f" was trained for {several(len(_first_member(sources.history)[0]), 'epoch')}"
     seconds = next((v for k, v in sources.manifest.table("timings").items() if k in ("train", "training", "fit")), None)
     return sentence + (f", which took {duration(seconds)}." if seconds is not None else ".")

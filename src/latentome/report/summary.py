@@ -41,8 +41,8 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
     genes = manifest.at("preprocessing", "n_genes_used") or manifest.at("data", "n_genes")
     told = [
         f"{named[0].upper()}{named[1:]} has learned to describe each of {several(samples, 'sample')} by "
-        f"{several(features, 'number')}, called latent features, instead of {several(genes, 'gene')}. Samples with similar features have similar "
-        "expression."
+        f"{several(features, 'number')}, called latent features, instead of {several(genes, 'gene')}. Samples with "
+        "similar features have similar expression."
     ]
     explained = sources.metrics.table("table", "variance explained").get(model)
     if _is_number(explained) and explained > 0:

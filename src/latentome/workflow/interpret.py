@@ -64,17 +64,14 @@ def interpret_step(
     from latentome import tl
     from latentome.tl.signatures import CUTOFF
 
-    model, family = load_trained(run)
-    encoded, cutoff = read_encoded(run), CUTOFF if cutoff is None else cutoff
-    adata = prepared.adata.copy()
-    adata.obsm[f"X_{family}"] = encoded.obsm[f"X_{family}"]
-    adata.varm[f"{family}_loadings"] = encoded.varm[f"{family}_loadings"]
-    adata.obs = adata.obs.drop(columns="split")  # ours, and random
-    if labels is not None:
-        for note in io.add_labels(adata, io.read_labels(labels)):
-            reporter.say(note)
+    cutoff = CUTOFF if cutoff is None else cutoff
     tables: dict[str, pd.DataFrame] = {}
     with reporter.step("associate"):
+        model, family = load_trained(run)
+        adata = _with_features(run, prepared, family)
+        if labels is not None:
+            for note in io.add_labels(adata, io.read_labels(labels)):
+                reporter.say(note)
         tables |= _associations(adata, family, survival, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
         tables |= _enrichment(adata, family, gene_sets, cutoff, reporter)
@@ -90,6 +87,15 @@ def interpret_step(
         for name in reporter.each(list(tables)):
             io.write_table(run.interpretation / f"{name}.tsv", tables[name].set_index(tables[name].columns[0]))
     return tables["features"]
+
+
+def _with_features(run: RunFolder, prepared: Prepared, family: str) -> AnnData:
+    """The data of a run with the features and the loadings that its model gave them."""
+    encoded, adata = read_encoded(run), prepared.adata.copy()
+    adata.obsm[f"X_{family}"] = encoded.obsm[f"X_{family}"]
+    adata.varm[f"{family}_loadings"] = encoded.varm[f"{family}_loadings"]
+    adata.obs = adata.obs.drop(columns="split")  # ours, and random
+    return adata
 
 
 def _associations(

@@ -74,10 +74,10 @@ def predict_new(
 
     reporter = reporter or Reporter()
     run.require("model")
-    model = load_model(run.path)
-    key = f"X_{model.family}"
     asked = RunConfig.from_dict(run.read_config(), str(run.config))
     with reporter.step("read and align", "bytes"):
+        model = load_model(run.path)
+        key = f"X_{model.family}"
         adata = load_data(data, orientation, asked.duplicates, asked.impute, reporter.progress)
         reporter.progress(0, 0)
         kept = Preprocessing.load(run.require("preprocessing"))

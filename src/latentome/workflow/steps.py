@@ -168,9 +168,9 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
     from latentome import tl
 
-    model, family = load_trained(run)
-    adata = prepared.adata.copy()
     with reporter.step("encode, PCA beside it"):
+        model, family = load_trained(run)
+        adata = prepared.adata.copy()
         tl.encode(adata, model, key_added=family)
         tl.pca(adata, model.n_components * model.members, prepared.training)
         codes = adata.obsm[f"X_{family}"]
@@ -236,10 +236,10 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
     from latentome import tl
     from latentome.estimators import VariationalAutoencoder
 
-    model, family = load_trained(run)
-    encoded = read_encoded(run)
-    x, training = prepared.adata.X, prepared.training
     with reporter.step("evaluate", "methods"):
+        model, family = load_trained(run)
+        encoded = read_encoded(run)
+        x, training = prepared.adata.X, prepared.training
         codes, pcs = encoded.obsm[f"X_{family}"], encoded.obsm["X_pca"]
         # PCA centres on the training mean; its components are orthonormal, so that the loadings decode.
         linear = pcs @ encoded.varm["pca_loadings"].T + x[training].mean(axis=0)
@@ -297,12 +297,12 @@ def visualize_step(
 
     from latentome import pl, tl
 
-    encoded = read_encoded(run)
-    model, family = load_trained(run)
-    metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
     color = prepared.label_column or "split"
-    title = TITLES[family]
     with reporter.step("figures", "files"):
+        encoded = read_encoded(run)
+        model, family = load_trained(run)
+        metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
+        title = TITLES[family]
         shown = encoded[_at_most(encoded.n_obs, 2000)]
         codes = shown.obsm[f"X_{family}"]
         standard = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-12)

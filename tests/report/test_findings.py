@@ -8,7 +8,7 @@ import pytest
 
 from latentome.io import RunFolder
 from latentome.report.content import steps
-from latentome.report.findings import agreement, findings, overlap_rows
+from latentome.report.findings import agreement, findings, label_rows, overlap_rows
 from latentome.report.meaning import read_meaning
 from latentome.report.sources import read_sources
 from latentome.report.summary import summarise
@@ -69,7 +69,7 @@ def test_what_was_found_is_told_with_its_numbers(run):
         "The surest: vae_1 is lower in type = BRCA (AUROC 0.0200); vae_3 goes with age (Spearman 0.400).",
         "2 of 4 features have a gene set among their high-weight genes, at a false discovery rate of at most "
         f"5\N{NO-BREAK SPACE}%. The surest: S3 in vae_2 (q = 0.001); {EVIL} in vae_1 (q = 0.01).",
-        "1 pair of signatures share more genes than chance makes them (at a false discovery rate of at most "
+        "1 pair of signatures shares more genes than chance makes them (at a false discovery rate of at most "
         "5\N{NO-BREAK SPACE}%): such features partly tell the same.",
     ]
 
@@ -130,3 +130,17 @@ def test_every_text_stands_out_from_what_is_behind_it():
         assert contrast("#ffffff", colors["mark"]) >= 4.5
         assert contrast(colors["mark"], colors["tint"]) >= 3
         assert contrast(colors["edge"], colors["page"]) >= 3
+
+
+def test_the_samples_of_each_class_are_counted(run):
+    import anndata
+    import pandas as pd
+
+    assert label_rows(RunFolder(run), "type") == []
+    obs = pd.DataFrame(
+        {"type": ["B", "A", "B", None], "age": [1.0, 2, 3, 4], "split": ["train", "test", "test", "train"]}
+    )
+    obs.index = list("abcd")
+    anndata.AnnData(obs=obs).write_h5ad(run / "latent.h5ad")
+    assert label_rows(RunFolder(run), "type") == [("A", 0, 1), ("B", 1, 1), ("not known", 1, 0)]
+    assert label_rows(RunFolder(run), "age") == []

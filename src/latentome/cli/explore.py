@@ -25,7 +25,9 @@ def command(
     reporter = listener()
     with reporter.step("read and prepare", "bytes"):
         adata = prepare_again(config, folder, reporter).adata
-    with ExplorerServer(folder.path, adata.X, [str(gene) for gene in adata.var_names], host, port) as server:
+    with reporter.step("page"):
+        server = ExplorerServer(folder.path, adata.X, [str(gene) for gene in adata.var_names], host, port)
+    with server:
         typer.echo(f"Open {server.address}\nStop with Ctrl-C.")
         try:
             server.serve_forever()

@@ -84,6 +84,7 @@ def data_facts(manifest: Record) -> Facts:
         "name": "Name",
         "path": "File",
         "sha256": "SHA-256",
+        "labels_sha256": "SHA-256 of the labels",
         "n_samples": "Samples",
         "n_genes": "Genes",
         "label_column": "Labels",

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from latentome.io import RunFolder
+from latentome.report.explorer import read_encoded
 from latentome.report.meaning import RATE, q_text, read_rows
 from latentome.report.sources import Sources
 from latentome.report.wording import number, parse, several, the_model
@@ -26,10 +28,33 @@ def findings(sources: Sources) -> list[str]:
     pairs = overlap_rows(sources.run)
     if pairs:
         told.append(
-            f"{several(len(pairs), 'pair')} of signatures share more genes than chance makes them (at {_RATE}): such "
+            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than chance makes them (at {_RATE}): such "
             "features partly tell the same."
         )
     return told
+
+
+def label_rows(run: RunFolder, column: str) -> list[tuple[str, int, int]]:
+    """Count the samples of each class: its name, how many the model was trained on, and how many were held out.
+
+    Parameters
+    ----------
+    run
+        The run; without ``latent.h5ad`` there are no rows.
+    column
+        The column of the labels; nothing is counted where it is none or holds numbers.
+    """
+    from latentome.pl.inputs import categories_of, is_numeric
+
+    obs = read_encoded(run).obs if run.h5ad.exists() else {}
+    if column not in obs or "split" not in obs or is_numeric(obs[column]):
+        return []
+    trained = obs["split"].astype(str) == "train"
+    rows = [(str(name), obs[column] == name) for name in categories_of(obs[column])]
+    missing = obs[column].isna()
+    if missing.any():
+        rows.append(("not known", missing))
+    return [(name, int((here & trained).sum()), int((here & ~trained).sum())) for name, here in rows]
 
 
 def _classes(sources: Sources) -> list[str]:

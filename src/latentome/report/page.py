@@ -14,7 +14,7 @@ from latentome.io import RunFolder, write_bytes
 from latentome.report.content import data_facts, gene_rows, limits, repeat_facts, score_rows, steps, training_facts
 from latentome.report.explorer import read_explorer, read_program
 from latentome.report.figures import read_figures
-from latentome.report.findings import PAIRS_SHOWN, agreement, findings, overlap_rows
+from latentome.report.findings import PAIRS_SHOWN, agreement, findings, label_rows, overlap_rows
 from latentome.report.meaning import meaning_rows
 from latentome.report.sources import Sources, read_sources
 from latentome.report.summary import citations, summarise
@@ -125,6 +125,8 @@ def _fill(
         "n_test": metrics.at("n_test"),
         "genes": gene_rows(sources.signatures),
         "meaning": meaning_rows(sources.run, sources.latent_shape[1]),
+        "labels": label_rows(RunFolder(sources.run), manifest.text("data", "label_column")),
+        "label_column": manifest.text("data", "label_column"),
         "found": findings(sources),
         "agreement": agreement(sources.run),
         "overlap": overlap_rows(sources.run),

@@ -109,7 +109,8 @@ def process_tcga(
             _annotate(adata, events, clinical, as_published)
             adata.uns["source"]["sha256"] = sha256(files["expression"])
             io.write_h5ad(out / "data.h5ad", adata)
-        about = _about(adata, files, as_published, n_genes)
+        with reporter.step("checksums"):
+            about = _about(adata, files, as_published, n_genes)
         io.write_json(out / "process.json", about)
     for note in about["notes"]:
         reporter.say(note)

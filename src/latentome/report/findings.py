@@ -28,8 +28,8 @@ def findings(sources: Sources) -> list[str]:
     pairs = overlap_rows(sources.run)
     if pairs:
         told.append(
-            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than chance makes them (at {_RATE}): such "
-            "features partly tell the same."
+            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than chance makes "
+            f"them (at {_RATE}): such features partly tell the same."
         )
     return told
 

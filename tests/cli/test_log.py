@@ -147,13 +147,13 @@ def test_a_terminal_shows_the_step_and_then_the_time_left(screen, monkeypatch):
         terminal.progress(3, 10, {"loss": 0.125})
         terminal.lines._shown.refresh()
         shown = screen()
-        assert "3/10 epochs" in shown
+        assert "3 of 10 epochs" in shown
         assert "left" in shown
         assert "loss 0.125" in shown
         with terminal.step("inside", "files"):
             terminal.transfer("a.gz", 3_000_000, 9_000_000)
             terminal.lines._shown.refresh()
-            assert "3/9 MB" in screen()
+            assert "3.0 MB of 9.0 MB" in screen()
         terminal.lines._shown.refresh()
         assert "a.gz" not in screen().rsplit("\x1b[2K", 1)[-1]  # what is drawn last
     ended = screen()

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
@@ -34,7 +35,7 @@ class Lines:
             # What is printed to standard output meanwhile belongs there, and not to this console.
             self._shown = Progress(*columns, console=self.console, transient=True, redirect_stdout=False)
             self._shown.start()
-        self._shown.add_task(title, total=None, unit=unit, scale=1, more="")
+        self._shown.add_task(title, total=None, unit=unit, more="")
         try:
             yield
         finally:
@@ -57,7 +58,7 @@ class Lines:
             return
         known = {task.description: task.id for task in self._shown.tasks}
         if name not in known:
-            known[name] = self._shown.add_task(name, total=total, unit="MB", scale=1e-6, more="")
+            known[name] = self._shown.add_task(name, total=total, unit="bytes", more="")
         self._shown.update(known[name], completed=done, total=total)
 
 
@@ -68,8 +69,11 @@ class _Count(ProgressColumn):
         """Give the text of one line."""
         if task.total is None:
             return Text(_clock(task.elapsed or 0))
-        scale, left = task.fields["scale"], task.time_remaining
-        count = f"{task.completed * scale:,.0f}/{task.total * scale:,.0f} {task.fields['unit']}".rstrip()
+        left, unit = task.time_remaining, task.fields["unit"]
+        if unit == "bytes":
+            count = f"{decimal(int(task.completed))} of {decimal(int(task.total))}"
+        else:
+            count = f"{task.completed:,.0f} of {task.total:,.0f} {unit}".rstrip()
         when = "-:-- left" if left is None else f"{_clock(left)} left"
         return Text("  ".join(filter(None, [count, when, task.fields["more"]])))
 

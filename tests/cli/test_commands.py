@@ -125,7 +125,13 @@ def test_explore_serves_the_report_until_it_is_stopped(finished, monkeypatch, la
 def test_each_command_can_be_repeated(finished, latentome):
     before = {name: (finished / name).read_bytes() for name in ("latent.tsv", "metrics.json", "report.html")}
     for command in ("predict", "evaluate", "report"):
-        assert latentome(command, finished)[0] == 0
+        code, printed, told = latentome(command, finished, "--log-json")
+        assert (code, printed.startswith("{")) == (0, False)
+        events = [json.loads(line) for line in told.splitlines()]
+        assert [events[0]["event"], events[-1]["event"], events[-1]["step"]] == ["start", "done", None]
+        begun, ended = ([e["step"] for e in events if e["event"] == event and e["step"]] for event in ("start", "done"))
+        assert begun == ended
+        assert len(begun) == {"predict": 4, "evaluate": 2, "report": 1}[command]
     assert {name: (finished / name).read_bytes() for name in before} == before
 
 

@@ -237,3 +237,21 @@ def test_importing_the_rooms_is_cheap():
         "print([m for m in ('pandas', 'anndata', 'scipy', 'h5py', 'keras', 'jax') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_reading_tells_how_far_it_is(write, monkeypatch, pack):
+    monkeypatch.setattr("latentome.io.unpack.BLOCK_BYTES", 4000)
+    rng = np.random.default_rng(0)
+    rows = [f"s{i}\t" + "\t".join(f"{value:.6f}" for value in rng.random(20)) for i in range(300)]
+    names = "\t".join(f"gene-{j}" for j in range(20))
+    path = write(
+        "e.tsv" + (".gz" if pack is gzip.compress else ""), pack("\n".join([f"sample\t{names}", *rows, ""]).encode())
+    )
+    told = []
+    read(path, progress=lambda done, total: told.append((done, total)))
+    size = path.stat().st_size
+    assert {total for _, total in told} == {size}
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == size
+    assert told[0][0] <= (size if pack is gzip.compress else 5000)

@@ -335,6 +335,7 @@ def test_a_feature_shows_its_genes_and_gene_sets(page):
     told = page.inner_text("#explorer-meaning")
     assert f"SET {EVIL} (genes with positive loading, q = 0.001)" in told
     assert "GENE2" in told
+    assert "No covariate goes with it beyond chance." in told
     page.click("#explorer-meaning button.gene >> nth=1")
     assert page.locator("#explorer-color option:checked").inner_text() == "GENE2"
 

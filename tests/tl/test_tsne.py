@@ -32,9 +32,10 @@ def test_keys_and_parameters(mapped):
 
 
 def test_a_seed_is_a_map_and_a_name_can_be_given(mapped):
-    again = mapped[0].copy()
-    tl.tsne(again, "X_pca", key_added="map")
+    again, told = mapped[0].copy(), []
+    tl.tsne(again, "X_pca", key_added="map", progress=lambda *count: told.append(count))
     assert np.array_equal(again.obsm["X_map"], mapped[0].obsm["X_tsne_pca"])
+    assert told == [(done, 750) for done in range(10, 751, 10)]  # of both phases
     tl.tsne(again, "X_pca", perplexity=5.0, rng=1)
     assert again.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "initialization": "pca", "perplexity": 5.0, "rng": 1}
     assert not np.array_equal(again.obsm["X_tsne_pca"], again.obsm["X_map"])

@@ -22,14 +22,14 @@ EPOCHS = 60
 
 
 class Stops(Reporter):
-    """Presses Ctrl-C at the first report of progress."""
+    """Presses Ctrl-C at the first report of an epoch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stopped_at: list[int] = []
 
-    def progress(self, done: int, total: int, row: dict[str, float]) -> None:
-        if not self.stopped_at:
+    def progress(self, done: int, total: int, row: dict[str, float] | None = None) -> None:
+        if row and not self.stopped_at:
             self.stopped_at.append(done)
             signal.raise_signal(signal.SIGINT)
 
@@ -164,7 +164,7 @@ class Tries(Reporter):
         self.path, self.tried = path, {}
 
     @contextlib.contextmanager
-    def step(self, title):
+    def step(self, title, unit=""):
         def attempt() -> None:
             try:
                 with io.RunFolder(self.path).lock():
@@ -184,12 +184,13 @@ def test_a_run_holds_its_folder_from_its_first_file_to_its_last(config, tmp_path
     path = tmp_path / "run"
     tries = Tries(path)
     run_config(config, str(path), reporter=tries)
-    steps = ["train", "encode, PCA beside it", "t-SNE of both", "evaluate", "figures", "report"]
-    assert tries.tried == dict.fromkeys(steps, "refused"), "and before its first file there is no folder"
+    training = ["train", "save the model"]
+    steps = ["encode, PCA beside it", "t-SNE of both", "write the features", "evaluate", "figures", "report"]
+    assert tries.tried == dict.fromkeys(training + steps, "refused"), "and before its first file there is no folder"
     assert not (path / ".lock").exists()
     tries = Tries(path)
     run_config(config, str(path), reporter=tries, resume=True)
-    assert tries.tried == dict.fromkeys(steps[1:], "refused")
+    assert tries.tried == dict.fromkeys(["read and prepare", *steps], "refused")
     assert not (path / ".lock").exists()
 
 

@@ -23,6 +23,7 @@ from latentome.cli import (
     train,
     visualize,
 )
+from latentome.cli.options import takes_log
 
 app = typer.Typer(
     help="Latent features of gene expression that people can trust: autoencoders, honestly compared with PCA.",
@@ -49,7 +50,9 @@ COMMANDS = (
     sweep,
 )
 for module in COMMANDS:
-    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+    # All but one can take longer than a moment.
+    command = module.command if module is datasets else takes_log(module.command)
+    app.command(name=module.__name__.rpartition(".")[2])(command)
 
 
 def _version(wanted: bool) -> None:

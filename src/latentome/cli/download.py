@@ -22,12 +22,13 @@ def command(
     attempts: Annotated[int, typer.Option(min=1, help="How often in a row a transfer may get no further.")] = 4,
 ) -> None:
     """Fetch data sets or any file: resumed where it was cut, checked, and kept for the next time."""
-    from latentome.cli.transfers import transfers
+    from latentome.cli.log import listener
     from latentome.datasets import download
 
+    reporter = listener()
     for one in what:
         folder = out if out is None or len(what) == 1 else Path(out) / Path(one).name
-        with transfers() as progress:
+        with reporter.step(f"fetch {one}"):
             found = download(
                 one,
                 folder,
@@ -36,7 +37,7 @@ def command(
                 extract=extract,
                 timeout=timeout,
                 attempts=attempts,
-                progress=progress,
+                progress=reporter.transfer,
             )
         for path in found.values():
             typer.echo(path)

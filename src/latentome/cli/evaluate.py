@@ -19,13 +19,14 @@ Sizes = Annotated[str | None, typer.Option("-k", "--sizes", help="Latent sizes, 
 
 def command(run: o.Run, folds: Folds = None, seeds: Seeds = None, methods: Methods = None, sizes: Sizes = None) -> None:
     """Compare the model of a run with PCA of equal size on the held-out samples; with --folds, methods on folds."""
-    from latentome.cli.show import Terminal, print_comparison, print_verdict
+    from latentome.cli.log import listener
+    from latentome.cli.show import print_comparison, print_verdict
     from latentome.workflow import compare_step, evaluate_step, open_to_write, prepare_again
 
     if folds is not None:
         with open_to_write(str(run)) as (folder, config):
             how = {"methods": methods.split(",") if methods else None, "sizes": o.whole_numbers("-k", sizes)}
-            table = compare_step(folder, config, Terminal(), folds=folds, seeds=seeds or 3, **how)
+            table = compare_step(folder, config, listener(), folds=folds, seeds=seeds or 3, **how)
         print_comparison(table)
         typer.echo(f"All rows: {folder.item('evaluation')}")
         return
@@ -38,6 +39,9 @@ def command(run: o.Run, folds: Folds = None, seeds: Seeds = None, methods: Metho
             todo="add --folds 5, or leave them out",
         )
     with open_to_write(str(run), "h5ad") as (folder, config):
-        evaluate_step(folder, prepare_again(config, folder), Terminal())
+        reporter = listener()
+        with reporter.step("read and prepare", "bytes"):
+            prepared = prepare_again(config, folder, reporter)
+        evaluate_step(folder, prepared, reporter)
     print_verdict(folder)
     typer.echo(f"Metrics: {folder.metrics}\nNext: latentome visualize {folder.path}")

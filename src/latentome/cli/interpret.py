@@ -31,7 +31,7 @@ def command(
     ] = None,
 ) -> None:
     """Say what the features of a run mean: which covariates they follow, which gene sets, how stable they are."""
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import interpret_step, open_to_write, prepare_again
 
     pairs = [] if survival is None else [tuple(part.strip() for part in survival.split(","))]
@@ -43,10 +43,13 @@ def command(
             todo="correct the option, such as --survival days_survived,dead",
         )
     with open_to_write(str(run), "h5ad") as (folder, config):
+        reporter = listener()
+        with reporter.step("read and prepare", "bytes"):
+            prepared = prepare_again(config, folder, reporter)
         table = interpret_step(
             folder,
-            prepare_again(config, folder),
-            Terminal(),
+            prepared,
+            reporter,
             labels=None if labels is None else str(labels),
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),

@@ -8,8 +8,12 @@ import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 
 from latentome.errors import LatentomeError
+
+#: How the end of a command is told: its exit code, what it says, and the parts of that.
+Tell = Callable[..., None]
 
 
 def main() -> None:
@@ -22,6 +26,21 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    # Looked for before the options are parsed: what is wrong with them is told in the same way.
+    if "--log-json" not in arguments:
+        return _run(arguments, _print)
+    from latentome.cli.log import logging_to
+
+    with logging_to(sys.stderr, arguments) as log:
+        return _run(arguments, log.fail)
+
+
+def _print(code: int, message: str, **fields: str) -> None:
+    lead = "\n" if code == 130 else ""
+    print(f"{fields.get('traceback', '')}{lead}latentome: {message}", file=sys.stderr)
+
+
+def _run(arguments: list[str], tell: Tell) -> int:
     import typer
 
     from latentome.cli.app import app
@@ -39,27 +58,38 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as finished:
         return finished.exit_code
     except LatentomeError as error:
-        print(f"latentome: {error}", file=sys.stderr)
+        tell(
+            2,
+            str(error),
+            kind=type(error).__name__,
+            what=error.what,
+            where=error.where,
+            expected=error.expected,
+            todo=error.todo,
+        )
         return 2
     except usage_error as error:
-        error.show()
+        if tell is _print:
+            error.show()
+        else:
+            tell(error.exit_code, error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort) as error:
-        print(f"\nlatentome: {_interrupted(arguments, error)}", file=sys.stderr)
+        tell(130, _interrupted(arguments, error))
         return 130
     except BrokenPipeError as error:
         if not _nobody_reads():
-            return _defect(error)
+            return _defect(error, tell)
         # `latentome ... | head`: what is left in the buffer has nowhere to go, and Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
-        return _defect(error)
+        return _defect(error, tell)
 
 
-def _defect(error: Exception) -> int:
-    traceback.print_exception(error)
-    print("\nlatentome: this is a defect of latentome; please report it with the lines above.", file=sys.stderr)
+def _defect(error: Exception, tell: Tell) -> int:
+    message = "this is a defect of latentome; please report it with the lines above."
+    tell(1, message, traceback="".join(traceback.format_exception(error)) + "\n")
     return 1
 
 

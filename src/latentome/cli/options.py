@@ -92,6 +92,10 @@ Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: faste
 Members = Annotated[int | None, typer.Option(help="Train so many models that differ in their seed, as one ensemble.")]
 
 
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Tell what happens as JSON, one object a line, on standard error.")
+]
+
 #: The options that ask for a training, with their defaults, in the order of the help.
 _TRAINING: dict[str, tuple[Any, Any]] = {
     "model": (Model, "nonlinear-pca"),
@@ -195,6 +199,26 @@ def asks_for_training(
         return parsed
 
     return decorate
+
+
+def takes_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option ``--log-json``, which `latentome.cli.main` has acted on; let it say that it starts."""
+
+    @functools.wraps(command)
+    def logged(*, log_json: bool, **arguments: Any) -> None:
+        from latentome.cli.lines import load
+
+        del log_json
+        load()
+        command(**arguments)
+
+    signature = inspect.signature(command, eval_str=True)
+    option = inspect.Parameter("log_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=LogJson)
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
+    logged.__signature__ = signature.replace(parameters=[*parameters, option])
+    logged.__annotations__ = {p.name: p.annotation for p in (*parameters, option)}
+    del logged.__wrapped__
+    return logged
 
 
 def request(arguments: dict[str, Any]) -> RunConfig:

@@ -22,7 +22,7 @@ def command(
     replace: o.Replace = False,
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import open_run, open_to_write, predict_new, predict_step, prepare_again
 
     folder, _ = open_run(str(run))
@@ -35,7 +35,10 @@ def command(
         )
     if data is None:
         with open_to_write(str(run), "model") as (folder, config):
-            predict_step(folder, prepare_again(config, folder), Terminal())
+            reporter = listener()
+            with reporter.step("read and prepare", "bytes"):
+                prepared = prepare_again(config, folder, reporter)
+            predict_step(folder, prepared, reporter)
         typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
         return
     written = predict_new(
@@ -46,6 +49,6 @@ def command(
         max_missing=max_missing,
         check_range=not any_range,
         replace=replace,
-        reporter=Terminal(),
+        reporter=listener(),
     )
     typer.echo(f"Features: {written / 'latent.tsv'}")

@@ -35,7 +35,7 @@ def command(
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
 ) -> None:
     """Clean, log, select genes, scale parameters, labels: one .h5ad; of TCGA files all published tables too."""
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import RAW_SETS, process_table, process_tcga
 
     folder = len(files) == 1 and (Path(files[0]).is_dir() or files[0] == RAW_SETS[0])
@@ -51,7 +51,7 @@ def command(
             transform=transform,
             n_genes=genes or None,
             replace=replace,
-            reporter=Terminal(),
+            reporter=listener(),
         )
         typer.echo(f"{adata.n_obs:,} samples x {adata.n_vars:,} genes: {target}")
     else:
@@ -63,7 +63,7 @@ def command(
             tables=tables,
             features=features,
             replace=replace,
-            reporter=Terminal(),
+            reporter=listener(),
         )
         typer.echo(f"Tables: {target.parent}")
     typer.echo(f"Next: latentome run {target}")

@@ -9,6 +9,9 @@ from latentome.cli import options as o
 
 def command(run: o.Run) -> None:
     """Write the report of a run: one HTML file that opens offline."""
+    from latentome.cli.log import listener
     from latentome.report import write
 
-    typer.echo(f"Report: {write(run)}")
+    with listener().step("report"):
+        path = write(run)
+    typer.echo(f"Report: {path}")

@@ -51,16 +51,16 @@ def command(
 
 
 def _class3(folder: Path, seed: int, replace: bool) -> None:
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import reproduce_class3
 
-    errors = reproduce_class3(folder, seed=seed, replace=replace, reporter=Terminal())
+    errors = reproduce_class3(folder, seed=seed, replace=replace, reporter=listener())
     typer.echo(errors.to_string(float_format="{:.4g}".format))
     typer.echo(f"Figure: {folder / 'class3.png'}")
 
 
 def _tybalt(folder: Path, raw: str | None, data: str | None, **options: Any) -> None:
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import RAW_SETS, reproduce_tybalt
 
     if raw is not None and data is not None:
@@ -70,7 +70,7 @@ def _tybalt(folder: Path, raw: str | None, data: str | None, **options: Any) -> 
             expected="one of the two options, or none to fetch the raw files",
             todo="leave one of them out",
         )
-    metrics = reproduce_tybalt(folder, raw=raw or RAW_SETS[0], data=data, reporter=Terminal(), **options)
+    metrics = reproduce_tybalt(folder, raw=raw or RAW_SETS[0], data=data, reporter=listener(), **options)
     typer.echo(metrics.to_string(float_format="{:.4g}".format))
     typer.echo(
         f"Figure: {folder / 'tsne.png'}\nReports: {folder / 'vae' / 'report.html'}, {folder / 'adage' / 'report.html'}"

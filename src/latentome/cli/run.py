@@ -14,7 +14,8 @@ from latentome.cli import options as o
 )
 def command(asked: o.Asked) -> None:
     """From a matrix to a report: read, train, encode, map, compare with PCA, draw, report."""
-    from latentome.cli.show import Terminal, command_line, print_verdict
+    from latentome.cli.log import listener
+    from latentome.cli.show import command_line, print_verdict
     from latentome.workflow import run_config
 
     folder = run_config(
@@ -22,7 +23,7 @@ def command(asked: o.Asked) -> None:
         asked.out,
         replace=asked.replace,
         resume=asked.resume,
-        reporter=Terminal(),
+        reporter=listener(),
         command=command_line(),
     )
     print_verdict(folder)

@@ -1,4 +1,4 @@
-"""What the commands print: steps with their times, a bar while training, the verdict."""
+"""What the commands print: steps with their times, how far they are, the verdict."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from latentome.cli.lines import Lines
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -21,47 +21,30 @@ if TYPE_CHECKING:
 
 
 class Terminal(Reporter):
-    """Shows the steps of a workflow on standard error; a bar while training where that is a terminal."""
+    """Shows the steps of a workflow on standard error; on a terminal the one that runs, too, and its time left."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar: Progress | None = None
+        self.lines = Lines()
 
     def say(self, text: str) -> None:
         """Print a sentence."""
-        self.console.print(f"  {text}", markup=False, style="dim")
+        self.lines.console.print(f"  {text}", markup=False, style="dim")
 
-    def progress(self, done: int, total: int, row: dict[str, float]) -> None:
-        """Move the bar."""
-        if not self.console.is_terminal:
-            return
-        if self._bar is None:
-            columns = (
-                TextColumn("  training"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("epochs"),
-                TimeRemainingColumn(),
-            )
-            self._bar = Progress(
-                *columns, TextColumn("loss {task.fields[loss]:.5g}"), console=self.console, transient=True
-            )
-            self._bar.add_task("train", total=total, loss=row["loss"])
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done, loss=row["loss"])
+    def progress(self, done: float, total: float, row: Mapping[str, float] | None = None) -> None:
+        """Move the bar of the step that runs."""
+        self.lines.move(done, total, f"loss {row['loss']:.5g}" if row and "loss" in row else "")
+
+    def transfer(self, name: str, done: int, total: int | None) -> None:
+        """Move the bar of a file, within the step that fetches it."""
+        self.lines.move_file(name, done, total)
 
     @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Print the step and its time when it is done."""
-        try:
-            with super().step(title):
-                yield
-        finally:
-            if self._bar is not None:
-                self._bar.stop()
-                self._bar = None
-        self.console.print(f"{title:28s}{self.timings[title]:7.1f} s", markup=False)
+    def step(self, title: str, unit: str = "") -> Iterator[None]:
+        """Show the step while it runs; print it and its time when it is done."""
+        with super().step(title), self.lines.showing(title, unit):
+            yield
+        self.lines.console.print(f"{title:28s}{self.timings[title]:7.1f} s", markup=False)
 
 
 def command_line() -> str:

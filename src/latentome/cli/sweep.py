@@ -63,7 +63,7 @@ _OWN = {
 )
 def command(asked: o.Asked, **own) -> None:
     """Train many configurations, over seeds and folds, and say which is best on held-out samples, beside PCA."""
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.sweep import Cluster, SweepRequest, run_request
     from latentome.sweep.grid import parse_grid
     from latentome.sweep.named import as_published
@@ -99,7 +99,7 @@ def command(asked: o.Asked, **own) -> None:
         )
         return
     found = run_request(
-        request, Path(asked.out), on=cluster, replace=asked.replace, resume=asked.resume, reporter=Terminal()
+        request, Path(asked.out), on=cluster, replace=asked.replace, resume=asked.resume, reporter=listener()
     )
     for sentence in found.verdict:
         typer.echo(sentence)

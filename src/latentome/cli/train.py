@@ -10,13 +10,14 @@ from latentome.cli import options as o
 @o.asks_for_training(o.Data)
 def command(asked: o.Asked) -> None:
     """Prepare a matrix and train a model; predict, evaluate, visualize and report go on from its folder."""
-    from latentome.cli.show import Terminal, command_line
+    from latentome.cli.log import listener
+    from latentome.cli.show import command_line
     from latentome.workflow import train_step
 
     folder, _ = train_step(
         asked.config,
         asked.out,
-        Terminal(),
+        listener(),
         command=command_line(),
         replace=asked.replace,
         resume=asked.resume,

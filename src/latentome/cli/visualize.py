@@ -19,7 +19,7 @@ def command(
     ] = "png",
 ) -> None:
     """Draw every figure of a run; the report needs them as png."""
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import open_to_write, prepare_again, visualize_step
 
     wanted = list(dict.fromkeys(part.strip().lower() for part in formats.split(",")))
@@ -32,7 +32,10 @@ def command(
             todo="name one of these, or several with commas between",
         )
     with open_to_write(str(run), "h5ad", "metrics") as (folder, config):
-        names = visualize_step(folder, prepare_again(config, folder), Terminal(), wanted)
+        reporter = listener()
+        with reporter.step("read and prepare", "bytes"):
+            prepared = prepare_again(config, folder, reporter)
+        names = visualize_step(folder, prepared, reporter, wanted)
     for name in names:
         typer.echo(folder.figures / name)
     typer.echo(f"Next: latentome report {folder.path}")

@@ -20,6 +20,7 @@ from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.checks import wrong_parameter
 from latentome.estimators.covariate import NoCovariate, part_categories
+from latentome.estimators.face import fitted_face
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
 from latentome.estimators.together import Fit, fit_together
@@ -67,6 +68,8 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
         ensemble those of the first member.
     preprocessing_ : latentome.pp.Preprocessing
         What new samples need; there where the model was loaded and had been saved with it, as runs do.
+    folder_ : pathlib.Path
+        The folder that the model was loaded from, where it was loaded.
     """
 
     #: The name of the family on the command line.
@@ -249,7 +252,8 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
         )
         self.n_iter_ = max(len(table) for table in histories)
         self._n_features_out = self.n_components * self.members
-        vars(self).pop("preprocessing_", None)  # of an earlier training
+        for name in ("preprocessing_", "folder_"):  # of an earlier training
+            vars(self).pop(name, None)
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
@@ -375,6 +379,17 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
             residual += np.square(rows - decoded, dtype=np.float64).sum()
             total += np.square(rows - mean, dtype=np.float64).sum()
         return float(1.0 - residual / total) if total > 0 else 0.0
+
+    @property
+    def _repr_html_(self):
+        plain = super()._repr_html_  # raises AttributeError where scikit-learn is set to show texts
+        return lambda: plain() + fitted_face(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += fitted_face(self)
+        return bundle
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

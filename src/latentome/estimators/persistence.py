@@ -153,7 +153,7 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
     estimator.history_ = history.astype(dict.fromkeys(numbers, np.int64))
     estimator.n_iter_ = int(estimator.history_["epoch"].max()) if len(history) else 0  # none of published weights
     estimator.best_epoch_ = description.get("best_epoch")
-    estimator.seed_ = description["seed"]
+    estimator.seed_, estimator.folder_ = description["seed"], folder
     estimator.n_features_in_ = description["n_features"]
     if description["features"] is not None:
         estimator.feature_names_in_ = np.array(description["features"], dtype=object)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from latentome.errors import RunFolderError, nearest
 from latentome.io.atomic import TEMPORARY_SUFFIX, guard_writing, write_json, write_toml
+from latentome.io.html import run_face
 from latentome.io.lock import HOLDER, LOCK, lock_folder, refuse_held
 
 
@@ -72,6 +73,9 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"RunFolder('{self.path}')"
 
+    def _repr_html_(self) -> str:
+        return run_face(self)
+
     def __fspath__(self) -> str:
         return str(self.path)
 
@@ -96,7 +100,7 @@ class RunFolder:
         """
         run = cls.check_free(path, replace)
         with run.lock():
-            # Anew, now that it stays as it is: of two processes that found it free, the second one finds a run.
+            # Anew, now that it stays as it is: of two that found it free, the second one finds a run.
             cls.check_free(path, replace)
             run._remove_run()
             run._prepare()

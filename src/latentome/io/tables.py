@@ -27,6 +27,7 @@ from latentome.io.layouts import find_format
 from latentome.io.orientation import check_orientation
 from latentome.io.table import Table, add_up, check_any_gene, to_anndata
 from latentome.io.text import Irregular, read_values
+from latentome.io.unpack import Progress
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,6 +44,7 @@ def read(
     orientation: Literal["auto", "samples-by-genes", "genes-by-samples"] = "auto",
     duplicates: Literal["refuse", "drop", "most-variable", "sum"] = "refuse",
     missing: Literal["refuse", "keep"] = "refuse",
+    progress: Progress | None = None,
 ) -> AnnData:
     """Read a table of gene expression.
 
@@ -62,6 +64,8 @@ def read(
         they stay, and :func:`latentome.pp.fit_preprocessing` chooses on training samples.
     missing
         ``refuse``, or ``keep`` a few missing values as NaN; infinite ones are refused in any case.
+    progress
+        Is told how many bytes of a table of text are read, and how many there are.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def read(
         elif data_suffix(path) in COLUMNAR_SUFFIXES:
             adata, word, notes = to_anndata(path, read_columnar(path), *rules)
         else:
-            adata, word, notes = to_anndata(path, _read_text(path, digest, orientation), *rules)
+            adata, word, notes = to_anndata(path, _read_text(path, digest, orientation, progress), *rules)
     earlier = dict(adata.uns.get("source", {}))
     adata.uns["source"] = {
         **earlier,
@@ -121,7 +125,7 @@ def read(
     return adata
 
 
-def _read_text(path: Path, digest: str, orientation: str) -> Table:
+def _read_text(path: Path, digest: str, orientation: str, progress: Progress | None) -> Table:
     notes = check_text(path)
     kept = find_converted(f"{digest}{data_suffix(path)}")
     if kept is not None:
@@ -130,7 +134,7 @@ def _read_text(path: Path, digest: str, orientation: str) -> Table:
     else:
         kind, layout, samples = find_format(path)
         try:
-            read = read_values(path, layout)
+            read = read_values(path, layout, progress)
         except Irregular as failure:
             raise checks.diagnose(path, layout, str(failure), orientation) from failure
         if not read.rows:

@@ -15,7 +15,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io.files import SUPPORTED, check_memory, data_suffix
-from latentome.io.unpack import blocks, lines
+from latentome.io.unpack import Progress, blocks, lines
 
 _QUOTED = re.compile(rb'"((?:[^"]|"")*)"')
 DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
@@ -121,7 +121,7 @@ def split_line(line: str, delimiter: str) -> list[str]:
         return line.rstrip("\r\n").split(delimiter)
 
 
-def read_values(path: Path, layout: Layout) -> TextTable:
+def read_values(path: Path, layout: Layout, progress: Progress | None = None) -> TextTable:
     """Read the numbers of a table, strictly and fast.
 
     Returns
@@ -135,7 +135,7 @@ def read_values(path: Path, layout: Layout) -> TextTable:
     """
     table = TextTable(layout, [], [], [], [])
     number = 0
-    with closing(blocks(path)) as source:
+    with closing(blocks(path, progress)) as source:
         for block in source:
             try:
                 rests = _cut_names(block, number, table)

@@ -8,8 +8,8 @@ import lzma
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,15 @@ HARMLESS = 256 * 2**20
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 #: What a broken archive raises, by library.
 UNPACK_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_OPENERS: dict[str | None, Any] = {
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+    None: open,
+}
+
+#: Is told how many bytes of a file, as it lies on the disk, are read, of how many.
+Progress = Callable[[int, int], None]
 
 
 def packing(path: Path) -> str | None:
@@ -39,17 +48,14 @@ def packing(path: Path) -> str | None:
 def open_unpacked(path: Path) -> IO[bytes]:
     """Open a file for reading the bytes inside, packed or not."""
     word = packing(path)
-    if word == "zstd":
-        return _open_zstd(path)
-    openers = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, None: open}
-    return openers[word](path, "rb")
+    return _open_zstd(path) if word == "zstd" else _OPENERS[word](path, "rb")
 
 
-def blocks(path: Path) -> Iterator[bytes]:
+def blocks(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
     """Go through the bytes of a text file, unpacked, in blocks that end where a line ends.
 
     Unpacking runs in a thread of its own, so that it costs no time beside the parsing. A UTF-8 byte order mark is left
-    out, and Windows line ends become line feeds.
+    out, and Windows line ends become line feeds. `progress` is told after each block that was made use of.
 
     Raises
     ------
@@ -57,9 +63,9 @@ def blocks(path: Path) -> Iterator[bytes]:
         While iterating: if the file is cut off or damaged, if a line has no end within `MAX_LINE` bytes, or if the
         content is `MAX_RATIO` times larger than the file.
     """
-    pending, number, first = bytearray(), 0, True
+    pending, number, first, size = bytearray(), 0, True, path.stat().st_size
     with closing(_ahead(_raw(path))) as source:
-        for block in source:
+        for block, position in source:
             if isinstance(block, Exception):
                 raise damaged(path, block, number) from block
             if first:
@@ -74,6 +80,8 @@ def blocks(path: Path) -> Iterator[bytes]:
             pending = bytearray(block[end:])
             yield _unix(whole)
             number += whole.count(b"\n")
+            if progress and position:
+                progress(position, size)
     if pending.rstrip(b"\r"):
         yield _unix(bytes(pending)) + b"\n"
 
@@ -131,26 +139,37 @@ def _unix(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _raw(path: Path) -> Iterator[bytes | Exception]:
-    """The unpacked bytes; what goes wrong is handed on as the last item, since it happens in another thread."""
+def _raw(path: Path) -> Iterator[tuple[bytes | Exception, int]]:
+    """The unpacked bytes, and where in the file they end (0: not known).
+
+    What goes wrong is handed on as the last item, since it happens in another thread.
+    """
     size, total, pieces, waiting = path.stat().st_size, 0, [], 0
     try:
-        with open_unpacked(path) as stream:
+        with path.open("rb") as packed, _inside(path, packed) as stream:
             # In small pieces: what was unpacked before the defect is wanted too.
             while piece := stream.read1(BLOCK_BYTES):
                 pieces.append(piece)
                 waiting += len(piece)
                 if waiting >= BLOCK_BYTES:
                     total += waiting
-                    yield b"".join(pieces)
+                    yield b"".join(pieces), packed.tell()
                     pieces, waiting = [], 0
                 if total > HARMLESS and total > MAX_RATIO * size:
-                    yield _bomb(path, size, total)
+                    yield _bomb(path, size, total), 0
                     return
-        yield b"".join(pieces)
+        yield b"".join(pieces), size
     except (*UNPACK_ERRORS, InputError) as failure:
-        yield b"".join(pieces)
-        yield failure
+        yield b"".join(pieces), 0
+        yield failure, 0
+
+
+def _inside(path: Path, packed: IO[bytes]) -> AbstractContextManager[Any]:
+    """The bytes inside an open file, whose position then tells how far they are read."""
+    word = packing(path)
+    if word is None:
+        return nullcontext(packed)
+    return _open_zstd(path) if word == "zstd" else _OPENERS[word](packed, "rb")
 
 
 def _ahead(source: Iterator[Any]) -> Iterator[Any]:

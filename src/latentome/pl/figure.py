@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import matplotlib
@@ -22,6 +23,14 @@ class HouseFigure(Figure):
         """Draw under the house style; parameters as in ``matplotlib.figure.Figure.draw``."""
         with matplotlib.rc_context(house_style()):
             super().draw(renderer)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Show the figure in a notebook, once: no window of pyplot knows it, which would show it a second time."""
+        stream, dots = io.BytesIO(), 192  # two dots for one of the page, for screens that have them
+        self.savefig(stream, format="png", dpi=dots)
+        size = stream.getvalue()[16:24]
+        wide, high = (int.from_bytes(part, "big") for part in (size[:4], size[4:]))
+        return stream.getvalue(), {"width": wide * 96 // dots, "height": high * 96 // dots}
 
     def savefig(self, fname: Any, **kwargs: Any) -> None:
         """Save under the house style; parameters as in ``matplotlib.figure.Figure.savefig``."""

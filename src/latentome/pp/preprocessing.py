@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.io import write_json
+from latentome.io import html, write_json
 from latentome.pp.align import MAX_MISSING, check_missing, match_genes
 from latentome.pp.scaling import check_scaling, fit_scaling
 from latentome.pp.selection import check_selection, listed_genes, most_variable, variability
@@ -69,6 +69,12 @@ class Preprocessing:
     clip: bool = False
     lowest: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     highest: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def _repr_html_(self) -> str:
+        """Tell in a notebook what is done to samples."""
+        genes = f"{len(self.genes):,}, such as {', '.join(self.genes[:5])}"
+        rows = [("transform", self.transform), ("scaling", self.scaling), ("genes", genes)]
+        return html.card("Preprocessing, learned from training samples", html.facts(rows), html.sentences(self.notes))
 
     def apply(self, adata: AnnData, max_missing: float = MAX_MISSING) -> tuple[np.ndarray, list[str]]:
         """Align samples to the model's genes, transform and scale them.

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from latentome.report.sources import Metrics, Record, Sources
-from latentome.report.wording import duration, number, parse, plain, several, strings
+from latentome.report.wording import duration, model_words, number, parse, plain, several, strings
 
 #: Genes named on each side of a feature, and features shown before the rest is folded away.
 GENES_SHOWN, FEATURES_SHOWN = 8, 12
@@ -61,14 +61,17 @@ def _preparation(made: dict[str, Any]) -> list[str]:
 def _training(sources: Sources) -> str:
     """Tell which model was trained, how large it is and how long it took."""
     model = sources.manifest.table("model")
-    family = f" ({model['family']})" if model.get("family") and model.get("family") != model.get("name") else ""
     size = [
         several(model[key], noun)
         for key, noun in (("n_components", "latent feature"), ("n_parameters", "parameter"))
         if model.get(key) is not None
     ]
-    sentence = f"The model {model.get('name', '')}{family}"
-    sentence += f" with {' and '.join(size)}" if size else ""
+    members = model.get("members") or 1
+    sentence = f"An ensemble of {members} models, each a" if members > 1 else "A"
+    sentence += f" {model_words(model)}"
+    if size:
+        joined = "" if sentence.endswith(",") else ","
+        sentence += f"{joined} together with {' and '.join(size)}," if members > 1 else f" with {' and '.join(size)}"
     sentence += f" was trained for {several(len(_first_member(sources.history)[0]), 'epoch')}"
     seconds = next((v for k, v in sources.manifest.table("timings").items() if k in ("train", "training", "fit")), None)
     return sentence + (f", which took {duration(seconds)}." if seconds is not None else ".")
@@ -81,6 +84,7 @@ def data_facts(manifest: Record) -> Facts:
         "name": "Name",
         "path": "File",
         "sha256": "SHA-256",
+        "labels_sha256": "SHA-256 of the labels",
         "n_samples": "Samples",
         "n_genes": "Genes",
         "label_column": "Labels",

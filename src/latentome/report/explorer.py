@@ -103,7 +103,7 @@ def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dic
     """
     if not run.h5ad.exists():
         return None
-    adata = _read(run)
+    adata = read_encoded(run)
     maps = [key for key in adata.obsm if key.startswith("X_tsne") and adata.obsm[key].shape[1] >= 2]
     model = dict(adata.uns.get("model", {}))
     family = str(model.get("family", ""))
@@ -124,6 +124,7 @@ def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dic
         "color": color if color is not None else features[0],
         "features": features,
         "meaning": read_meaning(run, [columns.kinds[i]["name"] for i in features]),
+        "interpreted": run.interpretation.is_dir(),
         "scale": _scale(),
         "remote": [{"kind": kind, "name": name, "steps": STEPS[kind]} for kind, name in remote],
     }
@@ -140,8 +141,8 @@ def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dic
     }
 
 
-def _read(run: RunFolder) -> AnnData:
-    """Read latent.h5ad."""
+def read_encoded(run: RunFolder) -> AnnData:
+    """Read latent.h5ad; refuse one that is damaged."""
     import anndata
 
     try:
@@ -237,7 +238,7 @@ def remote_columns(run: RunFolder, x: np.ndarray, genes: Sequence[str]) -> list[
     -------
     Kind, name and values of each.
     """
-    adata = _read(run)
+    adata = read_encoded(run)
     family = str(adata.uns["model"]["family"])
     codes, n = adata.obsm[f"X_{family}"], _n_features(adata, family)
     further = [("feature", f"{family}_{i + 1}", codes[:, i]) for i in range(n, codes.shape[1])]

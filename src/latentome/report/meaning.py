@@ -39,10 +39,12 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
     places = {_digits(name): name for name in features}
 
     def rows(path: Path) -> list[tuple[dict[str, Any], dict[str, str]]]:
-        pairs = [(places.get(_digits(row.get("feature", ""))), row) for row in _table(path)]
+        pairs = [(places.get(_digits(row.get("feature", ""))), row) for row in read_rows(path)]
         return [(found[name], row) for name, row in pairs if name is not None]
 
     for feature, row in rows(run.signatures):
+        if math.isfinite(parse(row.get("stability"))):
+            feature["stability"] = number(parse(row["stability"]))
         loading = parse(row.get("loading"))
         side = feature["up" if loading > 0 else "down"]
         if math.isfinite(loading) and loading != 0 and len(side) < MOST_GENES:
@@ -51,13 +53,13 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
     for feature, row in rows(folder / "enrichment.tsv"):
         if parse(row.get("q")) <= RATE and len(feature["sets"]) < MOST_SETS:
             feature["sets"].append(
-                f"{row.get('set', '')} (genes with {row.get('side', '')} loading, q = {_q(row.get('q'))})"
+                f"{row.get('set', '')} (genes with {row.get('side', '')} loading, q = {q_text(row.get('q'))})"
             )
     for feature, row in sorted(rows(folder / "associations.tsv"), key=lambda pair: parse(pair[1].get("p"))):
         if parse(row.get("q")) <= RATE and len(feature["columns"]) < MOST_COLUMNS:
             level = f" = {row['level']}" if row.get("level") else ""
             effect = f"{row.get('measure', 'effect')} {number(parse(row.get('effect')))}"
-            feature["columns"].append(f"{row.get('column', '')}{level} ({effect}, q = {_q(row.get('q'))})")
+            feature["columns"].append(f"{row.get('column', '')}{level} ({effect}, q = {q_text(row.get('q'))})")
     for feature, row in rows(folder / "features.tsv"):
         if math.isfinite(parse(row.get("stability"))):
             feature["stability"] = number(parse(row.get("stability")))
@@ -79,12 +81,13 @@ def _digits(name: str) -> str:
     return found.group() if found else name
 
 
-def _q(text: str | None) -> str:
+def q_text(text: str | None) -> str:
+    """Write a q-value; one that is too small for a number as that."""
     value = parse(text)
     return "below 1e-300" if value == 0 else f"{value:.2g}"
 
 
-def _table(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a table; none if it is not there."""
     if not path.is_file():
         return []

@@ -14,6 +14,7 @@ from latentome.io import RunFolder, write_bytes
 from latentome.report.content import data_facts, gene_rows, limits, repeat_facts, score_rows, steps, training_facts
 from latentome.report.explorer import read_explorer, read_program
 from latentome.report.figures import read_figures
+from latentome.report.findings import PAIRS_SHOWN, agreement, findings, label_rows, overlap_rows
 from latentome.report.meaning import meaning_rows
 from latentome.report.sources import Sources, read_sources
 from latentome.report.summary import citations, summarise
@@ -25,6 +26,7 @@ SECTIONS = (
     ("explorer", "Explore the samples"),
     ("done", "What was done"),
     ("data", "The data"),
+    ("found", "What was found"),
     ("maps", "Still maps of the samples"),
     ("scores", "Scores beside PCA"),
     ("features", "The features and their genes"),
@@ -123,6 +125,12 @@ def _fill(
         "n_test": metrics.at("n_test"),
         "genes": gene_rows(sources.signatures),
         "meaning": meaning_rows(sources.run, sources.latent_shape[1]),
+        "labels": label_rows(RunFolder(sources.run), manifest.text("data", "label_column")),
+        "label_column": manifest.text("data", "label_column"),
+        "found": findings(sources),
+        "agreement": agreement(sources.run),
+        "overlap": overlap_rows(sources.run),
+        "pairs_shown": PAIRS_SHOWN,
         "training": training_facts(sources),
         "classes": metrics.by_class(),
         "repeat": repeat_facts(manifest),
@@ -138,8 +146,12 @@ def _has_content(section: str, content: dict[str, Any]) -> bool:
     """Tell whether a section has anything to show; an empty one is left out of page and navigation."""
     needs = {
         "explorer": [content["explorer"]],
+        "found": [content["found"]],
         "maps": [content["figures"]["maps"]],
-        "features": [content["genes"], content["meaning"]["first"], content["figures"]["features"]],
+        "features": [
+            *(content["genes"], content["meaning"]["first"], content["figures"]["features"]),
+            *(content["agreement"]["groups"], content["overlap"]),
+        ],
         "classes": [content["classes"], content["figures"]["classes"]],
         "further": [content["figures"]["further"]],
     }

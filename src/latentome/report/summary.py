@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from latentome.report.sources import Metrics, Sources
-from latentome.report.wording import number, several, strings
+from latentome.report.wording import FAMILIES, number, several, strings, the_model
 
 #: Scores that tell how well features separate the classes, and what each of them asks.
 CLASS_SCORES = {
@@ -25,24 +25,24 @@ def summarise(sources: Sources) -> dict[str, Any]:
     command or None).
     """
     metrics = sources.metrics
-    model = metrics.methods[0]
-    answer, beats = _beats(metrics, model)
+    model, named = metrics.methods[0], the_model(sources)
+    answer, beats = _beats(metrics, model, named)
     return {
-        "learned": _learned(sources, model),
+        "learned": _learned(sources, model, named),
         "answer": answer,
         "beats": beats or ["This run has no comparison with PCA."],
-        "next": _next(sources, answer, model),
+        "next": _next(sources, answer, named),
     }
 
 
-def _learned(sources: Sources, model: str) -> list[str]:
+def _learned(sources: Sources, model: str, named: str) -> list[str]:
     manifest = sources.manifest
     samples, features = sources.latent_shape
     genes = manifest.at("preprocessing", "n_genes_used") or manifest.at("data", "n_genes")
     told = [
-        f"{model} has learned to describe each of {several(samples, 'sample')} by {several(features, 'number')}, "
-        f"called latent features, instead of {several(genes, 'gene')}. Samples with similar features have similar "
-        "expression."
+        f"{named[0].upper()}{named[1:]} has learned to describe each of {several(samples, 'sample')} by "
+        f"{several(features, 'number')}, called latent features, instead of {several(genes, 'gene')}. Samples with "
+        "similar features have similar expression."
     ]
     explained = sources.metrics.table("table", "variance explained").get(model)
     if _is_number(explained) and explained > 0:
@@ -59,7 +59,7 @@ def _learned(sources: Sources, model: str) -> list[str]:
     return told
 
 
-def _beats(metrics: Metrics, model: str) -> tuple[str, list[str]]:
+def _beats(metrics: Metrics, model: str, named: str) -> tuple[str, list[str]]:
     """The answer in a word or two, and the sentences that give it with its numbers."""
     difference = metrics.table("difference", "PCA")
     if not all(_is_number(difference.get(key)) for key in ("mean", "low", "high")):
@@ -73,9 +73,9 @@ def _beats(metrics: Metrics, model: str) -> tuple[str, list[str]]:
             "zero is better)."
         )
     first = {
-        -1: f"Yes: {model} gives back samples that it has not seen better than PCA with as many numbers.",
-        1: f"No: PCA with as many numbers gives back unseen samples better than {model}.",
-        0: f"Undecided: {model} and PCA with as many numbers give back unseen samples about equally well.",
+        -1: f"Yes: {named} gives back samples that it has not seen better than PCA with as many numbers.",
+        1: f"No: PCA with as many numbers gives back unseen samples better than {named}.",
+        0: f"Undecided: {named} and PCA with as many numbers give back unseen samples about equally well.",
     }
     way = -1 if difference["high"] < 0 else 1 if difference["low"] > 0 else 0
     told = [first[way] + size]
@@ -89,17 +89,21 @@ def _beats(metrics: Metrics, model: str) -> tuple[str, list[str]]:
     return {-1: "Yes", 1: "No", 0: "Undecided"}[way], told
 
 
-def _next(sources: Sources, answer: str, model: str) -> list[tuple[str, str | None]]:
+def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | None]]:
     """What a reader can do with this result, most useful first."""
     run, data = shlex.quote(sources.run.name), sources.manifest.text("data", "name", default="DATA")
     told: list[tuple[str, str | None]] = []
     if answer == "No":
-        epochs, name = 2 * max(len(sources.history), 1), sources.manifest.text("model", "name", default="vae")
+        members = sources.manifest.at("model", "members") or 1
+        epochs, name = (
+            2 * max(len(sources.history) // members, 1),
+            sources.manifest.text("model", "name", default="vae"),
+        )
         longer = shlex.quote(f"{sources.run.name}-longer")
         told.append(
             (
                 "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca. Or give "
-                f"{model} another chance with more epochs or other sizes; it has to win on held-out samples too:",
+                f"{named} another chance with more epochs or other sizes; it has to win on held-out samples too:",
                 f"latentome run {shlex.quote(data)} -m {shlex.quote(name)} -e {epochs} -o {longer}",
             )
         )
@@ -124,8 +128,9 @@ def citations(sources: Sources) -> list[str]:
     version = manifest.text("latentome", default="(version not recorded)")
     digest = manifest.text("data", "sha256")[:16] or "not recorded"
     model, data = manifest.text("model", "name", default="unknown"), manifest.text("data", "name", default="the data")
+    kind = FAMILIES.get(manifest.text("model", "family"), manifest.text("model", "title", default="model"))
     own = (
-        f"Latent features were computed with latentome {version} (model {model}, "
+        f"Latent features were computed with a {kind} by latentome {version} (model {model}, "
         f"{number(manifest.at('model', 'n_components'))} features, seed {number(manifest.at('seed'))}) from {data} "
         f"(SHA-256 {digest}\N{HORIZONTAL ELLIPSIS}) and compared with PCA of equal size on held-out samples."
     )

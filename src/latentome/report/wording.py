@@ -5,6 +5,32 @@ from __future__ import annotations
 import math
 from typing import Any
 
+#: What the families are, in words that stand within a sentence.
+FAMILIES = {
+    "nonlinear-pca": "non-linear PCA",
+    "linear": "linear autoencoder",
+    "deep": "deep autoencoder",
+    "adage": "denoising autoencoder (ADAGE)",
+    "vae": "variational autoencoder (VAE)",
+}
+
+
+#: Shorter, where a family is known by a shorter word.
+SHORT = {**FAMILIES, "adage": "denoising autoencoder", "vae": "VAE"}
+
+
+def the_model(sources: Any) -> str:
+    """Name the model of a report within a sentence."""
+    family = sources.manifest.text("model", "family")
+    return f"the {SHORT[family]}" if family in SHORT else sources.metrics.methods[0]
+
+
+def model_words(model: dict[str, Any]) -> str:
+    """Call a model by what it is, and by the name of its preset where it has one."""
+    name, family = str(model.get("name", "")), str(model.get("family", ""))
+    words = FAMILIES.get(family, str(model.get("title") or name or "model"))
+    return words if name in ("", family) or words == name else f"{words}, as in {name},"
+
 
 def number(value: Any) -> str:
     """Write a number as people read it: integers with thousands separated, others with three significant digits."""

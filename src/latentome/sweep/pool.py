@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -27,9 +28,18 @@ Done = tuple[Unit, dict[str, Any]]
 def in_this_process(
     units: Sequence[Unit], request: SweepRequest, store: Store, folder: Path, reporter: Reporter
 ) -> Iterator[Done]:
-    """Do units one after the other."""
+    """Do units one after the other; what is trained of one counts in the progress of all."""
+    before, total = 0, sum(len(unit.trials) for unit in units)
     for unit in units:
-        yield unit, do_unit(unit, request, store, folder, reporter.progress)
+        share = functools.partial(_share, reporter, before, len(unit.trials), total)
+        yield unit, do_unit(unit, request, store, folder, share)
+        before += len(unit.trials)
+
+
+def _share(
+    reporter: Reporter, before: int, trials: int, total: int, done: int, epochs: int, row: Mapping[str, float]
+) -> None:
+    reporter.progress(before + trials * done / epochs, total, row)
 
 
 def in_processes(units: Sequence[Unit], request: SweepRequest, folder: Path, workers: int) -> Iterator[Done]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentome import io
 from latentome.errors import InputError
+from latentome.io import html
 from latentome.io.lock import lock_folder
 from latentome.sweep.cluster import Cluster, on_dask
 from latentome.sweep.folder import check_folder, open_folder, read_results
@@ -59,6 +60,11 @@ class Sweep:
     trials: pd.DataFrame
     summary: pd.DataFrame
     verdict: list[str]
+
+    def _repr_html_(self) -> str:
+        """Tell in a notebook what was found, and the best configurations."""
+        best = html.table(self.summary, "Configurations, the best first")
+        return html.card(f"Sweep {self.path.name}", html.sentences(self.verdict), best)
 
 
 def run(
@@ -168,8 +174,8 @@ def run_request(
     search = rounds(request)
     configurations, checked = next(search), request.to_check()
     check_folder(out, request, replace=replace, resume=resume)
-    with reporter.step("read and prepare"):
-        store = prepare_store(request)
+    with reporter.step("read and prepare", "bytes"):
+        store = prepare_store(request, reporter)
         check_configurations(request, checked, store)
     for note in store.notes:
         reporter.say(note)
@@ -208,8 +214,8 @@ def _train(
         f"in {sum(1 for unit in units if unit.trials)} programs; {total - before} are done already."
     )
     try:
-        with reporter.step("train"):
-            for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), units, reporter):
+        with reporter.step("train", "trainings"):
+            for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), missing, reporter):
                 # What a dead process leaves is not kept: it is tried again by --resume.
                 results[unit.number] = keep(out, unit, result) if result["identity"] else result
     except KeyboardInterrupt:
@@ -245,11 +251,12 @@ def _engine(
 def _counted(done: Iterator[Done], units: Sequence[Unit], reporter: Reporter) -> Iterator[Done]:
     """Pass on what is done, and say every few seconds how far it is and what is best so far."""
     start = told = time.monotonic()
-    trained, best = 0, float("inf")
+    trained, best, total = 0, float("inf"), sum(len(unit.trials) for unit in units)
     for unit, result in done:
         trained += len(unit.trials)
         errors = [row.get("held-out MSE") for row in result["rows"]]
         best = min([best, *(error for error in errors if error is not None)])
+        reporter.progress(trained, total)
         if time.monotonic() - told > TELL_SECONDS:
             told = time.monotonic()
             reporter.say(f"{trained} trainings in {told - start:.0f} s; least held-out MSE so far {best:.4g}")

@@ -17,6 +17,7 @@ from latentome.workflow.prepare import read_labelled
 
 if TYPE_CHECKING:
     from latentome.sweep.request import SweepRequest
+    from latentome.workflow.reporter import Reporter
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Store:
         return cls(folds, None if about["labels"] is None else np.array(about["labels"]))
 
 
-def prepare_store(request: SweepRequest) -> Store:
+def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> Store:
     """Read, label and split; each fold's preprocessing sees the training rows of that fold alone.
 
     One fold is split as `latentome.run` splits, with the same seed.
@@ -92,7 +93,7 @@ def prepare_store(request: SweepRequest) -> Store:
     """
     scaling = _scaling(request)
     base = request.base
-    raw, column, notes = read_labelled(base)
+    raw, column, notes = read_labelled(base, reporter)
     values = None if column is None else raw.obs[column]
     # As `latentome.run` reads the labels, so that both split alike.
     texts = None if values is None else values.astype(str).to_numpy()

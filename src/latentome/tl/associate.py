@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.io import html
 from latentome.tl import ranks as r
 from latentome.tl.covariates import MIN_SAMPLES, Covariate, read_covariates, relation
 from latentome.tl.features import feature_names, representation
@@ -45,6 +46,11 @@ class Associations(NamedTuple):
     features: pd.DataFrame
     columns: pd.DataFrame
     notes: list[str]
+
+    def _repr_html_(self) -> str:
+        """Tell in a notebook what was found."""
+        tables = (html.table(self.columns, "columns"), html.table(self.features, "features"))
+        return html.card("Associations", html.sentences(self.notes), *tables)
 
 
 def associate(

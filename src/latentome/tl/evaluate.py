@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ def evaluate(
     training: np.ndarray,
     labels: np.ndarray | None,
     rng: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
     """Compare representations on the held-out samples.
 
@@ -58,6 +59,8 @@ def evaluate(
         A class for each sample (missing ones as None or NaN), or None: the metrics that need classes are then left out.
     rng
         Seed of k-means and the bootstrap.
+    progress
+        Is told for how many methods classifiers and clusters are done, of how many.
 
     Returns
     -------
@@ -80,7 +83,9 @@ def evaluate(
     if labels is not None:
         known, classes = known_classes(labels, training, notes)
         if len(np.unique(classes[known & test])) >= 2:
-            for name, method in methods.items():
+            for done, (name, method) in enumerate(methods.items()):
+                if progress is not None:
+                    progress(done, len(methods))
                 for metric, value in _by_labels(method.codes, known, classes, training, rng).items():
                     table.setdefault(metric, {})[name] = value
         for label in np.unique(classes[known & test]):

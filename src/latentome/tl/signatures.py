@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,6 +128,7 @@ def signature_fdr(
     cutoff: float | np.ndarray = CUTOFF,
     n_permutations: int = 20,
     rng: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Estimate how many genes of each signature chance would have put there.
 
@@ -148,6 +150,8 @@ def signature_fdr(
         How often the samples are shuffled.
     rng
         Seed.
+    progress
+        Is told how many permutations are done, of how many.
 
     Returns
     -------
@@ -168,7 +172,9 @@ def signature_fdr(
     mean, deviation = weights.mean(axis=0, dtype=np.float64), weights.std(axis=0, dtype=np.float64)
     up, down = np.broadcast_arrays(*(cutoff if np.ndim(cutoff) else (cutoff, cutoff)), mean)[:2]
     by_chance = np.zeros((2, codes.shape[1]))
-    for _ in range(n_permutations):
+    for done in range(n_permutations):
+        if progress is not None:
+            progress(done, n_permutations)
         slopes = centred.T @ generator.permuted(z, axis=0) / len(z)
         by_chance += [(slopes > mean + up * deviation).sum(axis=0), (slopes < mean - down * deviation).sum(axis=0)]
     by_chance /= n_permutations

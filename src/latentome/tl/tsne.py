@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ def tsne(
     *,
     preset: str | None = None,
     initialization: str = "pca",
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Map all samples to two dimensions with t-SNE.
 
@@ -52,6 +54,8 @@ def tsne(
         Settings of a published map: ``tybalt-2018``.
     initialization
         Where samples start: ``pca`` or ``random``.
+    progress
+        Is told how many iterations are done, of how many.
 
     Raises
     ------
@@ -80,9 +84,30 @@ def tsne(
     key = key_added or f"tsne_{use_rep.removeprefix('X_')}"
     # One thread: beyond 1,000 samples more threads make another map, and where cores are shared they wait for one
     # another, which takes up to fifty times as long.
-    embedding = TSNE(**settings, random_state=rng, n_jobs=1).fit(codes)
+    estimator = TSNE(**settings, random_state=rng, n_jobs=1)
+    if progress is not None:
+        total = estimator.early_exaggeration_iter + estimator.n_iter
+        estimator.callbacks, estimator.callbacks_every_iters = [_Iterations(progress, total)], 10
+    embedding = estimator.fit(codes)
     adata.obsm[f"X_{key}"] = np.asarray(embedding, dtype=np.float32)
     adata.uns[key] = {"params": {"use_rep": use_rep, **settings, "rng": rng}}
+
+
+class _Iterations:
+    """Counts the iterations of a map over its two phases, each of which openTSNE counts from 1."""
+
+    def __init__(self, progress: Callable[[int, int], None], total: int) -> None:
+        self.progress, self.total, self.before, self.last = progress, total, 0, 0
+
+    def optimization_about_to_start(self) -> None:
+        """Begin the next phase; openTSNE calls it."""
+        self.before, self.last = self.before + self.last, 0
+
+    def __call__(self, iteration: int, error: float, embedding: np.ndarray) -> bool:
+        """Pass on the count; never ask for the end."""
+        self.last = iteration
+        self.progress(self.before + iteration, self.total)
+        return False
 
 
 def check_tsne(samples: int) -> None:

@@ -60,7 +60,7 @@ def reproduce_class3(
     decoded = {"PCA": (pca.inverse_transform(pca.transform(train)), pca.inverse_transform(pca.transform(test)))}
     for name, kind in (("model 1", LinearAutoencoder), ("model 2", DeepAutoencoder)):
         folder = name.replace(" ", "")
-        with reporter.step(f"train {name}"):
+        with reporter.step(f"train {name}", "epochs"):
             model = kind.from_preset(f"class3-{folder}", random_state=seed).fit(train, progress=reporter.progress)
         with io.guard_writing(out / folder):
             model.save(out / folder)

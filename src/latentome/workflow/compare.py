@@ -61,7 +61,8 @@ def compare_step(
 
     from latentome import tl
 
-    raw, label_column, _ = read_again(config, run)
+    with reporter.step("read", "bytes"):
+        raw, label_column, _ = read_again(config, run, reporter)
     labels = None if label_column is None else raw.obs[label_column].to_numpy(dtype=object)
     estimator, scaling = choose_model(config)
     sizes = sizes or [estimator.n_components * estimator.members]
@@ -87,11 +88,13 @@ def compare_step(
         "selection": config.select,
         "clip": config.clip,
     }
-    with run.lock(), reporter.step("compare on folds"):
+    fits = folds * seeds * sum(1 if maker is None else len(sizes) for maker in makers.values())
+    with run.lock(), reporter.step("compare on folds", "fits"):
         for row in tl.compare(raw, makers, sizes, labels, folds=folds, seeds=seeds, rng=config.seed, **options):
             rows.append(row)
             error = f", MSE {row['held-out MSE']:.4g}" if "held-out MSE" in row else ""
             reporter.say(f"seed {row['seed']}, fold {row['fold'] + 1} of {folds}: {row['method']}, k {row['k']}{error}")
+            reporter.progress(len(rows), fits)
             table = pd.DataFrame(rows)
             io.write_table(run.item("evaluation"), table.set_index("method"))
     return table

@@ -64,31 +64,38 @@ def interpret_step(
     from latentome import tl
     from latentome.tl.signatures import CUTOFF
 
-    model, family = load_trained(run)
-    encoded, cutoff = read_encoded(run), CUTOFF if cutoff is None else cutoff
-    adata = prepared.adata.copy()
-    adata.obsm[f"X_{family}"] = encoded.obsm[f"X_{family}"]
-    adata.varm[f"{family}_loadings"] = encoded.varm[f"{family}_loadings"]
-    adata.obs = adata.obs.drop(columns="split")  # ours, and random
-    if labels is not None:
-        for note in io.add_labels(adata, io.read_labels(labels)):
-            reporter.say(note)
+    cutoff = CUTOFF if cutoff is None else cutoff
     tables: dict[str, pd.DataFrame] = {}
     with reporter.step("associate"):
+        model, family = load_trained(run)
+        adata = _with_features(run, prepared, family)
+        if labels is not None:
+            for note in io.add_labels(adata, io.read_labels(labels)):
+                reporter.say(note)
         tables |= _associations(adata, family, survival, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
         tables |= _enrichment(adata, family, gene_sets, cutoff, reporter)
-    with reporter.step("signatures"):
-        tables["features"] = _features(adata, family, ~prepared.training, cutoff, tables)
+    with reporter.step("signatures", "permutations"):
+        tables["features"] = _features(adata, family, ~prepared.training, cutoff, tables, reporter)
+        reporter.progress(0, 0)
         if tables["features"][["genes_positive", "genes_negative"]].to_numpy().any():
             tables["overlap"] = tl.signature_overlap(adata, f"{family}_loadings", cutoff=cutoff)
         if model.members > 1:
             tables |= _ensemble(adata, family, model.members, tables, reporter)
-    with io.guard_writing(run.interpretation):
+    with reporter.step("write", "tables"), io.guard_writing(run.interpretation):
         run.interpretation.mkdir(exist_ok=True)
-    for name, table in tables.items():
-        io.write_table(run.interpretation / f"{name}.tsv", table.set_index(table.columns[0]))
+        for name in reporter.each(list(tables)):
+            io.write_table(run.interpretation / f"{name}.tsv", tables[name].set_index(tables[name].columns[0]))
     return tables["features"]
+
+
+def _with_features(run: RunFolder, prepared: Prepared, family: str) -> AnnData:
+    """The data of a run with the features and the loadings that its model gave them."""
+    encoded, adata = read_encoded(run), prepared.adata.copy()
+    adata.obsm[f"X_{family}"] = encoded.obsm[f"X_{family}"]
+    adata.varm[f"{family}_loadings"] = encoded.varm[f"{family}_loadings"]
+    adata.obs = adata.obs.drop(columns="split")  # ours, and random
+    return adata
 
 
 def _associations(
@@ -127,7 +134,12 @@ def _enrichment(
 
 
 def _features(
-    adata: AnnData, family: str, held_out: np.ndarray, cutoff: float, tables: dict[str, pd.DataFrame]
+    adata: AnnData,
+    family: str,
+    held_out: np.ndarray,
+    cutoff: float,
+    tables: dict[str, pd.DataFrame],
+    reporter: Reporter,
 ) -> pd.DataFrame:
     """One row for each feature: its signature, the shape of its loadings, and the best of the other tables."""
     import pandas as pd
@@ -136,7 +148,7 @@ def _features(
 
     codes, weights = adata.obsm[f"X_{family}"], np.asarray(adata.varm[f"{family}_loadings"])
     names = [f"{family}_{i + 1}" for i in range(codes.shape[1])]
-    rates = tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff)
+    rates = tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff, progress=reporter.progress)
     table = pd.DataFrame({"feature": names})
     for side in ("positive", "negative"):
         rows = rates[rates["side"] == side].reset_index(drop=True)

@@ -74,12 +74,14 @@ def predict_new(
 
     reporter = reporter or Reporter()
     run.require("model")
-    model = load_model(run.path)
-    key = f"X_{model.family}"
     asked = RunConfig.from_dict(run.read_config(), str(run.config))
-    adata = load_data(data, orientation, asked.duplicates, asked.impute)
-    kept = Preprocessing.load(run.require("preprocessing"))
-    adata = align(adata, kept, max_missing=max_missing, check_range=check_range)
+    with reporter.step("read and align", "bytes"):
+        model = load_model(run.path)
+        key = f"X_{model.family}"
+        adata = load_data(data, orientation, asked.duplicates, asked.impute, reporter.progress)
+        reporter.progress(0, 0)
+        kept = Preprocessing.load(run.require("preprocessing"))
+        adata = align(adata, kept, max_missing=max_missing, check_range=check_range)
     x = adata.X
     for note in adata.uns["source"]["notes"]:
         reporter.say(str(note))
@@ -104,15 +106,20 @@ def predict_new(
             errors = judge_errors(encoded, error, names, reporter)
             neighbours = nearest_training(encoded, key, codes, names)
             classes = class_probabilities(encoded, key, codes, names)
+        tables = {
+            "latent.tsv": pd.DataFrame(codes, index=names, columns=columns),
+            "tsne.tsv": pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]),
+            "error.tsv": errors,
+            "nearest.tsv": neighbours,
+            "reconstruction.tsv.gz": pd.DataFrame(decoded, index=names, columns=table.columns),
+        }
+        if classes is not None:
+            tables["classes.tsv"] = classes
         with io.guard_writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        io.write_table(folder / "latent.tsv", pd.DataFrame(codes, index=names, columns=columns))
-        io.write_table(folder / "reconstruction.tsv.gz", pd.DataFrame(decoded, index=names, columns=table.columns))
-        io.write_table(folder / "tsne.tsv", pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]))
-        io.write_table(folder / "error.tsv", errors)
-        io.write_table(folder / "nearest.tsv", neighbours)
-        if classes is not None:
-            io.write_table(folder / "classes.tsv", classes)
+        with reporter.step("write", "tables"):
+            for name in reporter.each(list(tables)):
+                io.write_table(folder / name, tables[name])
     return folder
 
 

@@ -13,11 +13,13 @@ from latentome.errors import InputError, RunFolderError, nearest
 from latentome.io.files import sha256
 from latentome.io.labels import agreeing_columns
 from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
+from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from latentome.io import RunFolder
+    from latentome.io.unpack import Progress
     from latentome.workflow.config import RunConfig
 
 
@@ -68,7 +70,13 @@ class Prepared:
         return None if self.label_column is None else self.adata.obs[self.label_column].to_numpy(dtype=object)
 
 
-def load_data(data: str, orientation: str = "auto", duplicates: str = "refuse", impute: str = "none") -> AnnData:
+def load_data(
+    data: str,
+    orientation: str = "auto",
+    duplicates: str = "refuse",
+    impute: str = "none",
+    progress: Progress | None = None,
+) -> AnnData:
     """Load a data set by its name or read an expression file.
 
     Parameters
@@ -79,6 +87,8 @@ def load_data(data: str, orientation: str = "auto", duplicates: str = "refuse", 
         As for :func:`latentome.io.read`.
     impute
         ``none``, or ``mean``: a few missing values are kept, for the preprocessing to fill them.
+    progress
+        As for :func:`latentome.io.read`.
 
     Raises
     ------
@@ -104,10 +114,10 @@ def load_data(data: str, orientation: str = "auto", duplicates: str = "refuse", 
             todo="choose one of these",
         )
     missing = "keep" if impute == "mean" else "refuse"
-    return io.read(data, orientation=orientation, duplicates=duplicates, missing=missing)
+    return io.read(data, orientation=orientation, duplicates=duplicates, missing=missing, progress=progress)
 
 
-def prepare(config: RunConfig, scaling: str) -> Prepared:
+def prepare(config: RunConfig, scaling: str, reporter: Reporter | None = None) -> Prepared:
     """Read, label, split, and preprocess; the preprocessing is fitted on the training samples alone.
 
     Parameters
@@ -116,8 +126,10 @@ def prepare(config: RunConfig, scaling: str) -> Prepared:
         What the run was asked for.
     scaling
         The scaling, where `config` leaves it to the model.
+    reporter
+        Is told how far the reading is; silent by default.
     """
-    raw, label_column, notes = read_labelled(config)
+    raw, label_column, notes = read_labelled(config, reporter)
     held_out = _hold_out(raw, label_column, config)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
     fitted = fit_preprocessing(
@@ -126,20 +138,22 @@ def prepare(config: RunConfig, scaling: str) -> Prepared:
     return _scale(raw, fitted, held_out, label_column, notes, config)
 
 
-def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
-    """Prepare the data of an existing run with the preprocessing that it keeps.
+def prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter | None = None) -> Prepared:
+    """Prepare the data of an existing run with the preprocessing that it keeps; `reporter` is told how far that is.
 
     Raises
     ------
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
-    raw, label_column, notes = read_again(config, run)
+    raw, label_column, notes = read_again(config, run, reporter)
     kept = Preprocessing.load(run.require("preprocessing"))
     return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes, config)
 
 
-def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, list[str]]:
+def read_again(
+    config: RunConfig, run: RunFolder, reporter: Reporter | None = None
+) -> tuple[AnnData, str | None, list[str]]:
     """The data of an existing run as they were read: samples x genes, the column of the labels, sentences about both.
 
     Raises
@@ -147,7 +161,7 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
-    raw, label_column, notes = read_labelled(config)
+    raw, label_column, notes = read_labelled(config, reporter)
     now, then = raw.uns["source"], run.read_manifest()["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
     for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
@@ -161,9 +175,11 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
     return raw, label_column, notes
 
 
-def read_labelled(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
+def read_labelled(config: RunConfig, reporter: Reporter | None = None) -> tuple[AnnData, str | None, list[str]]:
     """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
-    raw = load_data(config.data, config.orientation, config.duplicates, config.impute)
+    reporter = reporter or Reporter()
+    raw = load_data(config.data, config.orientation, config.duplicates, config.impute, reporter.progress)
+    reporter.progress(0, 0)  # how far what follows is nobody says
     notes = [str(note) for note in raw.uns["source"].get("notes", [])]
     return raw, _label(raw, config, notes), notes
 

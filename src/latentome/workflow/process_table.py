@@ -66,8 +66,8 @@ def process_table(
     reporter = reporter or Reporter()
     out = Path(out)
     _check_out(out, replace)
-    with reporter.step("read"):
-        adata = _join([load_data(str(file), orientation) for file in files])
+    with reporter.step("read", "bytes"):
+        adata = _join([load_data(str(file), orientation, progress=reporter.progress) for file in files])
     notes = [str(note) for note in adata.uns["source"]["notes"]]
     if labels is not None:
         notes += io.add_labels(adata, io.read_labels(labels))

@@ -109,7 +109,8 @@ def process_tcga(
             _annotate(adata, events, clinical, as_published)
             adata.uns["source"]["sha256"] = sha256(files["expression"])
             io.write_h5ad(out / "data.h5ad", adata)
-        about = _about(adata, files, as_published, n_genes)
+        with reporter.step("checksums"):
+            about = _about(adata, files, as_published, n_genes)
         io.write_json(out / "process.json", about)
     for note in about["notes"]:
         reporter.say(note)
@@ -143,7 +144,7 @@ def find_raw(raw: str | Path, reporter: Reporter | None = None) -> dict[str, Pat
         candidates = []
         for name in RAW_SETS:
             with reporter.step(f"fetch {name}"):
-                candidates += datasets.download(name).values()
+                candidates += datasets.download(name, progress=reporter.transfer).values()
     elif folder.is_dir():
         candidates = sorted(p for p in [*folder.iterdir(), *folder.glob("*/*")] if p.is_file())
     else:

@@ -119,12 +119,13 @@ def _train(
             replace = True
         elif _is_trained(run):
             reporter.say(f"The model in {run.path} is trained; going on after it.")
-            return run, prepare_again(config, run)
+            with reporter.step("read and prepare", "bytes"):
+                return run, prepare_again(config, run, reporter)
     if not going_on:
         RunFolder.check_free(path, replace)
-    with reporter.step("read and prepare"):
+    with reporter.step("read and prepare", "bytes"):
         # What goes on keeps its preprocessing, and refuses data that have changed meanwhile.
-        prepared = prepare_again(config, run) if going_on else prepare(config, scaling)
+        prepared = prepare_again(config, run, reporter) if going_on else prepare(config, scaling, reporter)
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
         tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components * estimator.members)
@@ -140,7 +141,7 @@ def _train(
         prepared.preprocessing.save(run.preprocessing)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
-    with reporter.step("train"):
+    with reporter.step("train", "epochs"):
         estimator.fit(
             data,
             progress=reporter.progress,
@@ -150,7 +151,7 @@ def _train(
         )
     # Bytes of float32, of the weights and the optimizer's two copies, and once more for encoder and decoder.
     io.check_room(run.model, 4 * 4 * sum(model.count_params() for model in estimator.models_))
-    with io.guard_writing(run.model):
+    with reporter.step("save the model"), io.guard_writing(run.model):
         estimator.save(run.path, prepared.preprocessing)
     clear_checkpoints(run.checkpoints)
     described = describe_model(estimator, config, TITLES[estimator.family])
@@ -167,9 +168,9 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
     from latentome import tl
 
-    model, family = load_trained(run)
-    adata = prepared.adata.copy()
     with reporter.step("encode, PCA beside it"):
+        model, family = load_trained(run)
+        adata = prepared.adata.copy()
         tl.encode(adata, model, key_added=family)
         tl.pca(adata, model.n_components * model.members, prepared.training)
         codes = adata.obsm[f"X_{family}"]
@@ -180,10 +181,19 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
         if model.members > 1:
             found = tl.stability(codes, model.members)["stability"].to_numpy()
             table["stability"] = found[table["feature"] - 1]
-    with reporter.step("t-SNE of both"):
+    with reporter.step("t-SNE of both", "iterations"):
         seed = int(run.read_config()["seed"])
-        for representation in (family, "pca"):
-            tl.tsne(adata, f"X_{representation}", rng=seed)
+        for place, representation in enumerate((family, "pca")):
+            tl.tsne(adata, f"X_{representation}", rng=seed, progress=_half(reporter, place))
+    with reporter.step("write the features"):
+        _write_features(run, adata, family, weights, table, prepared.label_column)
+
+
+def _write_features(
+    run: RunFolder, adata: AnnData, family: str, weights: np.ndarray, table: pd.DataFrame, label_column: str | None
+) -> None:
+    from latentome import tl
+
     maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in _maps(family) for axis in (0, 1)}
     frame = adata.obs[[]].rename_axis("sample")
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
@@ -193,9 +203,14 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     leading = tl.leading_genes(weights)
     adata.obsm["leading_genes"] = np.asarray(adata.X[:, leading], dtype=np.float32)
     adata.uns["leading_genes"] = adata.var_names[leading].to_numpy(dtype=str)
-    adata.uns["model"] = {"family": family, "label_column": prepared.label_column or ""}
+    adata.uns["model"] = {"family": family, "label_column": label_column or ""}
     adata.X = None  # the scaled matrix can be made again from the data and preprocessing.json; it may be large
     io.write_h5ad(run.h5ad, adata)
+
+
+def _half(reporter: Reporter, place: int) -> Callable[[int, int], None]:
+    """How far the first or the second of two equal halves is, as progress of the whole."""
+    return lambda done, total: reporter.progress(place * total + done, 2 * total)
 
 
 def _maps(family: str) -> tuple[str, str]:
@@ -221,10 +236,10 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
     from latentome import tl
     from latentome.estimators import VariationalAutoencoder
 
-    model, family = load_trained(run)
-    encoded = read_encoded(run)
-    x, training = prepared.adata.X, prepared.training
-    with reporter.step("evaluate"):
+    with reporter.step("evaluate", "methods"):
+        model, family = load_trained(run)
+        encoded = read_encoded(run)
+        x, training = prepared.adata.X, prepared.training
         codes, pcs = encoded.obsm[f"X_{family}"], encoded.obsm["X_pca"]
         # PCA centres on the training mean; its components are orthonormal, so that the loadings decode.
         linear = pcs @ encoded.varm["pca_loadings"].T + x[training].mean(axis=0)
@@ -238,6 +253,7 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
             training,
             prepared.labels,
             rng=int(run.read_config()["seed"]),
+            progress=reporter.progress,
         )
         result["verdict"] = tl.verdict(result, title)
         if family == "nonlinear-pca" and not np.any(model.best_epoch_):
@@ -281,12 +297,12 @@ def visualize_step(
 
     from latentome import pl, tl
 
-    encoded = read_encoded(run)
-    model, family = load_trained(run)
-    metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
     color = prepared.label_column or "split"
-    title = TITLES[family]
-    with reporter.step("figures"):
+    with reporter.step("figures", "files"):
+        encoded = read_encoded(run)
+        model, family = load_trained(run)
+        metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
+        title = TITLES[family]
         shown = encoded[_at_most(encoded.n_obs, 2000)]
         codes = shown.obsm[f"X_{family}"]
         standard = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-12)
@@ -314,7 +330,7 @@ def visualize_step(
         with io.guard_writing(run.figures):
             run.figures.mkdir(exist_ok=True)
         names = [(figure, f"{name}.{ending}", ending) for name, figure in figures.items() for ending in formats]
-        for figure, name, ending in names:
+        for figure, name, ending in reporter.each(names):
             with io.atomic_path(run.figures / name) as aside:
                 figure.savefig(aside, format=ending)
     return sorted(name for _, name, _ in names)

@@ -107,7 +107,8 @@ function start(data) {
       box.append(element("h4", { textContent: heading }), element("ul", { className: "plain" }, ...rows.map(({ column: one, difference }) => {
         const button = element("button", { type: "button", className: kind, textContent: one.name });
         button.addEventListener("click", () => (kind === "feature" ? tell(one) : color(one)));
-        return element("li", {}, button, ` ${difference > 0 ? "higher" : "lower"} by ${written(Math.abs(difference))} SD`);
+        const stability = kind === "feature" && data.meaning[one.name] ? data.meaning[one.name].stability : "";
+        return element("li", {}, button, ` ${difference > 0 ? "higher" : "lower"} by ${written(Math.abs(difference))} SD${stability ? ` (stability ${stability})` : ""}`);
       })));
     }
   }
@@ -128,6 +129,9 @@ function start(data) {
       })));
     }
     if (!meaning.up.length && !meaning.down.length) box.append(element("p", { textContent: "No gene stands out among its loadings." }));
+    if (!data.interpreted) box.append(element("p", { textContent: "Gene sets and covariates are not looked for yet: latentome interpret adds them." }));
+    else for (const [key, what] of [["sets", "gene set"], ["columns", "covariate"]])
+      if (!meaning[key].length) box.append(element("p", { textContent: `No ${what} goes with it beyond chance.` }));
     for (const [key, heading] of [["sets", "Gene sets among them"], ["columns", "What it goes with"]])
       if (meaning[key].length)
         box.append(element("h4", { textContent: heading }), element("ul", { className: "plain" }, ...meaning[key].map((text) => element("li", { textContent: text }))));

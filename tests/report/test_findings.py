@@ -1,0 +1,146 @@
+"""What a report says was found, and whether everyone can read it."""
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from latentome.io import RunFolder
+from latentome.report.content import steps
+from latentome.report.findings import agreement, findings, label_rows, overlap_rows
+from latentome.report.meaning import read_meaning
+from latentome.report.sources import read_sources
+from latentome.report.summary import summarise
+
+EVIL = "<script>alert(1)</script>"
+
+
+def write(path, *rows):
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """An ensemble of two members with two features each, of which the report knows everything."""
+    folder = tmp_path / "run"
+    (folder / "interpretation").mkdir(parents=True)
+    model = {"name": "tybalt-2018-as-described", "family": "vae", "title": "VAE", "n_components": 4, "members": 2}
+    metrics = {"methods": ["VAE", "PCA"], "table": {}, "by_class": {}}
+    metrics["by_class"] = {EVIL: {"VAE": 0.5}, "BRCA": {"VAE": 0.25}, "SKCM": {"VAE": None}, "LAML": {"VAE": 0.3}}
+    metrics["difference"] = {"PCA": {"mean": 1.0, "low": 0.5, "high": 2.0}}
+    (folder / "manifest.json").write_text(json.dumps({"model": model, "data": {"name": "d"}}), encoding="utf-8")
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    (folder / "config.toml").write_text("seed = 0\n", encoding="utf-8")
+    write(folder / "history.tsv", ("epoch", "loss", "member"), (1, 2, 0), (2, 1, 0), (1, 2, 1), (2, 1, 1))
+    write(folder / "latent.tsv", ("sample", "vae_1"), ("s", 1))
+    write(folder / "signatures.tsv", ("feature", "gene", "loading", "stability"), (2, "A", 0.5, 0.9))
+    tables = folder / "interpretation"
+    heads = ("feature", "stability", "q_column", "set_positive", "q_set_positive", "set_negative", "q_set_negative")
+    rows = [("vae_1", 0.95, 0.001, EVIL, 0.01, "", ""), ("vae_2", 0.9, 0.2, "S2", 0.3, "S3", 0.001)]
+    rows += [("vae_3", 0.6, 0.05, "", "", "", ""), ("vae_4", "", 1, "", "", "", "")]
+    write(tables / "features.tsv", heads, *rows)
+    heads = ("column", "level", "feature", "measure", "effect", "p", "q")
+    rows = [("type", "BRCA", "vae_1", "AUROC", 0.02, 1e-9, 1e-8), ("age", "", "vae_3", "Spearman", 0.4, 1e-5, 0.01)]
+    write(tables / "columns.tsv", heads, *rows, ("sex", "male", "vae_2", "AUROC", 0.6, 0.5, 0.9))
+    heads = ("feature", "support", "size", "correlation", "of")
+    write(
+        tables / "consensus.tsv", heads, ("consensus_1", 1.0, 2, 0.99, "vae_1,vae_3"), ("consensus_2", 0.5, 1, 1, "a")
+    )
+    write(tables / "similarity.tsv", ("one", "other", "cka", "svcca"), (0, 1, 0.75, 0.5))
+    heads = ("one", "other", "shared", "jaccard", "p", "q")
+    write(
+        tables / "overlap.tsv",
+        heads,
+        ("vae_1pos", "vae_3neg", 9, 0.5, 0, 0),
+        ("vae_1pos", "vae_2pos", 1, 0.1, 0.9, 0.9),
+    )
+    return folder
+
+
+def test_what_was_found_is_told_with_its_numbers(run):
+    said = findings(read_sources(RunFolder(run)))
+    assert said == [
+        f"Of 3 classes, the VAE gives back BRCA best and {EVIL} worst (held-out mean squared error 0.250 and 0.500).",
+        "2 of 3 features are stable: the other members of the ensemble have one that correlates with it by 0.7 or more "
+        "on average (middle value 0.900).",
+        "The members agree on 2 consensus features; 1 of them are found in every member.",
+        "2 of 4 features go with a label or another column, at a false discovery rate of at most 5\N{NO-BREAK SPACE}%. "
+        "The surest: vae_1 is lower in type = BRCA (AUROC 0.0200); vae_3 goes with age (Spearman 0.400).",
+        "2 of 4 features have a gene set among their high-weight genes, at a false discovery rate of at most "
+        f"5\N{NO-BREAK SPACE}%. The surest: S3 in vae_2 (q = 0.001); {EVIL} in vae_1 (q = 0.01).",
+        "1 pair of signatures shares more genes than chance makes them (at a false discovery rate of at most "
+        "5\N{NO-BREAK SPACE}%): such features partly tell the same.",
+    ]
+
+
+def test_what_the_members_agree_on_is_a_table(run):
+    assert agreement(run)["groups"][0] == {
+        "name": "consensus_1", "support": "100\N{NO-BREAK SPACE}%", "correlation": "0.990", "of": "vae_1, vae_3"
+    }  # fmt: skip
+    assert agreement(run)["members"] == [{"pair": "1 and 2", "values": ["0.750", "0.500"]}]
+    pair = {"pair": "positive genes of vae_1 and negative genes of vae_3", "shared": "9", "jaccard": "0.500"}
+    assert overlap_rows(run) == [pair | {"q": "below 1e-300"}]
+
+
+def test_what_nobody_looked_for_is_not_told(run):
+    for path in (run / "interpretation").iterdir():
+        path.unlink()
+    (run / "interpretation").rmdir()
+    said = findings(read_sources(RunFolder(run)))
+    assert [sentence.split()[0] for sentence in said] == ["Of", "1"]  # the classes; the stability that predict knows
+    assert agreement(run) == {"groups": [], "members": []}
+    assert read_meaning(RunFolder(run), ["vae_1", "vae_2"])["vae_2"]["stability"] == "0.900"
+
+
+def test_a_model_is_called_by_what_it_is(run):
+    sources = read_sources(RunFolder(run))
+    told = next(sentence for sentence in steps(sources) if "epoch" in sentence)
+    assert told == (
+        "An ensemble of 2 models, each a variational autoencoder (VAE), as in tybalt-2018-as-described, together with "
+        "4 latent features, was trained for 2 epochs."
+    )
+    summary = summarise(sources)
+    assert summary["learned"][0].startswith("The VAE has learned to describe")
+    assert "better than the VAE" in summary["beats"][0]
+    assert " -e 4 " in summary["next"][0][1]  # twice the epochs of one member
+
+
+def luminance(color):
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_text_stands_out_from_what_is_behind_it():
+    """WCAG 2.2, AA: 4.5 to 1 for text, 3 to 1 for the edges of controls and what is no text."""
+    style = files("latentome.report").joinpath("report.css").read_text(encoding="utf-8")
+    themes = [
+        dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", style, re.S)
+    ]
+    light, dark, paper = themes
+    for colors in (light, dark, {**light, **paper}):
+        for text in ("ink", "soft", "link"):
+            assert min(contrast(colors[text], colors[back]) for back in ("page", "tint")) >= 4.5, (text, colors)
+        assert contrast("#ffffff", colors["mark"]) >= 4.5
+        assert contrast(colors["mark"], colors["tint"]) >= 3
+        assert contrast(colors["edge"], colors["page"]) >= 3
+
+
+def test_the_samples_of_each_class_are_counted(run):
+    import anndata
+    import pandas as pd
+
+    assert label_rows(RunFolder(run), "type") == []
+    obs = pd.DataFrame(
+        {"type": ["B", "A", "B", None], "age": [1.0, 2, 3, 4], "split": ["train", "test", "test", "train"]}
+    )
+    obs.index = list("abcd")
+    anndata.AnnData(obs=obs).write_h5ad(run / "latent.h5ad")
+    assert label_rows(RunFolder(run), "type") == [("A", 0, 1), ("B", 1, 1), ("not known", 1, 0)]
+    assert label_rows(RunFolder(run), "age") == []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from latentome.pl.maps import embedding, embeddings
     from latentome.pl.points import class3_panels, reconstruction
     from latentome.pl.scatter import feature_scatter
-    from latentome.pl.style import house_style, label_colors
+    from latentome.pl.style import house_style, label_colors, theme
     from latentome.pl.sweeps import sweep_curves, sweep_scores, sweep_sizes
 
 # matplotlib takes a large part of a second to import, so each module is loaded when its first function is asked for.
@@ -38,6 +38,7 @@ _HOME = {
     "sweep_curves": "sweeps",
     "sweep_scores": "sweeps",
     "sweep_sizes": "sweeps",
+    "theme": "style",
     "training_curves": "curves",
 }
 
@@ -60,6 +61,7 @@ __all__ = [
     "sweep_curves",
     "sweep_scores",
     "sweep_sizes",
+    "theme",
     "training_curves",
 ]
 

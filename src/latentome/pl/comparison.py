@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import BASELINE, DOUBLE, FAINT, FIRST, INK, PALETTE, SINGLE, literal, new_figure, styled
+from latentome.pl.style import DOUBLE, FIRST, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +64,8 @@ def method_colors(methods: list[str]) -> dict[str, str]:
     """Give each method its colour: PCA grey, the others from the palette, blue first."""
     others = [m for m in methods if m.upper() != "PCA"]
     free = [FIRST, *[c for c in PALETTE if c != FIRST]]
-    colors = {m: free[i % len(free)] for i, m in enumerate(others)}
-    return {m: colors.get(m, BASELINE) for m in methods}
+    colors = {m: visible(free[i % len(free)]) for i, m in enumerate(others)}
+    return {m: colors.get(m, tones().baseline) for m in methods}
 
 
 def _check_table(table: pd.DataFrame, what: str) -> None:
@@ -98,10 +98,10 @@ def _score_panel(axes: Axes, row: pd.Series, better: str | None, *, names: bool)
     axes.barh(places, np.where(known, values, 0.0), height=0.62, color=[*method_colors(methods).values()], zorder=2)
     for place, value, text, bold in zip(places, values, texts, best, strict=True):
         end = max(value, 0.0) if np.isfinite(value) else 0.0
-        weight, shade = ("bold" if bold else "normal"), (INK if bold or not any(best) else FAINT)
+        weight, shade = ("bold" if bold else "normal"), (tones().ink if bold or not any(best) else tones().faint)
         axes.text(end + 0.03 * reach, place, text, size=6.5, va="center", weight=weight, color=shade)
     axes.set(xlim=(low - 0.02 * reach, high + 0.42 * reach), ylim=(-0.6, len(methods) - 0.4), xticks=[])
-    axes.axvline(0, color=INK, linewidth=0.6, zorder=3)
+    axes.axvline(0, color=tones().ink, linewidth=0.6, zorder=3)
     axes.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_yticks(places, methods if names else [""] * len(methods))
@@ -109,7 +109,8 @@ def _score_panel(axes: Axes, row: pd.Series, better: str | None, *, names: bool)
     if better:
         arrow = "\N{LEFTWARDS ARROW}" if better == "lower" else "\N{RIGHTWARDS ARROW}"
         note = f"{arrow} {better} is better" if better == "lower" else f"{better} is better {arrow}"
-        axes.annotate(note, (0, 1), (0, 2.5), xycoords="axes fraction", textcoords="offset points", size=6, color=FAINT)
+        over = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axes.annotate(note, (0, 1), (0, 2.5), size=6, color=tones().faint, **over)
 
 
 def _best(values, texts: list[str], better: str | None) -> list[bool]:
@@ -151,11 +152,12 @@ def reconstruction_error(table: pd.DataFrame) -> Figure:
     places = np.arange(len(classes))
     figure = new_figure(SINGLE, 0.95 + 0.145 * len(classes), layout="constrained")
     axes = figure.subplots()
-    axes.hlines(places, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color="#C9C9C9", linewidth=1.4, zorder=1)
+    ends = np.nanmin(values, axis=1), np.nanmax(values, axis=1)
+    axes.hlines(places, *ends, color=tones().line, linewidth=1.4, zorder=1)
     for i, (method, color) in reversed(list(enumerate(method_colors([literal(m) for m in table.columns]).items()))):
-        open_ = color == BASELINE
+        open_ = color == tones().baseline
         look = (
-            {"facecolors": "white", "edgecolors": color, "linewidths": 1.1}
+            {"facecolors": tones().paper, "edgecolors": color, "linewidths": 1.1}
             if open_
             else {"color": color, "linewidths": 0}
         )

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import DOUBLE, FAINT, PALETTE, SINGLE, new_figure, styled
+from latentome.pl.style import DOUBLE, PALETTE, SINGLE, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,8 @@ def _draw_part(axes: Axes, history: pd.DataFrame, name: str, heading: str, color
             marker = "o" if len(known) == 1 else None
             width, shade = (1.3, 1.0) if line == "-" else (1.1, 0.75)
             width, shade = (width, shade) if len(members) == 1 else (0.6 * width, 0.6 * shade)
-            axes.plot(epoch, values, line, color=color, linewidth=width, alpha=shade, marker=marker, markersize=3)
+            look = {"color": visible(color), "linewidth": width, "alpha": shade, "marker": marker}
+            axes.plot(epoch, values, line, markersize=3, **look)
             curves.append((epoch, values))
     axes.set(title=heading, xlabel="epoch")
     axes.margins(x=0.02)
@@ -123,7 +124,7 @@ def _scale(axes: Axes, curves: list[tuple[np.ndarray, np.ndarray]]) -> None:
         axes.set_ylim(min(values.min(), low) - room, high + room)
         epoch, first = next((e[0], v[0]) for e, v in curves if len(v) and v.max() > high + 4 * room)
         note = f"\N{UPWARDS ARROW} {first:.4g} at epoch {epoch:g}"
-        axes.text(0.98, 0.97, note, transform=axes.transAxes, size=6, color=FAINT, ha="right", va="top")
+        axes.text(0.98, 0.97, note, transform=axes.transAxes, size=6, color=tones().faint, ha="right", va="top")
 
 
 def _add_beta(axes: Axes, epoch: np.ndarray, beta: np.ndarray) -> None:
@@ -135,18 +136,18 @@ def _add_beta(axes: Axes, epoch: np.ndarray, beta: np.ndarray) -> None:
         return
     twin = axes.twinx()
     twin.spines["right"].set_visible(True)
-    twin.spines["right"].set_color(FAINT)
-    twin.plot(epoch, beta, color=FAINT, linewidth=1.0, linestyle=":")
+    twin.spines["right"].set_color(tones().faint)
+    twin.plot(epoch, beta, color=tones().faint, linewidth=1.0, linestyle=":")
     twin.set_ylim(0, 1.08 * np.nanmax(beta))
-    twin.set_ylabel("weight \N{GREEK SMALL LETTER BETA} (dotted)", color=FAINT)
-    twin.tick_params(axis="y", colors=FAINT)
+    twin.set_ylabel("weight \N{GREEK SMALL LETTER BETA} (dotted)", color=tones().faint)
+    twin.tick_params(axis="y", colors=tones().faint)
 
 
 def _key(figure: Figure, validated: bool) -> None:
     """Add the key of the two line types, once for all panels."""
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=FAINT, linestyle="-", label="training samples")]
+    lines = [Line2D([], [], color=tones().faint, linestyle="-", label="training samples")]
     if validated:
-        lines.append(Line2D([], [], color=FAINT, linestyle="--", label="validation samples"))
+        lines.append(Line2D([], [], color=tones().faint, linestyle="--", label="validation samples"))
     figure.legend(handles=lines, loc="outside lower center", ncols=2, handlelength=2.4)

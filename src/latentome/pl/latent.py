@@ -10,16 +10,15 @@ from latentome.errors import InputError
 from latentome.pl.inputs import categories_of, column_of, feature_names, is_numeric, matrix_of
 from latentome.pl.maps import class_handles
 from latentome.pl.style import (
-    DIVERGING,
     DOUBLE,
-    INK,
-    MISSING,
-    SEQUENTIAL,
     SINGLE,
+    diverging,
     label_colors,
     literal,
     new_figure,
+    sequential,
     styled,
+    tones,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def latent_heatmap(
     bar, main = figure.subplots(1, 2, width_ratios=(0.022, 1.0))
     _side_bar(bar, column.iloc[rows], color)
     picture = _thin(scaled[np.ix_(rows, columns)])
-    image = main.imshow(picture, aspect="auto", cmap=DIVERGING, vmin=-CLIP, vmax=CLIP, interpolation="nearest")
+    image = main.imshow(picture, aspect="auto", cmap=diverging(), vmin=-CLIP, vmax=CLIP, interpolation="nearest")
     main.spines[:].set_visible(False)
     main.set(yticks=[], xlabel=f"{len(columns)} latent features")
     _name_columns(main, [shown[i] for i in columns])
@@ -149,7 +148,7 @@ def _side_bar(axes: Axes, column: pd.Series, name: str) -> None:
     from matplotlib.colors import to_rgb
 
     colors = label_colors(categories_of(column))
-    strip = np.array([[to_rgb(colors.get(value, MISSING))] for value in column.astype(object)])
+    strip = np.array([[to_rgb(colors.get(value, tones().missing))] for value in column.astype(object)])
     axes.imshow(strip, aspect="auto", interpolation="nearest")
     axes.spines[:].set_visible(False)
     axes.set(xticks=[], yticks=[], ylabel=f"{len(column):,} samples, coloured by {literal(name)}")
@@ -194,7 +193,6 @@ def activations(
         If the features do not exist or `n_features` is below 1.
     """
     import numpy as np
-    from matplotlib import colormaps
 
     values = matrix_of(adata, use_rep)
     if n_features < 1:
@@ -210,7 +208,7 @@ def activations(
     axes = figure.subplots()
     for i in range(len(shown)):
         base = len(shown) - 1 - i
-        tint = colormaps[SEQUENTIAL](0.12 + 0.66 * i / max(len(shown) - 1, 1))
+        tint = sequential()(0.12 + 0.66 * i / max(len(shown) - 1, 1))
         _ridge(axes, grid, values[:, i], base, tint)
     axes.set(xlim=(grid[0], grid[-1]), ylim=(-0.25, len(shown) + 0.75), xlabel="activation")
     axes.set_yticks(range(len(shown) - 1, -1, -1), shown)
@@ -239,5 +237,5 @@ def _ridge(axes: Axes, grid: np.ndarray, values: np.ndarray, base: float, tint: 
     order = 1000 - base
     axes.fill_between(grid, base, top, facecolor=tint, alpha=0.88, linewidth=0, zorder=order)
     # The outline ends where the density does, or it would cover the ridges behind with a white line.
-    axes.plot(grid, np.where(height > 0.004, top, np.nan), color="white", linewidth=0.8, zorder=order)
-    axes.plot(grid, np.full_like(grid, base), color=INK, linewidth=0.25, zorder=order)
+    axes.plot(grid, np.where(height > 0.004, top, np.nan), color=tones().paper, linewidth=0.8, zorder=order)
+    axes.plot(grid, np.full_like(grid, base), color=tones().ink, linewidth=0.25, zorder=order)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError, nearest
 from latentome.pl.maps import MANY_POINTS
-from latentome.pl.style import BASELINE, DOUBLE, SINGLE, literal, new_figure, styled
+from latentome.pl.style import DOUBLE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +60,8 @@ def reconstruction(
     for axes in panels[len(outputs) :]:
         axes.remove()
     for axes, (name, output) in zip(panels, outputs.items(), strict=False):
-        _cloud(axes, data, color=BLUE, label="input")
-        _cloud(axes, output, color=RED, label="reconstruction")
+        _cloud(axes, data, color=visible(BLUE), label="input")
+        _cloud(axes, output, color=visible(RED), label="reconstruction")
         _label(axes, (titles or {}).get(name, literal(name)), names)
     _share_limits(panels[: len(outputs)], [data, *outputs.values()])
     _key(panels[0])
@@ -118,12 +118,12 @@ def class3_panels(
     headings = list(titles) if titles is not None else ["Training data", shallow, "Model 2: deep"]
     figure = new_figure(DOUBLE, DOUBLE / 3 + 0.3, layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    _cloud(panels[0], train, color=BLUE, label="training data")
+    _cloud(panels[0], train, color=visible(BLUE), label="training data")
     for axes, name in zip(panels[1:], ("model 1", "model 2"), strict=True):
-        _cloud(axes, behind, color=BLUE, label="input")
+        _cloud(axes, behind, color=visible(BLUE), label="input")
         if name == "model 1" and "PCA" in outputs:
-            _cloud(axes, outputs["PCA"], color=BASELINE, label="PCA", open_=True)
-        _cloud(axes, outputs[name], color=RED, label=name)
+            _cloud(axes, outputs["PCA"], color=tones().baseline, label="PCA", open_=True)
+        _cloud(axes, outputs[name], color=visible(RED), label=name)
     for axes, heading in zip(panels, headings, strict=True):
         _label(axes, heading, names)
         _key(axes)

@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Say what the features of a run mean: which covariates they follow, which gene sets, how stable they are."""
     from latentome.cli.show import Terminal
-    from latentome.workflow import interpret_step, open_to_write, prepare_again
+    from latentome.workflow import draw_interpretation, interpret_step, open_to_write, prepare_again
 
     pairs = [] if survival is None else [tuple(part.strip() for part in survival.split(","))]
     if any(len(pair) != 2 for pair in pairs):
@@ -42,17 +42,20 @@ def command(
             expected="two columns with a comma between: times, and events",
             todo="correct the option, such as --survival days_survived,dead",
         )
+    terminal = Terminal()
     with open_to_write(str(run), "h5ad") as (folder, config):
         table = interpret_step(
             folder,
             prepare_again(config, folder),
-            Terminal(),
+            terminal,
             labels=None if labels is None else str(labels),
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,
         )
+        drawn = draw_interpretation(folder, terminal)
     _show(table)
+    typer.echo("\n".join(map(str, drawn)))
     typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")
 
 

@@ -17,6 +17,9 @@ def command(
     formats: Annotated[
         str, typer.Option("--format", help="png (300 dots an inch), pdf, svg, or several with commas between.")
     ] = "png",
+    dark: Annotated[
+        bool, typer.Option("--dark", help="On dark paper, into figures-dark; the report shows those on light paper.")
+    ] = False,
 ) -> None:
     """Draw every figure of a run; the report needs them as png."""
     from latentome.cli.show import Terminal
@@ -32,7 +35,7 @@ def command(
             todo="name one of these, or several with commas between",
         )
     with open_to_write(str(run), "h5ad", "metrics") as (folder, config):
-        names = visualize_step(folder, prepare_again(config, folder), Terminal(), wanted)
-    for name in names:
-        typer.echo(folder.figures / name)
+        paths = visualize_step(folder, prepare_again(config, folder), Terminal(), wanted, dark=dark)
+    for path in paths:
+        typer.echo(path)
     typer.echo(f"Next: latentome report {folder.path}")

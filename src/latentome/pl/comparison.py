@@ -172,3 +172,65 @@ def reconstruction_error(table: pd.DataFrame) -> Figure:
     handles, names = axes.get_legend_handles_labels()
     figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=3, handletextpad=0.2, columnspacing=1.4)
     return figure
+
+
+@styled
+def method_ranks(table: pd.DataFrame) -> Figure:
+    """Draw the place of each method among the others on each fold, one panel for each measure, the best at the left.
+
+    Parameters
+    ----------
+    table
+        One row a method on a fold, as ``latentome.tl.rank_methods`` gives them: ``measure``, ``method``, ``rank`` (1 is
+        best); further columns that name the fold are not needed.
+
+    Returns
+    -------
+    A figure 7.2 inches wide (3.5 for one measure). The area of a point shows how many folds have this rank; a line
+    marks the mean rank. The methods go by their mean rank over all measures.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or the table is empty.
+    """
+    if not {"measure", "method", "rank"} <= set(table.columns) or not len(table):
+        raise InputError(
+            "There are no ranks to draw.",
+            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
+            expected="the columns measure, method and rank, and one row or more",
+            todo="Pass what latentome.tl.rank_methods makes of the rows of latentome.tl.compare.",
+        )
+    methods = list(table.groupby("method")["rank"].mean().sort_values(kind="stable").index)
+    measures = list(dict.fromkeys(table["measure"]))
+    columns = min(len(measures), 3) if len(measures) != 4 else 2
+    rows = math.ceil(len(measures) / columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    figure = new_figure(width, rows * (0.55 + 0.2 * len(methods)) + 0.1, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    most = max(2.0, float(table["rank"].max()))
+    for i, (axes, measure) in enumerate(zip(panels, measures, strict=False)):
+        _rank_panel(axes, table[table["measure"] == measure], methods, most, names=i % columns == 0)
+        axes.set(title=literal(measure), xlabel="rank" if i >= len(measures) - columns else "")
+    for axes in panels[len(measures) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _rank_panel(axes: Axes, table: pd.DataFrame, methods: list[str], most: float, *, names: bool) -> None:
+    """Draw the ranks of all methods by one measure."""
+    for place, (method, color) in enumerate(method_colors([str(m) for m in methods]).items()):
+        ranks = table.loc[table["method"].astype(str) == method, "rank"]
+        if not len(ranks):
+            axes.text(most, -place, "no value", size=6, color=tones().faint, ha="right", va="center")
+            continue
+        counts = ranks.value_counts()
+        look = {"color": color, "linewidths": 0, "alpha": 0.75, "zorder": 2}
+        axes.scatter(counts.index, [-place] * len(counts), s=90 * counts / len(ranks), **look)
+        axes.plot([ranks.mean()] * 2, [-place - 0.36, -place + 0.36], color=tones().ink, linewidth=1.2, zorder=3)
+    axes.set(xlim=(0.5, most + 0.5), ylim=(0.5 - len(methods), 0.5))
+    axes.set_yticks([-i for i in range(len(methods))], [literal(m) for m in methods] if names else [""] * len(methods))
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=8)
+    axes.xaxis.grid(True)
+    axes.spines["left"].set_visible(False)

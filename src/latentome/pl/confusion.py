@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import DOUBLE, SINGLE, ink_on, literal, new_figure, shares, styled, tones
+from latentome.pl.inputs import shortened
+from latentome.pl.style import DOUBLE, SINGLE, ink_on, new_figure, shares, styled, tones
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
         )
     n, totals = len(table), counts.sum(axis=1)
     parts = counts / np.maximum(totals, 1)[:, None]
-    names = [_short(name) for name in table.index]
+    names = [shortened(name, 24) for name in table.index]
     margin = 0.35 + 0.055 * max(map(len, names))
     cell = min(0.42, max(0.13, (DOUBLE - margin - 0.9) / n))
     width = float(np.clip(margin + n * cell + 0.9, SINGLE, DOUBLE))
@@ -74,8 +75,3 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
     bar.outline.set_visible(False)
     bar.set_label("share of the true class", size=6.5)
     return figure
-
-
-def _short(name: object, length: int = 24) -> str:
-    text = str(name)
-    return literal(text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import DOUBLE, PALETTE, SINGLE, new_figure, styled, tones, visible
+from latentome.pl.comparison import method_colors
+from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +65,54 @@ def training_curves(history: pd.DataFrame) -> Figure:
     for axes, (name, heading, color) in zip(grid, parts, strict=True):
         _draw_part(axes, history, name, heading, color)
     _key(figure, any(f"val_{part[0]}" in history.columns for part in parts))
+    return figure
+
+
+@styled
+def loss_comparison(histories: Mapping[str, pd.DataFrame], part: str = "loss", title: str | None = None) -> Figure:
+    """Draw one loss of several trainings together, training solid and validation dashed.
+
+    Parameters
+    ----------
+    histories
+        Name of a training to its history, as in `training_curves`.
+    part
+        Column to draw: ``loss``, or ``reconstruction`` where the losses of the models have other parts.
+    title
+        Heading; none by default.
+
+    Returns
+    -------
+    A figure 3.5 inches wide.
+
+    Raises
+    ------
+    InputError
+        If there is no training, or one lacks the epoch or the column.
+    """
+    lacking = [name for name, h in histories.items() if not len(h) or not {"epoch", part} <= set(h.columns)]
+    if lacking or not histories:
+        raise InputError(
+            "The losses cannot be drawn together.",
+            where=f"histories of {', '.join(lacking or histories) or 'no training'}",
+            expected=f"the columns epoch and {part}, and one row or more",
+            todo="Pass the history_ of fitted models, or the history.tsv of run folders.",
+        )
+    figure = new_figure(SINGLE, 2.75, layout="constrained")
+    axes, curves = figure.subplots(), []
+    colors = method_colors([literal(name) for name in histories])
+    for (name, color), history in zip(colors.items(), histories.values(), strict=True):
+        mean = history.groupby("epoch")[[c for c in (part, f"val_{part}") if c in history]].mean()
+        epoch = mean.index.to_numpy(dtype=float)
+        for column, line in zip(mean, ("-", "--"), strict=False):
+            values = mean[column].to_numpy(dtype=float)
+            label = name if column == part else None
+            axes.plot(epoch, values, line, color=color, linewidth=1.1, label=label, marker="o"[: len(mean) == 1])
+            curves.append((epoch, values))
+    _scale(axes, curves)
+    axes.set(title=title or "", xlabel="epoch", ylabel=f"{part} (dashed: validation)")
+    axes.margins(x=0.02)
+    figure.legend(loc="outside upper center", ncols=3, handlelength=1.6)
     return figure
 
 

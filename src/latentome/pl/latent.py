@@ -38,7 +38,7 @@ MOST_ROWS = 1250
 def latent_heatmap(
     adata: ad.AnnData,
     use_rep: str = "X_vae",
-    color: str = "cancer_type",
+    color: str | Sequence[str] = "cancer_type",
     row_order: Sequence[int] | None = None,
     column_order: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
@@ -55,10 +55,10 @@ def latent_heatmap(
     use_rep
         Key in ``obsm`` of the features, shape (samples, features).
     color
-        Column of ``obs`` with the classes for the side bar.
+        Column of ``obs`` with the classes for the side bar, or several columns for one bar each.
     row_order, column_order
         Samples from top to bottom and features from left to right, as positions; each a permutation. By default the
-        rows go by class and the columns stay as they are.
+        rows go by the classes of the first bar and the columns stay as they are.
     names
         Names of the features; by default those of the data frame in ``obsm``, else their numbers from 1.
 
@@ -69,22 +69,17 @@ def latent_heatmap(
     Raises
     ------
     InputError
-        If the features or the column do not exist, the column holds quantities, or an order is not a permutation.
+        If the features or a column do not exist, a column holds quantities, or an order is not a permutation.
     """
     import numpy as np
 
     values = matrix_of(adata, use_rep)
-    column = column_of(adata, color)
-    if is_numeric(column):
-        raise InputError(
-            f"The side bar needs classes, and '{color}' holds quantities.",
-            where=f"adata.obs['{color}'], type {column.dtype}",
-            expected="a column of classes",
-            todo="Give another column, or make this one categorical with astype('category').",
-        )
+    bars = {name: _classes(adata, name) for name in ([color] if isinstance(color, str) else color)}
     spread = values.std(axis=0)
     scaled = np.clip((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0), -CLIP, CLIP)
-    rows = _by_class(column) if row_order is None else _permutation(row_order, len(scaled), "row_order")
+    rows = (
+        _by_class(next(iter(bars.values()))) if row_order is None else _permutation(row_order, len(scaled), "row_order")
+    )
     columns = _permutation(
         range(values.shape[1]) if column_order is None else column_order, values.shape[1], "column_order"
     )
@@ -92,16 +87,23 @@ def latent_heatmap(
 
     figure = new_figure(DOUBLE, 4.8, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.05, wspace=0.01)
-    bar, main = figure.subplots(1, 2, width_ratios=(0.022, 1.0))
-    _side_bar(bar, column.iloc[rows], color)
+    *strips, main = figure.subplots(1, len(bars) + 1, width_ratios=(*[0.022] * len(bars), 1.0))
+    for strip, (name, column) in zip(strips, bars.items(), strict=True):
+        _side_bar(strip, column.iloc[rows])
+        if len(bars) > 1:
+            strip.set_xlabel(literal(name), size=5.5, rotation=90)
+    told = ", ".join(literal(name) for name in bars)
+    strips[0].set_ylabel(f"{len(rows):,} samples, coloured by {told}")
     picture = _thin(scaled[np.ix_(rows, columns)])
     image = main.imshow(picture, aspect="auto", cmap=diverging(), vmin=-CLIP, vmax=CLIP, interpolation="nearest")
     main.spines[:].set_visible(False)
     main.set(yticks=[], xlabel=f"{len(columns)} latent features")
     _name_columns(main, [shown[i] for i in columns])
-    entries = class_handles(column)
+    entries = _entries(bars)
     key = {"ncols": math.ceil(len(entries) / 30), "handletextpad": 0.1, "columnspacing": 0.8, "labelspacing": 0.42}
-    figure.legend(handles=entries, loc="outside right upper", handlelength=1.3, **key)
+    legend = figure.legend(handles=entries, loc="outside right upper", handlelength=1.3, **key)
+    for text, entry in zip(legend.get_texts(), entries, strict=True):
+        text.set_weight("normal" if entry.get_marker() == "o" else "bold")
     scale = figure.colorbar(image, ax=main, orientation="horizontal", location="top", shrink=0.32, aspect=28, pad=0.015)
     scale.outline.set_visible(False)
     scale.set_label("standard deviations from the feature's mean", size=6.5)
@@ -142,7 +144,30 @@ def _by_class(column: pd.Series) -> np.ndarray:
     return np.argsort([rank.get(value, len(rank)) for value in column.astype(object)], kind="stable")
 
 
-def _side_bar(axes: Axes, column: pd.Series, name: str) -> None:
+def _classes(adata: ad.AnnData, name: str) -> pd.Series:
+    """Give a column of classes."""
+    column = column_of(adata, name)
+    if not is_numeric(column):
+        return column
+    raise InputError(
+        f"The side bar needs classes, and '{name}' holds quantities.",
+        where=f"adata.obs['{name}'], type {column.dtype}",
+        expected="a column of classes",
+        todo="Give another column, or make this one categorical with astype('category').",
+    )
+
+
+def _entries(bars: dict[str, pd.Series]) -> list[Any]:
+    """Make the entries of the legend; of several bars each under the name of its column."""
+    from matplotlib.lines import Line2D
+
+    if len(bars) == 1:
+        return class_handles(next(iter(bars.values())))
+    heads = {name: Line2D([], [], linestyle="none", marker="", label=literal(name)) for name in bars}
+    return [entry for name, column in bars.items() for entry in (heads[name], *class_handles(column))]
+
+
+def _side_bar(axes: Axes, column: pd.Series) -> None:
     """Draw the class of each sample as a narrow strip."""
     import numpy as np
     from matplotlib.colors import to_rgb
@@ -151,7 +176,7 @@ def _side_bar(axes: Axes, column: pd.Series, name: str) -> None:
     strip = np.array([[to_rgb(colors.get(value, tones().missing))] for value in column.astype(object)])
     axes.imshow(strip, aspect="auto", interpolation="nearest")
     axes.spines[:].set_visible(False)
-    axes.set(xticks=[], yticks=[], ylabel=f"{len(column):,} samples, coloured by {literal(name)}")
+    axes.set(xticks=[], yticks=[])
 
 
 def _name_columns(axes: Axes, names: list[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
+from latentome.pl.inputs import shortened
 from latentome.pl.placing import text_size
 from latentome.pl.style import (
     DOUBLE,
@@ -104,16 +105,12 @@ def _distribution(axes: Axes, loadings: pd.Series, name: str, cutoff: float, n_g
     axes.set_title(f"feature {name}" if name.isdecimal() else literal(name))
     axes.xaxis.get_major_locator().set_params(nbins=4)
     order = np.argsort(values, kind="stable")
-    up = [literal(loadings.index[i]) for i in order[::-1] if values[i] > high]
-    down = [literal(loadings.index[i]) for i in order if values[i] < low]
+    up = [shortened(loadings.index[i], 16) for i in order[::-1] if values[i] > high]
+    down = [shortened(loadings.index[i], 16) for i in order if values[i] < low]
     for genes, place, align, color in ((up, 0.99, "right", POSITIVE), (down, 0.01, "left", NEGATIVE)):
         more = [f"and {len(genes) - n_genes} more"] if len(genes) > n_genes else []
-        text = "\n".join([*(_short(gene) for gene in genes[:n_genes]), *more])
+        text = "\n".join([*genes[:n_genes], *more])
         axes.text(place, 0.98, text, size=5.5, color=readable(color), ha=align, va="top", transform=axes.transAxes)
-
-
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else name[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 @styled
@@ -160,11 +157,13 @@ def reconstruction_by_gene(table: pd.DataFrame, n_genes: int = 12) -> Figure:
     axes.set(xlabel="mean of data less reconstruction", ylabel="mean size of the residual")
     axes.xaxis.get_major_locator().set_params(nbins=6)
     worst = np.argsort(-points[:, 1], kind="stable")[:n_genes]
-    _name_genes(axes, points[worst], [literal(_short(str(table.index[i]))) for i in worst], (side, tall))
+    name_genes(axes, points[worst], [shortened(table.index[i], 16) for i in worst], (side, tall))
     return figure
 
 
-def _name_genes(axes: Axes, points: np.ndarray, names: list[str], size: tuple[float, float]) -> None:
+def name_genes(
+    axes: Axes, points: np.ndarray, names: list[str], size: tuple[float, float], style: str = "italic"
+) -> None:
     """Write each name beside its point, on the first side where it covers no other name and no named point.
 
     A name without such a side is left out: the worst gene comes first.
@@ -185,5 +184,5 @@ def _name_genes(axes: Axes, points: np.ndarray, names: list[str], size: tuple[fl
             if inside and not any((np.abs(centre - other) < half + reach).all() for other, reach in others):
                 taken.append((centre, half))
                 place = centre / scale + origin
-                axes.text(*place, name, size=5.5, style="italic", color=tones().ink, ha="center", va="center", zorder=4)
+                axes.text(*place, name, size=5.5, style=style, color=tones().ink, ha="center", va="center", zorder=4)
                 break

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
-from latentome.pl.inputs import categories_of, column_of, is_numeric, matrix_of
+from latentome.pl.inputs import categories_of, column_of, is_numeric, matrix_of, shortened
 from latentome.pl.placing import spread, text_size
 from latentome.pl.style import (
     DOUBLE,
@@ -254,12 +254,6 @@ def _name_classes(
         axes.text(*place, text, zorder=4, path_effects=halo, **look)
 
 
-def _short(name: Any, length: int) -> str:
-    """Cut a long class name, so that one name cannot fill the map or the page."""
-    name = str(name)
-    return literal(name if len(name) <= length else name[: length - 1] + "\N{HORIZONTAL ELLIPSIS}")
-
-
 def _entries(column: pd.Series) -> int:
     """Count the entries of a legend: the classes, one more if some labels are missing, one more if the list is cut."""
     n = len(categories_of(column))
@@ -268,7 +262,9 @@ def _entries(column: pd.Series) -> int:
 
 def _entry_width(column: pd.Series) -> float:
     """Give the width in inches of the widest entry of a legend, marker and margin included."""
-    names = [_short(c, 36) for c in categories_of(column)[:NAMED_IN_LEGEND]] + ["not known"] * int(column.isna().any())
+    names = [shortened(c, 36) for c in categories_of(column)[:NAMED_IN_LEGEND]] + ["not known"] * int(
+        column.isna().any()
+    )
     return max((text_size(name, 7)[0] for name in names), default=0.3) + 0.29
 
 
@@ -305,7 +301,7 @@ def class_handles(column: pd.Series) -> list[Any]:
 
     classes = categories_of(column)
     colors = label_colors(classes)
-    shown: list[tuple[str, str]] = [(_short(c, 36), colors[c]) for c in classes[:NAMED_IN_LEGEND]]
+    shown: list[tuple[str, str]] = [(shortened(c, 36), colors[c]) for c in classes[:NAMED_IN_LEGEND]]
     if len(classes) > NAMED_IN_LEGEND:
         shown.append((f"and {len(classes) - NAMED_IN_LEGEND} more", "none"))
     if column.isna().any():

@@ -75,6 +75,13 @@ def latent_heatmap(
 
     values = matrix_of(adata, use_rep)
     bars = {name: _classes(adata, name) for name in ([color] if isinstance(color, str) else color)}
+    if not bars:
+        raise InputError(
+            "There is no column of classes for the side bar.",
+            where="color=[]",
+            expected="the name of a column of adata.obs, or several",
+            todo="Name one.",
+        )
     spread = values.std(axis=0)
     scaled = np.clip((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0), -CLIP, CLIP)
     rows = (

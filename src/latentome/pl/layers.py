@@ -40,7 +40,7 @@ def architecture(model: Any, title: str | None = None) -> Figure:
         A fitted estimator of this package, one of its models, or any Keras model of layers that are named in order
         (``Sequential`` or functional).
     title
-        Heading; by default the name of the model and the number of its weights.
+        Heading; by default the name of the model and the number of its parameters.
 
     Returns
     -------
@@ -54,7 +54,8 @@ def architecture(model: Any, title: str | None = None) -> Figure:
     model = getattr(model, "model_", model)
     layers = _layers(model)
     if title is None:
-        title = f"{str(getattr(model, 'name', 'model')).replace('_', ' ')}: {model.count_params():,} weights"
+        count = model.count_params() - hasattr(model, "step")  # the number of steps done is no parameter
+        title = f"{model.name.replace('_', ' ')}: {count:,} parameters"
     columns: list[int] = []
     for layer in layers:
         columns.append(1 + max((columns[i] for i in layer.parents), default=-1))

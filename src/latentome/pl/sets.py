@@ -84,7 +84,8 @@ def enrichment(
     axes = figure.subplots()
     prefix = _common(table["set"])
     names, reach = [], max(-np.log10(max(part["q"].min(), 1e-300)) for part in groups.values() if len(part))
-    reach = 1.18 * max(float(reach), -1.6 * np.log10(level))
+    line = -float(np.log10(level))
+    reach = 1.18 * max(float(reach), 1.6 * line)
     for i, row in enumerate(rows):
         if isinstance(row, str | int):
             names.append(literal(row))
@@ -92,8 +93,9 @@ def enrichment(
         names.append(shortened(str(row.set)[len(prefix) :].replace("_", " "), LONGEST_SET))
         length = -np.log10(max(row.q, 1e-300))
         axes.barh(-i, length, height=0.7, color=visible(POSITIVE if row.side == "positive" else NEGATIVE), zorder=2)
-        axes.text(length + 0.01 * reach, -i, _said(row), size=5.5, va="center", color=tones().faint)
-    axes.axvline(-np.log10(level), color=tones().faint, linewidth=0.6, linestyle="--", zorder=3)
+        # The bar of a set that is beyond chance ends right of the dashed line; what is said of others stands there too.
+        axes.text(max(length, line) + 0.01 * reach, -i, _said(row), size=5.5, va="center", color=tones().faint)
+    axes.axvline(line, color=tones().faint, linewidth=0.6, linestyle="--", zorder=3)
     axes.set(xlim=(0, reach), ylim=(0.4 - len(rows), 0.6), xlabel="\N{MINUS SIGN}log10 q")
     axes.set_yticks([-i for i in range(len(rows))], names)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):

@@ -89,6 +89,7 @@ def _axis(axes: Axes, sizes, chosen: int | None) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
     axes.set_xlabel("latent dimensions")
     axes.yaxis.grid(True)
+    axes.yaxis.get_major_locator().set_params(nbins=5)
     axes.margins(x=0.06)
     if chosen is not None:
         label = "recommended size" if axes.get_subplotspec().is_first_col() else None

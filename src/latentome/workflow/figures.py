@@ -121,10 +121,11 @@ def _of_tables(run: RunFolder, model: BaseAutoencoder, metrics: dict) -> dict[st
     from latentome import pl, tl
 
     name = TITLES[model.family]
-    members = f" each of {model.members} members" if model.members > 1 else ""
+    size = f"{model.model_.count_params() - 1:,} parameters"  # all but the number of steps done
+    size += f" in each of {model.members} members" if model.members > 1 else ""
     figures = {
         "training_curves": pl.training_curves(model.history_),
-        "architecture": pl.architecture(model, f"{name}, {model.model_.count_params():,} weights{members}"),
+        "architecture": pl.architecture(model, f"{name}, {size}"),
         "scores": pl.scores(pd.DataFrame(metrics["table"]).T, metrics["better"]),
     }
     table = pd.read_csv(run.require("signatures"), sep="\t", keep_default_na=False)

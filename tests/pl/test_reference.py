@@ -334,7 +334,7 @@ def boxes(figure):
     texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for axes in figure.axes:
         texts += [axes.title, axes._left_title, axes._right_title]
-        for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
+        for axis in (axis for axis in (axes.xaxis, axes.yaxis) if axes.axison and axis.get_visible()):
             low, high = sorted(axis.get_view_interval())
             ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
             texts += [label for at, label in ticks if low <= at <= high] + [axis.label]

@@ -98,7 +98,7 @@ def test_ranks_count_among_equals_on_the_same_fold():
     }
     figure = pl.method_ranks(ranked)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["held-out MSE", "probe accuracy"]
-    assert ticks(figure.axes[0].yaxis) == ["vae", "genes", "pca"]
+    assert ticks(figure.axes[0].yaxis) == ["genes", "vae", "pca"]  # by the mean of all their ranks
     assert texts(figure.axes[0]) == ["no value"]  # genes reconstruct nothing
     with pytest.raises(InputError, match="no ranks"):
         pl.method_ranks(table)
@@ -221,13 +221,13 @@ def test_the_layers_of_every_family_are_boxes_in_the_order_of_the_data():
         (30, "decoder", (3,)),
     ]
     assert chain(DenoisingModel(30, 3))[-2:] == [(3, "code", (0,)), (30, "decoder", (1,))]
-    for model in (VariationalModel(30, 3), NonlinearPCAModel(30, 3)):
+    for model in (VariationalModel(30, 3, n_covariates=2, linear_path=True), NonlinearPCAModel(30, 3)):
         layers = chain(model)
-        assert (layers[0], layers[-1][0]) == ((30, "input", ()), 30)
+        assert (layers[0], layers[-1][0]) == ((model.encoder.inputs[0].shape[-1], "input", ()), 30)
         code = next(i for i, layer in enumerate(layers) if layer[1] == "code")
         assert layers[code][0] == 3
         assert all(max(parents) < i for i, (_, _, parents) in enumerate(layers) if parents)
-        assert all(parents for _, _, parents in layers[1:])
+        assert all(parents for _, part, parents in layers if part != "input")
     plain = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
     )

@@ -93,7 +93,7 @@ def latent_heatmap(
     shown = feature_names(adata, use_rep, names)
 
     figure = new_figure(DOUBLE, 4.8, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.05, wspace=0.01)
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0.01)
     *strips, main = figure.subplots(1, len(bars) + 1, width_ratios=(*[0.022] * len(bars), 1.0))
     for strip, (name, column) in zip(strips, bars.items(), strict=True):
         _side_bar(strip, column.iloc[rows])

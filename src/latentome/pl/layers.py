@@ -59,7 +59,7 @@ def architecture(model: Any, title: str | None = None) -> Figure:
     columns: list[int] = []
     for layer in layers:
         columns.append(1 + max((columns[i] for i in layer.parents), default=-1))
-    lanes = [columns[:i].count(column) for i, column in enumerate(columns)]
+    lanes = _lanes(layers, columns)
     depth = LANE * max(lanes)
     below = depth + (0.8 if depth else 0.5)  # room for what is said of the boxes of lower lanes
     figure = new_figure(DOUBLE, 0.3 + 0.8 + below)
@@ -76,6 +76,22 @@ def architecture(model: Any, title: str | None = None) -> Figure:
             _arrow(axes, (columns[parent], -LANE * lanes[parent]), place)
         _box(axes, place, heights[i], layer, room, above=lanes[i] == 0)
     return figure
+
+
+def _lanes(layers: list[Layer], columns: list[int]) -> list[int]:
+    """Put the boxes of a column below one another, first the one with the longest way to the end.
+
+    So the longest way is straight, and no arrow of a shorter one crosses its boxes.
+    """
+    ways = [0] * len(layers)
+    for i in reversed(range(len(layers))):
+        for parent in layers[i].parents:
+            ways[parent] = max(ways[parent], ways[i] + 1)
+    order = sorted(range(len(layers)), key=lambda i: (columns[i], -ways[i], i))
+    lanes = [0] * len(layers)
+    for before, i in zip(order, order[1:], strict=False):
+        lanes[i] = lanes[before] + 1 if columns[before] == columns[i] else 0
+    return lanes
 
 
 def _box(axes: Axes, place: tuple[float, float], height: float, layer: Layer, room: float, *, above: bool) -> None:
@@ -134,24 +150,27 @@ def _layers(model: Any) -> list[Layer]:
 def _read(function: Any, part: str, layers: list[Layer], source: tuple[int, ...]) -> tuple[int, ...]:
     """Append the boxes of one function of a model; give those that its output comes from.
 
-    Its input is a box of its own, unless `source` says which boxes it comes from.
+    Its inputs are boxes of their own, but `source` says which boxes the first one comes from.
     """
     import keras
 
-    origin: dict[int, tuple[int, ...]] = {}
-    for tensor in function.inputs:
-        if not source:
-            layers.append(Layer(tensor.name, int(tensor.shape[-1]), "", "input", ()))
-        origin[id(tensor)] = source or (len(layers) - 1,)
-    for operation in getattr(function, "operations", function.layers):
-        if isinstance(operation, keras.layers.InputLayer):
-            continue
-        fed = [origin.get(id(tensor), ()) for tensor in keras.tree.flatten(operation.input)]
-        boxes = tuple(dict.fromkeys(box for some in fed for box in some))
-        outputs = keras.tree.flatten(operation.output)
-        if any(len(weight.shape) >= 2 for weight in getattr(operation, "weights", ())):
-            activation = getattr(getattr(operation, "activation", None), "__name__", "")
-            layers.append(Layer(operation.name, int(outputs[0].shape[-1]), activation, part, boxes))
-            boxes = (len(layers) - 1,)
-        origin |= dict.fromkeys(map(id, outputs), boxes)
-    return origin[id(function.outputs[0])]
+    first = function.inputs[0]._keras_history[0]
+    known: dict[tuple[int, int], tuple[int, ...]] = {}
+
+    def boxes_of(tensor: Any) -> tuple[int, ...]:
+        operation, call, _ = tensor._keras_history  # how Keras walks its own graphs
+        key = (id(operation), call)
+        if key not in known:
+            fed = [boxes_of(t) for t in keras.tree.flatten(operation._inbound_nodes[call].input_tensors)]
+            boxes = tuple(dict.fromkeys(box for some in fed for box in some))
+            if operation is first and source:
+                boxes = source
+            elif not fed or any(len(weight.shape) >= 2 for weight in getattr(operation, "weights", ())):
+                activation = getattr(getattr(operation, "activation", None), "__name__", "")
+                width = int(tensor.shape[-1])
+                layers.append(Layer(operation.name, width, activation, part if fed else "input", boxes))
+                boxes = (len(layers) - 1,)
+            known[key] = boxes
+        return known[key]
+
+    return boxes_of(function.outputs[0])

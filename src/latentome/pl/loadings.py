@@ -17,6 +17,7 @@ from latentome.pl.style import (
     SINGLE,
     literal,
     new_figure,
+    opacity,
     readable,
     styled,
     tones,
@@ -98,7 +99,10 @@ def _distribution(axes: Axes, loadings: pd.Series, name: str, cutoff: float, n_g
     axes.bar(middles, counts, width=edges[1] - edges[0], color=list(colors), linewidth=0)
     axes.set_yscale("function", functions=(np.sqrt, np.square))
     axes.set_ylim(0, 2.2 * counts.max())
-    ticks = [v for v in (1, 10, 50, 200, 1000, 5000) if v <= counts.max()]
+    ticks: list[int] = []
+    for count in (5000, 1000, 200, 50, 10, 1):  # from the largest down, as far as there is room between them
+        if count <= counts.max() and (not ticks or ticks[-1] ** 0.5 - count**0.5 > 0.11 * counts.max() ** 0.5):
+            ticks.append(count)
     axes.set_yticks(ticks, [f"{v:,}" for v in ticks])
     for limit in (low, high):
         axes.axvline(limit, color=tones().faint, linewidth=0.5, linestyle=":", ymax=0.66)
@@ -149,7 +153,7 @@ def reconstruction_by_gene(table: pd.DataFrame, n_genes: int = 12) -> Figure:
     figure = new_figure(width, height)
     axes = figure.add_axes((0.52 / width, 0.42 / height, side / width, tall / height))
     area = float(np.clip(4000 / len(points), 2.0, 14))
-    look = {"color": visible(FIRST), "alpha": 0.45, "linewidths": 0, "rasterized": len(points) > 5000}
+    look = {"color": visible(FIRST), "alpha": opacity(0.45), "linewidths": 0, "rasterized": len(points) > 5000}
     axes.scatter(*points.T, s=area, zorder=2, **look)
     axes.axvline(0, color=tones().faint, linewidth=0.5, zorder=1)
     axes.margins(0.08)

@@ -77,14 +77,7 @@ def dimensions(table: pd.DataFrame, chosen: int | None = None) -> Figure:
 def _axis(axes: Axes, sizes, chosen: int | None) -> None:
     """Scale and name the axis of the sizes; mark the chosen one."""
     if sizes.max() > 8 * sizes.min():
-        axes.set_xscale("log")
-        axes.minorticks_off()
-        # Every size a tick, but none so near the one before that their numbers would touch.
-        kept, least = [], (sizes.max() / sizes.min()) ** 0.2
-        for size in sorted(set(sizes)):
-            if not kept or size >= least * kept[-1]:
-                kept.append(size)
-        axes.set_xticks(kept, [f"{size:g}" for size in kept])
+        log_axis(axes, sizes)
     else:
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
     axes.set_xlabel("latent dimensions")
@@ -94,3 +87,18 @@ def _axis(axes: Axes, sizes, chosen: int | None) -> None:
     if chosen is not None:
         label = "recommended size" if axes.get_subplotspec().is_first_col() else None
         axes.axvline(chosen, color=tones().ink, linewidth=0.7, linestyle="-.", label=label, zorder=1)
+
+
+def log_axis(axes: Axes, values) -> None:
+    """Make the horizontal axis logarithmic, with the values themselves as its ticks.
+
+    A value so near the one before that their numbers would touch gets none.
+    """
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    unique = sorted(map(float, set(values)))
+    kept, least = [], (unique[-1] / unique[0]) ** 0.2
+    for value in unique:
+        if not kept or value >= least * kept[-1]:
+            kept.append(value)
+    axes.set_xticks(kept, [f"{value:g}" for value in kept])

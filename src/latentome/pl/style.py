@@ -290,6 +290,11 @@ def visible(color: str) -> str:
     return color if tones() is THEMES["light"] else readable(color, 3.0)
 
 
+def opacity(share: float) -> float:
+    """Give how opaque points are that may lie on one another; on dark paper they need more to be seen at all."""
+    return share if tones() is THEMES["light"] else (2 + share) / 3
+
+
 def edge_of(color: str) -> str:
     """Give the colour that outlines a point, a step away from the paper: the palest classes vanish without it."""
     from matplotlib.colors import to_hex, to_rgb

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
+from latentome.pl.sizes import log_axis
 from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, sequential, styled, tones, visible
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def sweep_sizes(summary: pd.DataFrame, scores: Sequence[str]) -> Figure:
         axes.plot(pca["latent features"], pca[f"PCA {score}"], "--", color=tones().baseline, label="PCA", zorder=1)
         axes.set(title=literal(score), xlabel="latent features")
         if best["latent features"].max() > 10 * best["latent features"].min():
-            axes.set_xscale("log")
+            log_axis(axes, best["latent features"])
         axes.grid(True, axis="y")
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4)
@@ -211,7 +212,7 @@ def _label(axes: Axes, title: str, name: str, places: dict[Any, float]) -> None:
         isinstance(v, str) for v in places
     ):
         if low > 0 and high > 8 * low:
-            axes.set_xscale("log")
+            log_axis(axes, places.values())
     else:
         axes.set_xticks(list(places.values()), [literal(v) for v in places])
     axes.grid(True, axis="y")

@@ -187,6 +187,7 @@ def _share_limits(panels: Sequence[Axes], clouds: Sequence[Any]) -> None:
 def _key(axes: Axes) -> None:
     """Add the key of the clouds below their panel, where it covers no point."""
     look = {"handletextpad": 0.1, "borderpad": 0.0, "borderaxespad": 0.0, "columnspacing": 0.8, "markerscale": 1.5}
+    axes.set_anchor("N")  # what equal scales leave free is then below, where the key stands
     _opaque(axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=3, **look))
 
 

@@ -91,14 +91,14 @@ def test_the_commands_one_by_one_are_the_run(files, finished, tmp_path, latentom
 def test_figures_are_written_in_the_formats_that_are_asked_for(finished, tmp_path, latentome):
     out = tmp_path / "run"
     shutil.copytree(finished, out)
-    code, printed, _ = latentome("visualize", out, "--format", "pdf")
+    code, printed, _ = latentome("visualize", out, "--format", "pdf", "--dark")
     assert code == 0
     for path in sorted((out / "figures").glob("*.png")):
-        made = path.with_suffix(".pdf")
+        made = out / "figures-dark" / f"{path.stem}.pdf"
         assert str(made) in printed
         assert made.read_bytes().startswith(b"%PDF-")
     # Letters stay letters that a journal can set: the TrueType font is embedded.
-    assert b"/FontFile2" in (out / "figures" / "scores.pdf").read_bytes()
+    assert b"/FontFile2" in (out / "figures-dark" / "scores.pdf").read_bytes()
 
 
 def test_explore_serves_the_report_until_it_is_stopped(finished, monkeypatch, latentome):

@@ -13,7 +13,11 @@ def a_run(path: Path) -> RunFolder:
     run.write_config({"model": "vae", "latent_dim": 100, "labels": None})
     run.update_manifest(seed=1)
     run.latent.write_text("x")
-    for folder, name in ((run.figures, "tsne.png"), (run.checkpoints, "epoch-5.npz")):
+    for folder, name in (
+        (run.figures, "tsne.png"),
+        (path / "figures-dark", "tsne.png"),
+        (run.checkpoints, "epoch-5.npz"),
+    ):
         folder.mkdir()
         (folder / name).write_text("x")
     return run

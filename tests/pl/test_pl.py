@@ -118,27 +118,19 @@ def face_colors(figure):
     return {to_hex(color).upper() for color in scatter.get_facecolors()}
 
 
-def test_every_figure_is_drawn_without_touching_pyplot_or_its_settings(adata, history, scores, signatures, tmp_path):
+def test_figures_touch_neither_pyplot_nor_its_settings_nor_their_input(adata, history, scores, signatures):
     import matplotlib
     from matplotlib import pyplot
     from matplotlib.figure import Figure
 
     before, backend = dict(matplotlib.rcParams), matplotlib.get_backend()
+    obs, matrices = adata.obs.copy(), {key: value.copy() for key, value in adata.obsm.items()}
+    tables = [table.copy() for table in (history, scores, signatures)]
     figures = all_figures(adata, history, scores, signatures)
-    for name, figure in figures.items():
-        assert isinstance(figure, Figure), name
-        assert figure.get_figwidth() <= 7.2 + 1e-9, name
-        figure.savefig(tmp_path / f"{name}.png", dpi=60)
-        assert (tmp_path / f"{name}.png").stat().st_size > 2000
+    assert all(isinstance(figure, Figure) for figure in figures.values())
     assert pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
     assert matplotlib.get_backend() == backend
-
-
-def test_no_figure_changes_its_input(adata, history, scores, signatures):
-    obs, matrices = adata.obs.copy(), {key: value.copy() for key, value in adata.obsm.items()}
-    tables = [table.copy() for table in (history, scores, signatures)]
-    all_figures(adata, history, scores, signatures)
     pd.testing.assert_frame_equal(adata.obs, obs)
     assert all(np.array_equal(adata.obsm[key], matrices[key]) for key in matrices)
     for table, copy in zip((history, scores, signatures), tables, strict=True):

@@ -9,7 +9,7 @@ import pytest
 
 from latentome import io
 from latentome.errors import InputError
-from latentome.workflow import interpret_step, predict_step, prepare_again, train_step
+from latentome.workflow import draw_interpretation, interpret_step, predict_step, prepare_again, train_step
 
 
 def read(path) -> pd.DataFrame:
@@ -72,6 +72,15 @@ def test_the_tables_say_what_the_features_mean(ensemble, simulated, gmt, tmp_pat
     if len(signatures):
         known = table["stability"].to_numpy()
         np.testing.assert_allclose(signatures["stability"], known[signatures["feature"] - 1], atol=1e-6)
+    drawn = {path.name for path in draw_interpretation(ensemble.run, told)}
+    tables = {path.stem for path in folder.glob("*.tsv")}
+    of_tables = {"enrichment": "enrichment", "overlap": "signature_overlap", "consensus": "consensus"}
+    assert drawn == {f"{of_tables[name]}.png" for name in tables & set(of_tables)} | {
+        "node_types.png",
+        "stability.png",
+        "similarity.png",
+    }
+    assert drawn <= {path.name for path in ensemble.run.figures.iterdir()}
 
 
 def test_symbols_that_fit_no_set_are_said_and_a_file_of_the_users_is_refused(ensemble, told, gmt, tmp_path):

@@ -51,6 +51,7 @@ def test_the_folder_holds_the_files_of_the_contract_and_nothing_else(finished):
         "report.html",
     }
     names = {"tsne", "training_curves", "scores", "latent_heatmap", "activations", "error_by_class"}
+    names |= {"architecture", "swarm", "loading_scatter"}
     assert {f"figures/{name}.png" for name in names} <= figures
     for name in figures:
         assert (finished.path / name).read_bytes().startswith(b"\x89PNG\r\n")

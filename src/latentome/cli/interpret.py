@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Say what the features of a run mean: which covariates they follow, which gene sets, how stable they are."""
     from latentome.cli.log import listener
-    from latentome.workflow import interpret_step, open_to_write, prepare_again
+    from latentome.workflow import draw_interpretation, interpret_step, open_to_write, prepare_again
 
     pairs = [] if survival is None else [tuple(part.strip() for part in survival.split(","))]
     if any(len(pair) != 2 for pair in pairs):
@@ -55,7 +55,9 @@ def command(
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,
         )
+        drawn = draw_interpretation(folder, reporter)
     _show(table)
+    typer.echo("\n".join(map(str, drawn)))
     typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")
 
 

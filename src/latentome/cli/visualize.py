@@ -17,6 +17,9 @@ def command(
     formats: Annotated[
         str, typer.Option("--format", help="png (300 dots an inch), pdf, svg, or several with commas between.")
     ] = "png",
+    dark: Annotated[
+        bool, typer.Option("--dark", help="On dark paper, into figures-dark; the report shows those on light paper.")
+    ] = False,
 ) -> None:
     """Draw every figure of a run; the report needs them as png."""
     from latentome.cli.log import listener
@@ -35,7 +38,7 @@ def command(
         reporter = listener()
         with reporter.step("read and prepare", "bytes"):
             prepared = prepare_again(config, folder, reporter)
-        names = visualize_step(folder, prepared, reporter, wanted)
-    for name in names:
-        typer.echo(folder.figures / name)
+        paths = visualize_step(folder, prepared, reporter, wanted, dark=dark)
+    for path in paths:
+        typer.echo(path)
     typer.echo(f"Next: latentome report {folder.path}")

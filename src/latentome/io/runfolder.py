@@ -50,6 +50,7 @@ ITEMS = {
 # What runs write into their folders, by suffix. Nothing else in them is ever removed.
 _FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
+    "figures-dark": (".png", ".pdf", ".svg"),
     "interpretation": (".tsv", ".json", ".graphml"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
     "onnx": (".onnx", ".json"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import BASELINE, DOUBLE, FAINT, FIRST, INK, PALETTE, SINGLE, literal, new_figure, styled
+from latentome.pl.style import DOUBLE, FIRST, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +64,8 @@ def method_colors(methods: list[str]) -> dict[str, str]:
     """Give each method its colour: PCA grey, the others from the palette, blue first."""
     others = [m for m in methods if m.upper() != "PCA"]
     free = [FIRST, *[c for c in PALETTE if c != FIRST]]
-    colors = {m: free[i % len(free)] for i, m in enumerate(others)}
-    return {m: colors.get(m, BASELINE) for m in methods}
+    colors = {m: visible(free[i % len(free)]) for i, m in enumerate(others)}
+    return {m: colors.get(m, tones().baseline) for m in methods}
 
 
 def _check_table(table: pd.DataFrame, what: str) -> None:
@@ -98,10 +98,10 @@ def _score_panel(axes: Axes, row: pd.Series, better: str | None, *, names: bool)
     axes.barh(places, np.where(known, values, 0.0), height=0.62, color=[*method_colors(methods).values()], zorder=2)
     for place, value, text, bold in zip(places, values, texts, best, strict=True):
         end = max(value, 0.0) if np.isfinite(value) else 0.0
-        weight, shade = ("bold" if bold else "normal"), (INK if bold or not any(best) else FAINT)
+        weight, shade = ("bold" if bold else "normal"), (tones().ink if bold or not any(best) else tones().faint)
         axes.text(end + 0.03 * reach, place, text, size=6.5, va="center", weight=weight, color=shade)
     axes.set(xlim=(low - 0.02 * reach, high + 0.42 * reach), ylim=(-0.6, len(methods) - 0.4), xticks=[])
-    axes.axvline(0, color=INK, linewidth=0.6, zorder=3)
+    axes.axvline(0, color=tones().ink, linewidth=0.6, zorder=3)
     axes.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_yticks(places, methods if names else [""] * len(methods))
@@ -109,7 +109,8 @@ def _score_panel(axes: Axes, row: pd.Series, better: str | None, *, names: bool)
     if better:
         arrow = "\N{LEFTWARDS ARROW}" if better == "lower" else "\N{RIGHTWARDS ARROW}"
         note = f"{arrow} {better} is better" if better == "lower" else f"{better} is better {arrow}"
-        axes.annotate(note, (0, 1), (0, 2.5), xycoords="axes fraction", textcoords="offset points", size=6, color=FAINT)
+        over = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axes.annotate(note, (0, 1), (0, 2.5), size=6, color=tones().faint, **over)
 
 
 def _best(values, texts: list[str], better: str | None) -> list[bool]:
@@ -151,11 +152,12 @@ def reconstruction_error(table: pd.DataFrame) -> Figure:
     places = np.arange(len(classes))
     figure = new_figure(SINGLE, 0.95 + 0.145 * len(classes), layout="constrained")
     axes = figure.subplots()
-    axes.hlines(places, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color="#C9C9C9", linewidth=1.4, zorder=1)
+    ends = np.nanmin(values, axis=1), np.nanmax(values, axis=1)
+    axes.hlines(places, *ends, color=tones().line, linewidth=1.4, zorder=1)
     for i, (method, color) in reversed(list(enumerate(method_colors([literal(m) for m in table.columns]).items()))):
-        open_ = color == BASELINE
+        open_ = color == tones().baseline
         look = (
-            {"facecolors": "white", "edgecolors": color, "linewidths": 1.1}
+            {"facecolors": tones().paper, "edgecolors": color, "linewidths": 1.1}
             if open_
             else {"color": color, "linewidths": 0}
         )
@@ -170,3 +172,65 @@ def reconstruction_error(table: pd.DataFrame) -> Figure:
     handles, names = axes.get_legend_handles_labels()
     figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=3, handletextpad=0.2, columnspacing=1.4)
     return figure
+
+
+@styled
+def method_ranks(table: pd.DataFrame) -> Figure:
+    """Draw the place of each method among the others on each fold, one panel for each measure, the best at the left.
+
+    Parameters
+    ----------
+    table
+        One row a method on a fold, as ``latentome.tl.rank_methods`` gives them: ``measure``, ``method``, ``rank`` (1 is
+        best); further columns that name the fold are not needed.
+
+    Returns
+    -------
+    A figure 7.2 inches wide (3.5 for one measure). The area of a point shows how many folds have this rank; a line
+    marks the mean rank. The methods go by their mean rank over all measures.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or the table is empty.
+    """
+    if not {"measure", "method", "rank"} <= set(table.columns) or not len(table):
+        raise InputError(
+            "There are no ranks to draw.",
+            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
+            expected="the columns measure, method and rank, and one row or more",
+            todo="Pass what latentome.tl.rank_methods makes of the rows of latentome.tl.compare.",
+        )
+    methods = list(table.groupby("method")["rank"].mean().sort_values(kind="stable").index)
+    measures = list(dict.fromkeys(table["measure"]))
+    columns = min(len(measures), 3) if len(measures) != 4 else 2
+    rows = math.ceil(len(measures) / columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    figure = new_figure(width, rows * (0.55 + 0.2 * len(methods)) + 0.1, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    most = max(2.0, float(table["rank"].max()))
+    for i, (axes, measure) in enumerate(zip(panels, measures, strict=False)):
+        _rank_panel(axes, table[table["measure"] == measure], methods, most, names=i % columns == 0)
+        axes.set(title=literal(measure), xlabel="rank" if i >= len(measures) - columns else "")
+    for axes in panels[len(measures) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _rank_panel(axes: Axes, table: pd.DataFrame, methods: list[str], most: float, *, names: bool) -> None:
+    """Draw the ranks of all methods by one measure."""
+    for place, (method, color) in enumerate(method_colors([str(m) for m in methods]).items()):
+        ranks = table.loc[table["method"].astype(str) == method, "rank"]
+        if not len(ranks):
+            axes.text(most, -place, "no value", size=6, color=tones().faint, ha="right", va="center")
+            continue
+        counts = ranks.value_counts()
+        look = {"color": color, "linewidths": 0, "alpha": 0.75, "zorder": 2}
+        axes.scatter(counts.index, [-place] * len(counts), s=90 * counts / len(ranks), **look)
+        axes.plot([ranks.mean()] * 2, [-place - 0.36, -place + 0.36], color=tones().ink, linewidth=1.2, zorder=3)
+    axes.set(xlim=(0.5, most + 0.5), ylim=(0.5 - len(methods), 0.5))
+    axes.set_yticks([-i for i in range(len(methods))], [literal(m) for m in methods] if names else [""] * len(methods))
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=8)
+    axes.xaxis.grid(True)
+    axes.spines["left"].set_visible(False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import DOUBLE, FAINT, INK, SINGLE, literal, luminance, new_figure, styled
+from latentome.pl.inputs import shortened
+from latentome.pl.style import DOUBLE, SINGLE, ink_on, new_figure, shares, styled, tones
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,6 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
         If the table is empty, or rows and columns are not the same classes.
     """
     import numpy as np
-    from matplotlib import colormaps
 
     counts = table.to_numpy(dtype=float)
     if not len(table) or list(table.index) != list(table.columns) or not (counts >= 0).all():
@@ -46,37 +46,32 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
             todo="Pass what latentome.tl.confusion gives.",
         )
     n, totals = len(table), counts.sum(axis=1)
-    shares = counts / np.maximum(totals, 1)[:, None]
-    names = [_short(name) for name in table.index]
+    parts = counts / np.maximum(totals, 1)[:, None]
+    names = [shortened(name, 24) for name in table.index]
     margin = 0.35 + 0.055 * max(map(len, names))
     cell = min(0.42, max(0.13, (DOUBLE - margin - 0.9) / n))
     width = float(np.clip(margin + n * cell + 0.9, SINGLE, DOUBLE))
     figure = new_figure(width, margin + n * cell + (0.45 if title else 0.25), layout="constrained")
     axes = figure.subplots()
-    cmap = colormaps["Blues"]
-    image = axes.imshow(shares, cmap=cmap, vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+    cmap = shares()
+    image = axes.imshow(parts, cmap=cmap, vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     axes.set_xticks(range(n), names, rotation=90)
     axes.set_yticks(range(n), names)
     axes.tick_params(length=0, labelsize=6.5 if cell > 0.15 else 5.5)
     axes.spines[:].set_visible(False)
     axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="#E4E4E4", linewidth=0.4)
+    axes.grid(which="minor", color=tones().grid, linewidth=0.4)
     axes.tick_params(which="minor", length=0)
     axes.set(xlabel="predicted", ylabel="true", title=title or "")
     if cell >= 0.15:
-        for i, j in zip(*np.nonzero(shares >= 0.05), strict=True):
-            ink = INK if luminance(cmap(shares[i, j])[:3]) > 0.3 else "white"
-            text = "1" if shares[i, j] == 1 else f"{shares[i, j]:.2f}".replace("0.", ".", 1)
-            axes.text(j, i, text, size=5 if cell < 0.25 else 6, color=ink, ha="center", va="center")
+        for i, j in zip(*np.nonzero(parts >= 0.05), strict=True):
+            text = "1" if parts[i, j] == 1 else f"{parts[i, j]:.2f}".replace("0.", ".", 1)
+            look = {"size": 5 if cell < 0.25 else 6, "color": ink_on(cmap(parts[i, j]))}
+            axes.text(j, i, text, ha="center", va="center", **look)
     for i, total in enumerate(totals):
-        axes.text(n - 0.35, i, f"{total:,.0f}", size=5.5, color=FAINT, ha="left", va="center")
+        axes.text(n - 0.35, i, f"{total:,.0f}", size=5.5, color=tones().faint, ha="left", va="center")
     bar = figure.colorbar(image, ax=axes, shrink=0.4, aspect=18, pad=0.09)
     bar.outline.set_visible(False)
     bar.set_label("share of the true class", size=6.5)
     return figure
-
-
-def _short(name: object, length: int = 24) -> str:
-    text = str(name)
-    return literal(text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}")

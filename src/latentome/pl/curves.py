@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import DOUBLE, FAINT, PALETTE, SINGLE, new_figure, styled
+from latentome.pl.comparison import method_colors
+from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +68,54 @@ def training_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
+def loss_comparison(histories: Mapping[str, pd.DataFrame], part: str = "loss", title: str | None = None) -> Figure:
+    """Draw one loss of several trainings together, training solid and validation dashed.
+
+    Parameters
+    ----------
+    histories
+        Name of a training to its history, as in `training_curves`.
+    part
+        Column to draw: ``loss``, or ``reconstruction`` where the losses of the models have other parts.
+    title
+        Heading; none by default.
+
+    Returns
+    -------
+    A figure 3.5 inches wide.
+
+    Raises
+    ------
+    InputError
+        If there is no training, or one lacks the epoch or the column.
+    """
+    lacking = [name for name, h in histories.items() if not len(h) or not {"epoch", part} <= set(h.columns)]
+    if lacking or not histories:
+        raise InputError(
+            "The losses cannot be drawn together.",
+            where=f"histories of {', '.join(lacking or histories) or 'no training'}",
+            expected=f"the columns epoch and {part}, and one row or more",
+            todo="Pass the history_ of fitted models, or the history.tsv of run folders.",
+        )
+    figure = new_figure(SINGLE, 2.75, layout="constrained")
+    axes, curves = figure.subplots(), []
+    colors = method_colors([literal(name) for name in histories])
+    for (name, color), history in zip(colors.items(), histories.values(), strict=True):
+        mean = history.groupby("epoch")[[c for c in (part, f"val_{part}") if c in history]].mean()
+        epoch = mean.index.to_numpy(dtype=float)
+        for column, line in zip(mean, ("-", "--"), strict=False):
+            values = mean[column].to_numpy(dtype=float)
+            label = name if column == part else None
+            axes.plot(epoch, values, line, color=color, linewidth=1.1, label=label, marker="o"[: len(mean) == 1])
+            curves.append((epoch, values))
+    _scale(axes, curves)
+    axes.set(title=title or "", xlabel="epoch", ylabel=f"{part} (dashed: validation)")
+    axes.margins(x=0.02)
+    figure.legend(loc="outside upper center", ncols=3, handlelength=1.6)
+    return figure
+
+
 def _worth_drawing(history: pd.DataFrame, name: str) -> bool:
     """Tell whether a part of the loss says something that the total does not."""
     import numpy as np
@@ -95,7 +145,8 @@ def _draw_part(axes: Axes, history: pd.DataFrame, name: str, heading: str, color
             marker = "o" if len(known) == 1 else None
             width, shade = (1.3, 1.0) if line == "-" else (1.1, 0.75)
             width, shade = (width, shade) if len(members) == 1 else (0.6 * width, 0.6 * shade)
-            axes.plot(epoch, values, line, color=color, linewidth=width, alpha=shade, marker=marker, markersize=3)
+            look = {"color": visible(color), "linewidth": width, "alpha": shade, "marker": marker}
+            axes.plot(epoch, values, line, markersize=3, **look)
             curves.append((epoch, values))
     axes.set(title=heading, xlabel="epoch")
     axes.margins(x=0.02)
@@ -123,7 +174,7 @@ def _scale(axes: Axes, curves: list[tuple[np.ndarray, np.ndarray]]) -> None:
         axes.set_ylim(min(values.min(), low) - room, high + room)
         epoch, first = next((e[0], v[0]) for e, v in curves if len(v) and v.max() > high + 4 * room)
         note = f"\N{UPWARDS ARROW} {first:.4g} at epoch {epoch:g}"
-        axes.text(0.98, 0.97, note, transform=axes.transAxes, size=6, color=FAINT, ha="right", va="top")
+        axes.text(0.98, 0.97, note, transform=axes.transAxes, size=6, color=tones().faint, ha="right", va="top")
 
 
 def _add_beta(axes: Axes, epoch: np.ndarray, beta: np.ndarray) -> None:
@@ -135,18 +186,18 @@ def _add_beta(axes: Axes, epoch: np.ndarray, beta: np.ndarray) -> None:
         return
     twin = axes.twinx()
     twin.spines["right"].set_visible(True)
-    twin.spines["right"].set_color(FAINT)
-    twin.plot(epoch, beta, color=FAINT, linewidth=1.0, linestyle=":")
+    twin.spines["right"].set_color(tones().faint)
+    twin.plot(epoch, beta, color=tones().faint, linewidth=1.0, linestyle=":")
     twin.set_ylim(0, 1.08 * np.nanmax(beta))
-    twin.set_ylabel("weight \N{GREEK SMALL LETTER BETA} (dotted)", color=FAINT)
-    twin.tick_params(axis="y", colors=FAINT)
+    twin.set_ylabel("weight \N{GREEK SMALL LETTER BETA} (dotted)", color=tones().faint)
+    twin.tick_params(axis="y", colors=tones().faint)
 
 
 def _key(figure: Figure, validated: bool) -> None:
     """Add the key of the two line types, once for all panels."""
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=FAINT, linestyle="-", label="training samples")]
+    lines = [Line2D([], [], color=tones().faint, linestyle="-", label="training samples")]
     if validated:
-        lines.append(Line2D([], [], color=FAINT, linestyle="--", label="validation samples"))
+        lines.append(Line2D([], [], color=tones().faint, linestyle="--", label="validation samples"))
     figure.legend(handles=lines, loc="outside lower center", ncols=2, handlelength=2.4)

@@ -19,9 +19,13 @@ class HouseFigure(Figure):
     figure, so the figure itself carries the style along.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._house_style = house_style()
+        super().__init__(*args, **kwargs)
+
     def draw(self, renderer: Any) -> None:
         """Draw under the house style; parameters as in ``matplotlib.figure.Figure.draw``."""
-        with matplotlib.rc_context(house_style()):
+        with matplotlib.rc_context(self._house_style):
             super().draw(renderer)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
@@ -34,5 +38,5 @@ class HouseFigure(Figure):
 
     def savefig(self, fname: Any, **kwargs: Any) -> None:
         """Save under the house style; parameters as in ``matplotlib.figure.Figure.savefig``."""
-        with matplotlib.rc_context(house_style()):
+        with matplotlib.rc_context(self._house_style):
             super().savefig(fname, **kwargs)

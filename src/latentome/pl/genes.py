@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.style import DOUBLE, FAINT, INK, NEGATIVE, POSITIVE, SINGLE, literal, new_figure, styled
+from latentome.pl.style import DOUBLE, NEGATIVE, POSITIVE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,15 +73,15 @@ def _panel(axes: Axes, name: str, part: pd.DataFrame, deepest: int, reach: float
     """Draw one feature: bars away from zero, each gene named on the other side of zero from its bar."""
     loadings = part["loading"].to_numpy(dtype=float)
     places = [-i for i in range(len(loadings))]
-    colors = [POSITIVE if v > 0 else NEGATIVE for v in loadings]
+    colors = [visible(POSITIVE if v > 0 else NEGATIVE) for v in loadings]
     axes.barh(places, loadings, height=0.72, color=colors, zorder=2)
     for place, value, gene in zip(places, loadings, part["gene"], strict=True):
         # Symbols of genes are set in italics, as journals ask.
         side, align = (-0.03, "right") if value > 0 else (0.03, "left")
-        axes.text(side * reach, place, literal(gene), size=6, style="italic", va="center", ha=align, color=INK)
-    axes.axvline(0, color=INK, linewidth=0.6, zorder=3)
+        axes.text(side * reach, place, literal(gene), size=6, style="italic", va="center", ha=align, color=tones().ink)
+    axes.axvline(0, color=tones().ink, linewidth=0.6, zorder=3)
     axes.set(xlim=(-1.1 * reach, 1.1 * reach), ylim=(-deepest + 0.4, 0.7), yticks=[])
     axes.set_title(f"feature {name}" if name.isdecimal() else literal(name))
     axes.xaxis.get_major_locator().set_params(nbins=5)
     axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="x", colors=FAINT)
+    axes.tick_params(axis="x", colors=tones().faint)

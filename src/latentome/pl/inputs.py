@@ -82,6 +82,39 @@ def feature_names(adata: ad.AnnData, key: str, names: Any = None) -> list[str]:
     return names
 
 
+def position_of(shown: list[str], feature: str | int) -> int:
+    """Find a feature by its name, or by its number from 1.
+
+    Raises
+    ------
+    InputError
+        If there is no such feature; the nearest name is told.
+    """
+    wanted = literal(feature)
+    if wanted in shown:
+        return shown.index(wanted)
+    if isinstance(feature, int) and 1 <= feature <= len(shown):
+        return feature - 1
+    raise InputError(
+        f"There is no latent feature '{feature}' to draw.",
+        where="the features of the representation",
+        expected=f"a number from 1 to {len(shown)}, or a name; {nearest(wanted, shown)}",
+        todo="Give the name or the number of one of the features.",
+    )
+
+
+def feature_title(shown: list[str], feature: str | int) -> str:
+    """Name a feature on an axis: a bare number says what it is."""
+    name = shown[position_of(shown, feature)]
+    return f"latent feature {name}" if name.isdecimal() else name
+
+
+def shortened(name: Any, length: int) -> str:
+    """Cut a long name and make it safe to draw, so that no name can fill a figure."""
+    text = str(name)
+    return literal(text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}")
+
+
 def is_numeric(column: pd.Series) -> bool:
     """Tell whether a column holds quantities (drawn with a colour bar) rather than classes."""
     import pandas as pd

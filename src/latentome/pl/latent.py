@@ -10,16 +10,15 @@ from latentome.errors import InputError
 from latentome.pl.inputs import categories_of, column_of, feature_names, is_numeric, matrix_of
 from latentome.pl.maps import class_handles
 from latentome.pl.style import (
-    DIVERGING,
     DOUBLE,
-    INK,
-    MISSING,
-    SEQUENTIAL,
     SINGLE,
+    diverging,
     label_colors,
     literal,
     new_figure,
+    sequential,
     styled,
+    tones,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ MOST_ROWS = 1250
 def latent_heatmap(
     adata: ad.AnnData,
     use_rep: str = "X_vae",
-    color: str = "cancer_type",
+    color: str | Sequence[str] = "cancer_type",
     row_order: Sequence[int] | None = None,
     column_order: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
@@ -56,10 +55,10 @@ def latent_heatmap(
     use_rep
         Key in ``obsm`` of the features, shape (samples, features).
     color
-        Column of ``obs`` with the classes for the side bar.
+        Column of ``obs`` with the classes for the side bar, or several columns for one bar each.
     row_order, column_order
         Samples from top to bottom and features from left to right, as positions; each a permutation. By default the
-        rows go by class and the columns stay as they are.
+        rows go by the classes of the first bar and the columns stay as they are.
     names
         Names of the features; by default those of the data frame in ``obsm``, else their numbers from 1.
 
@@ -70,39 +69,48 @@ def latent_heatmap(
     Raises
     ------
     InputError
-        If the features or the column do not exist, the column holds quantities, or an order is not a permutation.
+        If the features or a column do not exist, a column holds quantities, or an order is not a permutation.
     """
     import numpy as np
 
     values = matrix_of(adata, use_rep)
-    column = column_of(adata, color)
-    if is_numeric(column):
+    bars = {name: _classes(adata, name) for name in ([color] if isinstance(color, str) else color)}
+    if not bars:
         raise InputError(
-            f"The side bar needs classes, and '{color}' holds quantities.",
-            where=f"adata.obs['{color}'], type {column.dtype}",
-            expected="a column of classes",
-            todo="Give another column, or make this one categorical with astype('category').",
+            "There is no column of classes for the side bar.",
+            where="color=[]",
+            expected="the name of a column of adata.obs, or several",
+            todo="Name one.",
         )
     spread = values.std(axis=0)
     scaled = np.clip((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0), -CLIP, CLIP)
-    rows = _by_class(column) if row_order is None else _permutation(row_order, len(scaled), "row_order")
+    rows = (
+        _by_class(next(iter(bars.values()))) if row_order is None else _permutation(row_order, len(scaled), "row_order")
+    )
     columns = _permutation(
         range(values.shape[1]) if column_order is None else column_order, values.shape[1], "column_order"
     )
     shown = feature_names(adata, use_rep, names)
 
     figure = new_figure(DOUBLE, 4.8, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.05, wspace=0.01)
-    bar, main = figure.subplots(1, 2, width_ratios=(0.022, 1.0))
-    _side_bar(bar, column.iloc[rows], color)
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.05, wspace=0.01)
+    *strips, main = figure.subplots(1, len(bars) + 1, width_ratios=(*[0.022] * len(bars), 1.0))
+    for strip, (name, column) in zip(strips, bars.items(), strict=True):
+        _side_bar(strip, column.iloc[rows])
+        if len(bars) > 1:
+            strip.set_xlabel(literal(name), size=5.5, rotation=90)
+    told = ", ".join(literal(name) for name in bars)
+    strips[0].set_ylabel(f"{len(rows):,} samples, coloured by {told}")
     picture = _thin(scaled[np.ix_(rows, columns)])
-    image = main.imshow(picture, aspect="auto", cmap=DIVERGING, vmin=-CLIP, vmax=CLIP, interpolation="nearest")
+    image = main.imshow(picture, aspect="auto", cmap=diverging(), vmin=-CLIP, vmax=CLIP, interpolation="nearest")
     main.spines[:].set_visible(False)
     main.set(yticks=[], xlabel=f"{len(columns)} latent features")
     _name_columns(main, [shown[i] for i in columns])
-    entries = class_handles(column)
+    entries = _entries(bars)
     key = {"ncols": math.ceil(len(entries) / 30), "handletextpad": 0.1, "columnspacing": 0.8, "labelspacing": 0.42}
-    figure.legend(handles=entries, loc="outside right upper", handlelength=1.3, **key)
+    legend = figure.legend(handles=entries, loc="outside right upper", handlelength=1.3, **key)
+    for text, entry in zip(legend.get_texts(), entries, strict=True):
+        text.set_weight("normal" if entry.get_marker() == "o" else "bold")
     scale = figure.colorbar(image, ax=main, orientation="horizontal", location="top", shrink=0.32, aspect=28, pad=0.015)
     scale.outline.set_visible(False)
     scale.set_label("standard deviations from the feature's mean", size=6.5)
@@ -143,16 +151,39 @@ def _by_class(column: pd.Series) -> np.ndarray:
     return np.argsort([rank.get(value, len(rank)) for value in column.astype(object)], kind="stable")
 
 
-def _side_bar(axes: Axes, column: pd.Series, name: str) -> None:
+def _classes(adata: ad.AnnData, name: str) -> pd.Series:
+    """Give a column of classes."""
+    column = column_of(adata, name)
+    if not is_numeric(column):
+        return column
+    raise InputError(
+        f"The side bar needs classes, and '{name}' holds quantities.",
+        where=f"adata.obs['{name}'], type {column.dtype}",
+        expected="a column of classes",
+        todo="Give another column, or make this one categorical with astype('category').",
+    )
+
+
+def _entries(bars: dict[str, pd.Series]) -> list[Any]:
+    """Make the entries of the legend; of several bars each under the name of its column."""
+    from matplotlib.lines import Line2D
+
+    if len(bars) == 1:
+        return class_handles(next(iter(bars.values())))
+    heads = {name: Line2D([], [], linestyle="none", marker="", label=literal(name)) for name in bars}
+    return [entry for name, column in bars.items() for entry in (heads[name], *class_handles(column))]
+
+
+def _side_bar(axes: Axes, column: pd.Series) -> None:
     """Draw the class of each sample as a narrow strip."""
     import numpy as np
     from matplotlib.colors import to_rgb
 
     colors = label_colors(categories_of(column))
-    strip = np.array([[to_rgb(colors.get(value, MISSING))] for value in column.astype(object)])
+    strip = np.array([[to_rgb(colors.get(value, tones().missing))] for value in column.astype(object)])
     axes.imshow(strip, aspect="auto", interpolation="nearest")
     axes.spines[:].set_visible(False)
-    axes.set(xticks=[], yticks=[], ylabel=f"{len(column):,} samples, coloured by {literal(name)}")
+    axes.set(xticks=[], yticks=[])
 
 
 def _name_columns(axes: Axes, names: list[str]) -> None:
@@ -194,7 +225,6 @@ def activations(
         If the features do not exist or `n_features` is below 1.
     """
     import numpy as np
-    from matplotlib import colormaps
 
     values = matrix_of(adata, use_rep)
     if n_features < 1:
@@ -210,7 +240,7 @@ def activations(
     axes = figure.subplots()
     for i in range(len(shown)):
         base = len(shown) - 1 - i
-        tint = colormaps[SEQUENTIAL](0.12 + 0.66 * i / max(len(shown) - 1, 1))
+        tint = sequential()(0.12 + 0.66 * i / max(len(shown) - 1, 1))
         _ridge(axes, grid, values[:, i], base, tint)
     axes.set(xlim=(grid[0], grid[-1]), ylim=(-0.25, len(shown) + 0.75), xlabel="activation")
     axes.set_yticks(range(len(shown) - 1, -1, -1), shown)
@@ -239,5 +269,5 @@ def _ridge(axes: Axes, grid: np.ndarray, values: np.ndarray, base: float, tint: 
     order = 1000 - base
     axes.fill_between(grid, base, top, facecolor=tint, alpha=0.88, linewidth=0, zorder=order)
     # The outline ends where the density does, or it would cover the ridges behind with a white line.
-    axes.plot(grid, np.where(height > 0.004, top, np.nan), color="white", linewidth=0.8, zorder=order)
-    axes.plot(grid, np.full_like(grid, base), color=INK, linewidth=0.25, zorder=order)
+    axes.plot(grid, np.where(height > 0.004, top, np.nan), color=tones().paper, linewidth=0.8, zorder=order)
+    axes.plot(grid, np.full_like(grid, base), color=tones().ink, linewidth=0.25, zorder=order)

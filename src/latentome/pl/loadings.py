@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
+from latentome.pl.inputs import shortened
 from latentome.pl.placing import text_size
 from latentome.pl.style import (
     DOUBLE,
-    FAINT,
     FIRST,
-    INK,
     NEGATIVE,
     POSITIVE,
     SINGLE,
     literal,
     new_figure,
+    opacity,
+    readable,
     styled,
+    tones,
+    visible,
 )
 
 if TYPE_CHECKING:
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: Colour of the genes inside the limits.
-QUIET = "#B9B9B9"
 
 
 @styled
@@ -94,27 +94,27 @@ def _distribution(axes: Axes, loadings: pd.Series, name: str, cutoff: float, n_g
     edges = np.linspace(values.min(), values.max() if values.max() > values.min() else values.min() + 1, 61)
     counts, _ = np.histogram(values, edges)
     middles = (edges[1:] + edges[:-1]) / 2
-    colors = np.where(middles > high, POSITIVE, np.where(middles < low, NEGATIVE, QUIET))
+    sides = np.where(middles < low, visible(NEGATIVE), tones().quiet)
+    colors = np.where(middles > high, visible(POSITIVE), sides)
     axes.bar(middles, counts, width=edges[1] - edges[0], color=list(colors), linewidth=0)
     axes.set_yscale("function", functions=(np.sqrt, np.square))
     axes.set_ylim(0, 2.2 * counts.max())
-    ticks = [v for v in (1, 10, 50, 200, 1000, 5000) if v <= counts.max()]
+    ticks: list[int] = []
+    for count in (5000, 1000, 200, 50, 10, 1):  # from the largest down, as far as there is room between them
+        if count <= counts.max() and (not ticks or ticks[-1] ** 0.5 - count**0.5 > 0.11 * counts.max() ** 0.5):
+            ticks.append(count)
     axes.set_yticks(ticks, [f"{v:,}" for v in ticks])
     for limit in (low, high):
-        axes.axvline(limit, color=FAINT, linewidth=0.5, linestyle=":", ymax=0.66)
+        axes.axvline(limit, color=tones().faint, linewidth=0.5, linestyle=":", ymax=0.66)
     axes.set_title(f"feature {name}" if name.isdecimal() else literal(name))
     axes.xaxis.get_major_locator().set_params(nbins=4)
     order = np.argsort(values, kind="stable")
-    up = [literal(loadings.index[i]) for i in order[::-1] if values[i] > high]
-    down = [literal(loadings.index[i]) for i in order if values[i] < low]
+    up = [shortened(loadings.index[i], 16) for i in order[::-1] if values[i] > high]
+    down = [shortened(loadings.index[i], 16) for i in order if values[i] < low]
     for genes, place, align, color in ((up, 0.99, "right", POSITIVE), (down, 0.01, "left", NEGATIVE)):
         more = [f"and {len(genes) - n_genes} more"] if len(genes) > n_genes else []
-        text = "\n".join([*(_short(gene) for gene in genes[:n_genes]), *more])
-        axes.text(place, 0.98, text, size=5.5, color=color, ha=align, va="top", transform=axes.transAxes)
-
-
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else name[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        text = "\n".join([*genes[:n_genes], *more])
+        axes.text(place, 0.98, text, size=5.5, color=readable(color), ha=align, va="top", transform=axes.transAxes)
 
 
 @styled
@@ -153,18 +153,21 @@ def reconstruction_by_gene(table: pd.DataFrame, n_genes: int = 12) -> Figure:
     figure = new_figure(width, height)
     axes = figure.add_axes((0.52 / width, 0.42 / height, side / width, tall / height))
     area = float(np.clip(4000 / len(points), 2.0, 14))
-    axes.scatter(*points.T, s=area, color=FIRST, alpha=0.45, linewidths=0, rasterized=len(points) > 5000, zorder=2)
-    axes.axvline(0, color=FAINT, linewidth=0.5, zorder=1)
+    look = {"color": visible(FIRST), "alpha": opacity(0.45), "linewidths": 0, "rasterized": len(points) > 5000}
+    axes.scatter(*points.T, s=area, zorder=2, **look)
+    axes.axvline(0, color=tones().faint, linewidth=0.5, zorder=1)
     axes.margins(0.08)
     axes.set_ylim(bottom=0)
     axes.set(xlabel="mean of data less reconstruction", ylabel="mean size of the residual")
     axes.xaxis.get_major_locator().set_params(nbins=6)
     worst = np.argsort(-points[:, 1], kind="stable")[:n_genes]
-    _name_genes(axes, points[worst], [literal(_short(str(table.index[i]))) for i in worst], (side, tall))
+    name_genes(axes, points[worst], [shortened(table.index[i], 16) for i in worst], (side, tall))
     return figure
 
 
-def _name_genes(axes: Axes, points: np.ndarray, names: list[str], size: tuple[float, float]) -> None:
+def name_genes(
+    axes: Axes, points: np.ndarray, names: list[str], size: tuple[float, float], style: str = "italic"
+) -> None:
     """Write each name beside its point, on the first side where it covers no other name and no named point.
 
     A name without such a side is left out: the worst gene comes first.
@@ -185,5 +188,5 @@ def _name_genes(axes: Axes, points: np.ndarray, names: list[str], size: tuple[fl
             if inside and not any((np.abs(centre - other) < half + reach).all() for other, reach in others):
                 taken.append((centre, half))
                 place = centre / scale + origin
-                axes.text(*place, name, size=5.5, style="italic", color=INK, ha="center", va="center", zorder=4)
+                axes.text(*place, name, size=5.5, style=style, color=tones().ink, ha="center", va="center", zorder=4)
                 break

@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
-from latentome.pl.inputs import categories_of, column_of, is_numeric, matrix_of
+from latentome.pl.inputs import categories_of, column_of, is_numeric, matrix_of, shortened
 from latentome.pl.placing import spread, text_size
 from latentome.pl.style import (
     DOUBLE,
-    INK,
-    MISSING,
-    SEQUENTIAL,
     edge_of,
     label_colors,
     literal,
     new_figure,
     readable,
+    sequential,
     styled,
+    tones,
 )
 
 if TYPE_CHECKING:
@@ -195,16 +194,14 @@ def draw_points(axes: Axes, points: np.ndarray, column: pd.Series, size: tuple[f
     order = np.concatenate([order[missing[order]], order[~missing[order]]])
     options: dict[str, Any] = {"s": area, "linewidths": line, "rasterized": n > MANY_POINTS, "zorder": 2}
     if is_numeric(column):
-        from matplotlib import colormaps
-
         values = np.ma.masked_invalid(column.to_numpy(dtype=float, na_value=np.nan))[order]
         options |= {"linewidths": 0, "plotnonfinite": True}
         drawn = axes.scatter(
-            *points[order].T, c=values, cmap=colormaps[SEQUENTIAL].with_extremes(bad=MISSING), **options
+            *points[order].T, c=values, cmap=sequential().with_extremes(bad=tones().missing), **options
         )
     else:
         colors = label_colors(categories_of(column))
-        faces = np.array([colors.get(value, MISSING) for value in column.astype(object)], dtype=object)[order]
+        faces = np.array([colors.get(value, tones().missing) for value in column.astype(object)], dtype=object)[order]
         edges = {face: edge_of(face) for face in set(faces)}
         drawn = axes.scatter(*points[order].T, c=list(faces), edgecolors=[edges[face] for face in faces], **options)
     return drawn
@@ -247,7 +244,7 @@ def _name_classes(
     anchors = (medians - origin) * scale
     boxes = np.array([text_size(text, letters, "bold") for text in texts]) + (0.05, 0.035)
     centres = spread(anchors, boxes, np.zeros(2), np.array(size))
-    halo = [withStroke(linewidth=1.9, foreground="white", alpha=0.92)]
+    halo = [withStroke(linewidth=1.9, foreground=tones().paper, alpha=0.92)]
     for text, color, anchor, centre, median in zip(texts, colors.values(), anchors, centres, medians, strict=True):
         place = centre / scale + origin
         ink = readable(color)
@@ -255,12 +252,6 @@ def _name_classes(
             axes.plot(*np.array([median, place]).T, color=ink, linewidth=0.5, zorder=3, path_effects=halo[:1])
         look: dict[str, Any] = {"size": letters, "weight": "bold", "color": ink, "ha": "center", "va": "center"}
         axes.text(*place, text, zorder=4, path_effects=halo, **look)
-
-
-def _short(name: Any, length: int) -> str:
-    """Cut a long class name, so that one name cannot fill the map or the page."""
-    name = str(name)
-    return literal(name if len(name) <= length else name[: length - 1] + "\N{HORIZONTAL ELLIPSIS}")
 
 
 def _entries(column: pd.Series) -> int:
@@ -271,7 +262,9 @@ def _entries(column: pd.Series) -> int:
 
 def _entry_width(column: pd.Series) -> float:
     """Give the width in inches of the widest entry of a legend, marker and margin included."""
-    names = [_short(c, 36) for c in categories_of(column)[:NAMED_IN_LEGEND]] + ["not known"] * int(column.isna().any())
+    names = [shortened(c, 36) for c in categories_of(column)[:NAMED_IN_LEGEND]] + ["not known"] * int(
+        column.isna().any()
+    )
     return max((text_size(name, 7)[0] for name in names), default=0.3) + 0.29
 
 
@@ -308,11 +301,11 @@ def class_handles(column: pd.Series) -> list[Any]:
 
     classes = categories_of(column)
     colors = label_colors(classes)
-    shown: list[tuple[str, str]] = [(_short(c, 36), colors[c]) for c in classes[:NAMED_IN_LEGEND]]
+    shown: list[tuple[str, str]] = [(shortened(c, 36), colors[c]) for c in classes[:NAMED_IN_LEGEND]]
     if len(classes) > NAMED_IN_LEGEND:
         shown.append((f"and {len(classes) - NAMED_IN_LEGEND} more", "none"))
     if column.isna().any():
-        shown.append(("not known", MISSING))
+        shown.append(("not known", tones().missing))
     return [
         Line2D(
             *([], []),
@@ -333,4 +326,4 @@ def color_bar(figure: Figure, drawn: Any, place: tuple[float, ...], name: str, *
     axes = figure.add_axes(place)
     bar = figure.colorbar(drawn, cax=axes, orientation="horizontal" if across else "vertical")
     bar.outline.set_visible(False)
-    bar.set_label(literal(name), color=INK)
+    bar.set_label(literal(name), color=tones().ink)

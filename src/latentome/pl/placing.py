@@ -1,7 +1,8 @@
-"""Where to write class names on a map so that they do not cover one another."""
+"""Where to write names and to put points so that they do not cover one another."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,3 +61,49 @@ def spread(anchors: np.ndarray, sizes: np.ndarray, low: np.ndarray, high: np.nda
             centres += 0.02 * (anchors - centres)
         centres = np.clip(centres, low + half, high - half)
     return centres
+
+
+def swarm_offsets(
+    groups: Sequence[np.ndarray], width: float, sizes: tuple[float, float]
+) -> tuple[list[np.ndarray], float]:
+    """Move points of a line aside, so that none covers another one as long as there is room.
+
+    The line is cut into pieces as long as a point. The points of a piece stand side by side, around the line. Points
+    are as large as the fullest piece of all groups allows; where even the smallest ones are too many for the room, all
+    groups are narrowed alike.
+
+    Parameters
+    ----------
+    groups
+        For each group where its points lie on the line, shape (points,), inches.
+    width
+        Room across the line, inches.
+    sizes
+        The smallest and the largest diameter of a point, inches.
+
+    Returns
+    -------
+    For each group the way across the line, from ``-width / 2`` to ``width / 2``, in the order of its points; and the
+    diameter.
+    """
+    import numpy as np
+
+    for diameter in np.geomspace(sizes[1], sizes[0], 8):
+        places = [_side_by_side(values / diameter) for values in groups]
+        broadest = max((float(np.abs(place).max()) for place in places if len(place)), default=0.0)
+        if (2 * broadest + 1) * diameter <= width:
+            break
+    step = min(diameter, (width - diameter) / max(2 * broadest, 1.0))
+    return [place * step for place in places], float(diameter)
+
+
+def _side_by_side(values: np.ndarray) -> np.ndarray:
+    """Place the points of each piece of length 1: 0, 1, -1, 2, -2, ... in units of a point."""
+    import numpy as np
+
+    order = np.argsort(values, kind="stable")
+    _, start, counts = np.unique(np.floor(values[order]), return_index=True, return_counts=True)
+    nth = np.arange(len(values)) - np.repeat(start, counts)
+    place = np.empty(len(values))
+    place[order] = (nth + 1) // 2 * np.where(nth % 2, 1, -1)
+    return place

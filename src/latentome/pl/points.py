@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError, nearest
 from latentome.pl.maps import MANY_POINTS
-from latentome.pl.style import BASELINE, DOUBLE, SINGLE, literal, new_figure, styled
+from latentome.pl.style import DOUBLE, SINGLE, literal, new_figure, opacity, styled, tones, visible
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 #: The colours of the class: what went in, and what came out.
 BLUE, RED = "#1F4FD8", "#D7191C"
@@ -55,16 +56,17 @@ def reconstruction(
     columns = min(len(outputs), 3)
     rows = math.ceil(len(outputs) / columns)
     width = SINGLE if columns == 1 else DOUBLE
-    figure = new_figure(width, rows * (width / columns + 0.12) + (0.4 if title else 0.05), layout="constrained")
+    figure = new_figure(width, rows * (width / columns + 0.12) + (0.55 if title else 0.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in panels[len(outputs) :]:
         axes.remove()
     for axes, (name, output) in zip(panels, outputs.items(), strict=False):
-        _cloud(axes, data, color=BLUE, label="input")
-        _cloud(axes, output, color=RED, label="reconstruction")
+        _cloud(axes, data, color=visible(BLUE), label="input")
+        _cloud(axes, output, color=visible(RED), label="reconstruction")
         _label(axes, (titles or {}).get(name, literal(name)), names)
     _share_limits(panels[: len(outputs)], [data, *outputs.values()])
-    _key(panels[0])
+    handles, labels = panels[0].get_legend_handles_labels()
+    _opaque(figure.legend(handles, labels, loc="outside lower center", ncols=2, handletextpad=0.1, markerscale=1.5))
     if title:
         figure.suptitle(title, x=0.01, ha="left")
     return figure
@@ -116,14 +118,14 @@ def class3_panels(
         )
     shallow = "Model 1: linear, as PCA" if "PCA" in outputs else "Model 1: linear"
     headings = list(titles) if titles is not None else ["Training data", shallow, "Model 2: deep"]
-    figure = new_figure(DOUBLE, DOUBLE / 3 + 0.3, layout="constrained")
+    figure = new_figure(DOUBLE, DOUBLE / 3 + 0.6, layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    _cloud(panels[0], train, color=BLUE, label="training data")
+    _cloud(panels[0], train, color=visible(BLUE), label="training data")
     for axes, name in zip(panels[1:], ("model 1", "model 2"), strict=True):
-        _cloud(axes, behind, color=BLUE, label="input")
+        _cloud(axes, behind, color=visible(BLUE), label="input")
         if name == "model 1" and "PCA" in outputs:
-            _cloud(axes, outputs["PCA"], color=BASELINE, label="PCA", open_=True)
-        _cloud(axes, outputs[name], color=RED, label=name)
+            _cloud(axes, outputs["PCA"], color=tones().baseline, label="PCA", open_=True)
+        _cloud(axes, outputs[name], color=visible(RED), label=name)
     for axes, heading in zip(panels, headings, strict=True):
         _label(axes, heading, names)
         _key(axes)
@@ -155,7 +157,7 @@ def _cloud(axes: Axes, values: Any, *, color: str, label: str, open_: bool = Fal
 
     values = np.asarray(values)
     size = float(np.clip(9000 / max(len(values), 1), 1.5, 16))
-    look: dict[str, Any] = {"facecolors": color, "linewidths": 0, "alpha": 0.5}
+    look: dict[str, Any] = {"facecolors": color, "linewidths": 0, "alpha": opacity(0.5)}
     if open_:
         look = {"facecolors": "none", "edgecolors": color, "linewidths": 0.5, "alpha": 0.9}
         size *= 2.2
@@ -183,7 +185,13 @@ def _share_limits(panels: Sequence[Axes], clouds: Sequence[Any]) -> None:
 
 
 def _key(axes: Axes) -> None:
-    """Add the key of the clouds where it covers fewest points."""
-    key = axes.legend(loc="upper left", handletextpad=0.1, borderpad=0.2, labelspacing=0.3, markerscale=1.5)
+    """Add the key of the clouds below their panel, where it covers no point."""
+    look = {"handletextpad": 0.1, "borderpad": 0.0, "borderaxespad": 0.0, "columnspacing": 0.8, "markerscale": 1.5}
+    axes.set_anchor("N")  # what equal scales leave free is then below, where the key stands
+    _opaque(axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=3, **look))
+
+
+def _opaque(key: Legend) -> None:
+    """Show the colours of a key as they are, without what shines through."""
     for handle in key.legend_handles:
         handle.set_alpha(0.9)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from latentome.errors import InputError, nearest
-from latentome.pl.inputs import column_of, feature_names, is_numeric, matrix_of
+from latentome.pl.inputs import column_of, feature_names, feature_title, is_numeric, matrix_of, position_of
 from latentome.pl.maps import color_bar, draw_points, legend, legend_size
-from latentome.pl.style import DOUBLE, literal, new_figure, styled
+from latentome.pl.style import DOUBLE, new_figure, styled
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -50,7 +49,7 @@ def feature_scatter(
     """
     values = matrix_of(adata, use_rep)
     shown = feature_names(adata, use_rep, names)
-    points = values[:, [_position(shown, x), _position(shown, y)]]
+    points = values[:, [position_of(shown, x), position_of(shown, y)]]
     column = column_of(adata, color)
     left, bottom, gap, top = 0.52, 0.42, 0.15, 0.08
     beside = 0.75 if is_numeric(column) else legend_size(column, rows=24)[0]
@@ -61,7 +60,7 @@ def feature_scatter(
     axes = figure.add_axes((left / width, bottom / height, side / width, tall / height))
     drawn = draw_points(axes, points, column, (side, tall))
     axes.margins(0.04)
-    axes.set(xlabel=_axis(shown, x), ylabel=_axis(shown, y))
+    axes.set(xlabel=feature_title(shown, x), ylabel=feature_title(shown, y))
     if is_numeric(column):
         place = ((left + side + gap) / width, (bottom + 0.25 * tall) / height, 0.11 / width, 0.5 * tall / height)
         color_bar(figure, drawn, place, color)
@@ -69,23 +68,3 @@ def feature_scatter(
         anchor = ((left + side + gap) / width, (bottom + tall / 2) / height)
         legend(figure, column, rows=24, loc="center left", anchor=anchor)
     return figure
-
-
-def _axis(shown: list[str], feature: str | int) -> str:
-    name = shown[_position(shown, feature)]
-    return f"latent feature {name}" if name.isdecimal() else name
-
-
-def _position(shown: list[str], feature: str | int) -> int:
-    """Find a feature by its name, or by its number from 1."""
-    wanted = literal(feature)
-    if wanted in shown:
-        return shown.index(wanted)
-    if isinstance(feature, int) and 1 <= feature <= len(shown):
-        return feature - 1
-    raise InputError(
-        f"There is no latent feature '{feature}' to draw.",
-        where="the features of the representation",
-        expected=f"a number from 1 to {len(shown)}, or a name; {nearest(wanted, shown)}",
-        todo="Give the name or the number of one of the features.",
-    )

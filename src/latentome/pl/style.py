@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+
+from latentome.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -15,14 +20,46 @@ T = TypeVar("T")
 #: Widths of one and of two columns of a journal page, in inches.
 SINGLE, DOUBLE = 3.5, 7.2
 
-#: Maps for one-sided and for two-sided numbers.
-SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
+#: Name of the map for quantities that begin anywhere.
+SEQUENTIAL = "viridis"
 
-#: Colours with a fixed meaning: input and reconstruction, the first method and PCA, the two signs, text, no label.
-INPUT, RECONSTRUCTION = "#0072B2", "#D55E00"
-FIRST, BASELINE = "#0072B2", "#8C8C8C"
+#: Colours with a fixed meaning: the first method, the two signs. Drawn as `visible` gives them.
+FIRST = "#0072B2"
 POSITIVE, NEGATIVE = "#B2182B", "#2166AC"
-INK, FAINT, MISSING = "#222222", "#6B6B6B", "#D3D3D3"
+
+
+class Tones(NamedTuple):
+    """The colours without a hue, which are others on light and on dark paper.
+
+    Parameters
+    ----------
+    paper
+        Behind everything.
+    ink, faint
+        Text and axes; notes.
+    quiet, line, grid
+        Bars of what is nothing special; lines that join; lines behind everything.
+    missing
+        Points without a label.
+    baseline
+        PCA.
+    """
+
+    paper: str
+    ink: str
+    faint: str
+    quiet: str
+    line: str
+    grid: str
+    missing: str
+    baseline: str
+
+
+THEMES = {
+    "light": Tones("#FFFFFF", "#222222", "#6B6B6B", "#B9B9B9", "#C9C9C9", "#E4E4E4", "#D3D3D3", "#8C8C8C"),
+    "dark": Tones("#15171A", "#E8E8E8", "#A8A8A8", "#6E6E6E", "#5A5D62", "#33363B", "#54575C", "#A0A0A0"),
+}
+_tones: ContextVar[Tones] = ContextVar("tones", default=THEMES["light"])
 
 #: Okabe and Ito's eight colours, then fifty-two more, each as far as possible in OKLab from all before it, both as
 #: seen by full colour vision and by deuteranopes, none near white or the grey of missing labels, none glaring.
@@ -45,29 +82,21 @@ _RC: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlepad": 5,
     "axes.labelsize": 7,
-    "axes.labelcolor": INK,
     "axes.labelpad": 3,
-    "axes.edgecolor": INK,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.facecolor": "white",
     "axes.unicode_minus": True,
     "axes.axisbelow": True,
-    "figure.facecolor": "white",
     "figure.dpi": 150,
     "figure.titlesize": 9,
     "figure.titleweight": "bold",
-    "grid.color": "#E4E4E4",
     "grid.linewidth": 0.5,
     "legend.frameon": False,
     "legend.fontsize": 7,
     "legend.title_fontsize": 7,
     "lines.linewidth": 1.2,
     "patch.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
     "xtick.major.size": 2.5,
@@ -81,11 +110,59 @@ _RC: dict[str, Any] = {
     "image.cmap": SEQUENTIAL,
     # Saved files: what a journal's production office asks for, with text that stays text.
     "savefig.dpi": 300,
-    "savefig.facecolor": "white",
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
     "svg.fonttype": "none",
 }
+
+
+#: Settings that are one of the tones, each with the name of the tone.
+_TONED = {
+    "axes.edgecolor": "ink",
+    "axes.facecolor": "paper",
+    "axes.labelcolor": "ink",
+    "figure.facecolor": "paper",
+    "grid.color": "grid",
+    "savefig.facecolor": "paper",
+    "text.color": "ink",
+    "xtick.color": "ink",
+    "ytick.color": "ink",
+}
+
+
+@contextlib.contextmanager
+def theme(name: str) -> Iterator[None]:
+    """Draw on light or on dark paper until the block ends.
+
+    A figure keeps the theme it was made in, also when it is saved later.
+
+    Parameters
+    ----------
+    name
+        ``"light"`` (the default of all figures) or ``"dark"``.
+
+    Raises
+    ------
+    InputError
+        If there is no such theme.
+    """
+    if name not in THEMES:
+        raise InputError(
+            f"There is no theme '{name}'.",
+            where="the theme of the figures",
+            expected=nearest(name, THEMES),
+            todo="name one of these",
+        )
+    before = _tones.set(THEMES[name])
+    try:
+        yield
+    finally:
+        _tones.reset(before)
+
+
+def tones() -> Tones:
+    """Give the colours without a hue, of the theme that is on."""
+    return _tones.get()
 
 
 def house_style() -> dict[str, Any]:
@@ -94,9 +171,11 @@ def house_style() -> dict[str, Any]:
     Returns
     -------
     A fresh dictionary for ``matplotlib.rc_context``: sans-serif type of 7 points, thin spines at the left and bottom
-    only, 300 dots per inch on saving, fonts embedded as text in PDF and left as text in SVG.
+    only, 300 dots per inch on saving, fonts embedded as text in PDF and left as text in SVG, and the colours of the
+    theme that is on.
     """
-    return {key: list(value) if isinstance(value, list) else value for key, value in _RC.items()}
+    plain = {key: list(value) if isinstance(value, list) else value for key, value in _RC.items()}
+    return plain | {key: getattr(tones(), tone) for key, tone in _TONED.items()}
 
 
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
@@ -147,7 +226,7 @@ def label_colors(categories: Iterable[Hashable]) -> dict[Hashable, str]:
 
     Returns
     -------
-    Category to colour as ``#RRGGBB``; a missing category is light grey.
+    Category to colour as ``#RRGGBB``; a missing category is grey. On dark paper the colours are `visible` there.
     """
     import pandas as pd
 
@@ -158,7 +237,7 @@ def label_colors(categories: Iterable[Hashable]) -> dict[Hashable, str]:
     free = [color for color in PALETTE if color not in taken]
     others = [c for c in named if c not in official]
     rest = {c: free[i % len(free)] for i, c in enumerate(others)}
-    return {c: MISSING if pd.isna(c) else official.get(c, rest.get(c)) for c in unique}
+    return {c: tones().missing if pd.isna(c) else visible(official.get(c) or rest[c]) for c in unique}
 
 
 def _official_colors(named: list[Hashable]) -> dict[Hashable, str]:
@@ -189,18 +268,73 @@ def luminance(color: str | tuple[float, ...]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def readable(color: str) -> str:
-    """Darken a colour until text in it can be read on white (contrast of at least 4.5 to 1)."""
+def contrast(color: str | tuple[float, ...], other: str | tuple[float, ...]) -> float:
+    """Give the contrast of two colours, 1 (none) to 21 (black and white), as WCAG 2 defines it."""
+    low, high = sorted((luminance(color), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def readable(color: str, least: float = 4.5) -> str:
+    """Move a colour away from the paper until text in it can be read (contrast of at least 4.5 to 1)."""
     from matplotlib.colors import to_hex, to_rgb
 
-    rgb = to_rgb(color)
-    while 1.05 / (luminance(rgb) + 0.05) < 4.5:
-        rgb = tuple(0.93 * v for v in rgb)
+    rgb, paper = to_rgb(color), tones().paper
+    far = 1.0 if luminance(paper) < 0.18 else 0.0
+    while contrast(rgb, paper) < least:
+        rgb = tuple(far + 0.93 * (v - far) for v in rgb)
     return to_hex(rgb)
 
 
+def visible(color: str) -> str:
+    """Give a colour as it is on light paper; on dark paper lighten the dark ones until they show (3 to 1)."""
+    return color if tones() is THEMES["light"] else readable(color, 3.0)
+
+
+def opacity(share: float) -> float:
+    """Give how opaque points are that may lie on one another; on dark paper they need more to be seen at all."""
+    return share if tones() is THEMES["light"] else (2 + share) / 3
+
+
 def edge_of(color: str) -> str:
-    """Give the slightly darker colour that outlines a point, without which the palest classes vanish on white."""
+    """Give the colour that outlines a point, a step away from the paper: the palest classes vanish without it."""
     from matplotlib.colors import to_hex, to_rgb
 
-    return to_hex(tuple(0.72 * v for v in to_rgb(color)))
+    far = 0.0 if tones() is THEMES["light"] else 1.0
+    return to_hex(tuple(far + 0.72 * (v - far) for v in to_rgb(color)))
+
+
+def ink_on(color: Any) -> str:
+    """Give the ink that can be read on a colour, whatever the theme."""
+    return THEMES["light"].ink if luminance(color[:3]) > 0.3 else "white"
+
+
+def sequential() -> Colormap:
+    """Give the map for quantities that begin anywhere; on dark paper without its darkest part."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    full = colormaps[SEQUENTIAL]
+    if tones() is THEMES["light"]:
+        return full
+    return ListedColormap([full(0.2 + 0.8 * i / 255) for i in range(256)], "sequential")
+
+
+def shares() -> Colormap:
+    """Give the map for quantities from nothing upwards: nothing has nearly the colour of the paper."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if tones() is THEMES["light"]:
+        return colormaps["Blues"]
+    return LinearSegmentedColormap.from_list("shares", ["#1C1F24", "#1F4E79", "#4F9BD9", "#D6ECFF"])
+
+
+def diverging() -> Colormap:
+    """Give the map for quantities on both sides of zero: zero has nearly the colour of the paper."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if tones() is THEMES["light"]:
+        return colormaps["RdBu_r"]
+    ends = ["#A9DCFF", "#3D86C6", "#1C1F24", "#C4513F", "#FFB9A3"]
+    return LinearSegmentedColormap.from_list("diverging", ends)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
-from latentome.pl.style import BASELINE, DOUBLE, FAINT, PALETTE, SEQUENTIAL, SINGLE, literal, new_figure, styled
+from latentome.pl.sizes import log_axis
+from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, sequential, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def sweep_scores(summary: pd.DataFrame, varied: Sequence[str]) -> Figure:
     panels = _panels(known, ["model", *rest])
     figure, grid = _grid(len(panels))
     places = _places(known[across])
-    colors = _colors(known[color]) if color else {None: PALETTE[0]}
+    colors = _colors(known[color]) if color else {None: visible(PALETTE[0])}
     for axes, (title, rows) in zip(grid, panels, strict=False):
         for value, shade in colors.items():
             line = rows if value is None else rows[rows[color] == value]
@@ -53,7 +54,7 @@ def sweep_scores(summary: pd.DataFrame, varied: Sequence[str]) -> Figure:
             if line["low"].notna().any():
                 axes.vlines(x, line["low"], line["high"], color=shade, linewidth=0.7)
             if "PCA held-out MSE" in line:
-                axes.plot(x, line["PCA held-out MSE"], "_", color=BASELINE, markersize=7, zorder=1)
+                axes.plot(x, line["PCA held-out MSE"], "_", color=tones().baseline, markersize=7, zorder=1)
         _label(axes, title, across, places)
     grid[0].set_ylabel("held-out mean squared error (grey: PCA)")
     _key(figure, grid[0], color)
@@ -88,16 +89,16 @@ def sweep_sizes(summary: pd.DataFrame, scores: Sequence[str]) -> Figure:
                 rows["latent features"],
                 rows[score],
                 "-o",
-                color=PALETTE[i],
+                color=visible(PALETTE[i % len(PALETTE)]),
                 markersize=3,
                 label=literal(model),
                 zorder=2,
             )
         pca = best.drop_duplicates("latent features")
-        axes.plot(pca["latent features"], pca[f"PCA {score}"], "--", color=BASELINE, label="PCA", zorder=1)
+        axes.plot(pca["latent features"], pca[f"PCA {score}"], "--", color=tones().baseline, label="PCA", zorder=1)
         axes.set(title=literal(score), xlabel="latent features")
         if best["latent features"].max() > 10 * best["latent features"].min():
-            axes.set_xscale("log")
+            log_axis(axes, best["latent features"])
         axes.grid(True, axis="y")
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4)
@@ -211,7 +212,7 @@ def _label(axes: Axes, title: str, name: str, places: dict[Any, float]) -> None:
         isinstance(v, str) for v in places
     ):
         if low > 0 and high > 8 * low:
-            axes.set_xscale("log")
+            log_axis(axes, places.values())
     else:
         axes.set_xticks(list(places.values()), [literal(v) for v in places])
     axes.grid(True, axis="y")
@@ -219,15 +220,14 @@ def _label(axes: Axes, title: str, name: str, places: dict[Any, float]) -> None:
 
 def _colors(values: pd.Series) -> dict[Any, str]:
     """A colour for each value; numbers along a scale."""
-    import matplotlib
     from matplotlib.colors import to_hex
 
     unique = list(dict.fromkeys(values))
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.tolist()):
         unique = sorted(unique)
-        scale = matplotlib.colormaps[SEQUENTIAL]
+        scale = sequential()
         return {v: to_hex(scale(0.9 * i / max(len(unique) - 1, 1))) for i, v in enumerate(unique)}
-    return {v: PALETTE[i % len(PALETTE)] for i, v in enumerate(unique)}
+    return {v: visible(PALETTE[i % len(PALETTE)]) for i, v in enumerate(unique)}
 
 
 def _key(figure: Figure, axes: Axes, name: str | None) -> None:
@@ -236,4 +236,4 @@ def _key(figure: Figure, axes: Axes, name: str | None) -> None:
         return
     step = math.ceil(len(handles) / MAX_LINES)
     legend = figure.legend(handles[::step], names[::step], loc="outside upper center", ncols=6, title=literal(name))
-    legend.get_title().set_color(FAINT)
+    legend.get_title().set_color(tones().faint)

@@ -28,6 +28,11 @@ KNOWN = {
         "The scores of the table below, one panel for each; all bars start at zero.",
         "Bar charts of each score for the model and PCA. The table below holds the same numbers.",
     ),
+    "method_ranks": (
+        "scores",
+        "The place of each method among the others on each fold (1 is best). Larger points: more folds; lines: means.",
+        "Dot plots of the ranks of each method, one panel for each measure.",
+    ),
     "signatures": (
         "features",
         "The genes that weigh most in the first features, positive in red, negative in blue.",
@@ -49,6 +54,48 @@ KNOWN = {
         "dotted lines, 2.5 standard deviations from the mean, are in colour; the strongest are named.",
         "Histograms of the loadings of the first features, with the genes at both ends named.",
     ),
+    "swarm": (
+        "features",
+        "The feature that tells the classes apart best, in each class. Each point is a sample; bars are medians.",
+        "Swarms of points, one row for each class, along the activity of one latent feature.",
+    ),
+    "loading_scatter": (
+        "features",
+        "The loadings of all genes on the two features that vary most. Genes beyond the dotted lines, 2.5 standard "
+        "deviations from the mean, are in the colour of the feature's name.",
+        "Scatter plot of genes by their loadings on two features, with both histograms at the edges.",
+    ),
+    "enrichment": (
+        "features",
+        "The gene sets that stand out most in the features. The numbers say how many genes of a set are in the "
+        "signature.",
+        "Bar chart of gene sets by feature, longer for smaller q; red for positive loadings, blue for negative ones.",
+    ),
+    "signature_overlap": (
+        "features",
+        "How many genes two signatures share; bold where that is more than chance makes them share (q below 0.05).",
+        "Triangle of signatures by signatures, darker for a larger shared part of their genes.",
+    ),
+    "node_types": (
+        "features",
+        "Left: skew and kurtosis of the loadings of each feature. Right: its genes of high weight on both sides.",
+        "Scatter plots of the features, coloured by the type of their loadings.",
+    ),
+    "consensus": (
+        "features",
+        "Consensus features of the ensemble and the members that have them, darker for more stable features.",
+        "Matrix of consensus features by members; at the right the share of members that have the feature.",
+    ),
+    "stability": (
+        "features",
+        "How well the other members of the ensemble find each feature again; lines lead down to the worst match.",
+        "Features from the most to the least stable, each with a line down to its worst match.",
+    ),
+    "similarity": (
+        "features",
+        "How alike the members of the ensemble are as a whole, whatever the rotation of their features.",
+        "Matrix of members by members: CKA below the diagonal, SVCCA above.",
+    ),
     "latent_heatmap": (
         "features",
         "All features of all samples, each feature in standard deviations from its mean. The strip at the left is "
@@ -59,6 +106,11 @@ KNOWN = {
         "training",
         "Loss and its parts by epoch, on training samples (solid) and validation samples (dashed).",
         "Line charts of the loss and its parts against the epoch.",
+    ),
+    "architecture": (
+        "training",
+        "The layers of the model with their widths.",
+        "Diagram of the layers of the model from input to reconstruction.",
     ),
     "error_by_class": (
         "classes",

@@ -3,7 +3,7 @@
 from latentome.tl.activity import activity, differential_activity, marginal_activity, signature_overlap
 from latentome.tl.arithmetic import analogy, decoded_difference, group_difference, group_means, interpolate
 from latentome.tl.associate import Associations, associate
-from latentome.tl.compare import BASELINES, compare, summarise
+from latentome.tl.compare import BASELINES, compare, rank_methods, summarise
 from latentome.tl.confusion import confusion
 from latentome.tl.consensus import consensus, similarity, stability
 from latentome.tl.dimensions import choose_size, dimensions
@@ -55,6 +55,7 @@ __all__ = [
     "over_representation",
     "pca",
     "place_on_map",
+    "rank_methods",
     "read_gmt",
     "signature_fdr",
     "signature_overlap",

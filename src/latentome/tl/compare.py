@@ -24,6 +24,8 @@ Maker = Callable[[int, int], Any]
 KEY = ("method", "k", "seed", "fold")
 #: What is measured, in the order of the table.
 MEASURES = ("held-out MSE", "variance explained", "probe accuracy", "5-NN accuracy", "silhouette", "seconds")
+#: Of these, those of which less is better.
+LOWER_IS_BETTER = ("held-out MSE", "seconds")
 
 
 def _nmf(k: int, seed: int) -> Any:
@@ -188,3 +190,34 @@ def summarise(table: pd.DataFrame, baseline: str = "pca") -> pd.DataFrame:
         present.insert(1, versus)
     grouped = table.groupby(["method", "k"], sort=False)[present].agg(["mean", "std"])
     return grouped.rename(columns={"std": "sd"}, level=1)
+
+
+def rank_methods(table: pd.DataFrame) -> pd.DataFrame:
+    """Rank the methods on each fold by each measure.
+
+    Methods are ranked among those with as many components on the same fold of the same data; the genes themselves,
+    which have no components, take part at every number of them.
+
+    Parameters
+    ----------
+    table
+        Rows of `compare`; of several data sets with a column ``data``.
+
+    Returns
+    -------
+    One row for each method, fold and measure that there is: ``measure``, ``data`` (where given), ``k``, ``seed``,
+    ``fold``, ``method``, ``rank`` (1 is best; equal values share the mean of their ranks).
+    """
+    import pandas as pd
+
+    fold = [name for name in ("data", "k", "seed", "fold") if name in table]
+    sizes = table.loc[table["k"] > 0, "k"].unique()
+    genes = table[table["k"] == 0]
+    whole = pd.concat([table[table["k"] > 0], *(genes.assign(k=k) for k in sizes)], ignore_index=True)
+    parts = []
+    for name in [name for name in MEASURES if name in table and table[name].notna().any()]:
+        rows = whole[whole[name].notna()]
+        rank = rows.groupby(fold)[name].rank(ascending=name in LOWER_IS_BETTER)
+        parts.append(rows[[*fold, "method"]].assign(rank=rank).assign(measure=name))
+    ranked = pd.concat(parts, ignore_index=True)
+    return ranked[["measure", *fold, "method", "rank"]]

@@ -3,6 +3,7 @@
 from latentome.workflow.class3 import reproduce_class3
 from latentome.workflow.compare import compare_step
 from latentome.workflow.config import RunConfig
+from latentome.workflow.figures import draw_interpretation, visualize_step
 from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
@@ -10,7 +11,7 @@ from latentome.workflow.process_table import process_table
 from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
-from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step, visualize_step
+from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step
 from latentome.workflow.tybalt import reproduce_tybalt
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "RunConfig",
     "compare_step",
     "default_folder",
+    "draw_interpretation",
     "evaluate_step",
     "interpret_step",
     "open_run",

@@ -38,7 +38,7 @@ def interpret_step(
     run
         The folder; after ``predict``. Gains ``interpretation/`` with ``features.tsv`` (one row for each feature),
         ``associations.tsv``, ``columns.tsv``, ``enrichment.tsv``, ``overlap.tsv``, and of an ensemble
-        ``consensus.tsv``, ``consensus_signatures.tsv`` and ``similarity.tsv``.
+        ``consensus.tsv``, ``consensus_features.tsv``, ``consensus_signatures.tsv`` and ``similarity.tsv``.
     prepared
         The data of the run.
     reporter
@@ -186,6 +186,7 @@ def _ensemble(
     genes = tl.signatures(np.asarray(adata.varm["consensus_loadings"]), [str(gene) for gene in adata.var_names])
     return {
         "consensus": groups,
+        "consensus_features": adata.uns["consensus"]["features"],
         "consensus_signatures": genes,
         "similarity": adata.uns["consensus"]["similarity"],
     }

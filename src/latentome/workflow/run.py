@@ -9,8 +9,9 @@ from typing import Any
 from latentome import report
 from latentome.io import RunFolder
 from latentome.workflow.config import RunConfig
+from latentome.workflow.figures import visualize_step
 from latentome.workflow.reporter import Reporter
-from latentome.workflow.steps import evaluate_step, predict_step, train_step, visualize_step
+from latentome.workflow.steps import evaluate_step, predict_step, train_step
 
 
 def default_folder(config: RunConfig) -> str:

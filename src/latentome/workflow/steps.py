@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from latentome.workflow.reporter import Reporter
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-    from matplotlib.figure import Figure
 
     from latentome.estimators import BaseAutoencoder, VariationalAutoencoder
 
@@ -194,7 +192,7 @@ def _write_features(
 ) -> None:
     from latentome import tl
 
-    maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in _maps(family) for axis in (0, 1)}
+    maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in maps_of(family) for axis in (0, 1)}
     frame = adata.obs[[]].rename_axis("sample")
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
     io.write_table(run.tsne, frame.assign(**maps))
@@ -213,7 +211,8 @@ def _half(reporter: Reporter, place: int) -> Callable[[int, int], None]:
     return lambda done, total: reporter.progress(place * total + done, 2 * total)
 
 
-def _maps(family: str) -> tuple[str, str]:
+def maps_of(family: str) -> tuple[str, str]:
+    """Names of the two maps: of the model and of PCA."""
     return f"tsne_{family}", "tsne_pca"
 
 
@@ -286,85 +285,3 @@ def read_encoded(run: RunFolder) -> AnnData:
     import anndata
 
     return anndata.read_h5ad(run.require("h5ad"))
-
-
-@holding
-def visualize_step(
-    run: RunFolder, prepared: Prepared, reporter: Reporter, formats: Sequence[str] = ("png",)
-) -> list[str]:
-    """Draw every figure of the run, in each of the formats ``png``, ``pdf`` and ``svg``; return the file names."""
-    import pandas as pd
-
-    from latentome import pl, tl
-
-    color = prepared.label_column or "split"
-    with reporter.step("figures", "files"):
-        encoded = read_encoded(run)
-        model, family = load_trained(run)
-        metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
-        title = TITLES[family]
-        shown = encoded[_at_most(encoded.n_obs, 2000)]
-        codes = shown.obsm[f"X_{family}"]
-        standard = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-12)
-        names = [f"t-SNE of the {title}'s {codes.shape[1]} features", f"t-SNE of {codes.shape[1]} principal components"]
-        figures = {
-            "tsne": pl.embeddings(encoded, [f"X_{name}" for name in _maps(family)], color, names),
-            "training_curves": pl.training_curves(model.history_),
-            "scores": pl.scores(pd.DataFrame(metrics["table"]).T, metrics["better"]),
-            "latent_heatmap": pl.latent_heatmap(
-                shown, f"X_{family}", color, tl.cluster_order(standard), tl.cluster_order(standard.T)
-            ),
-            "activations": pl.activations(encoded, f"X_{family}"),
-        }
-        table = pd.read_csv(run.require("signatures"), sep="\t", keep_default_na=False)
-        if len(table):
-            figures["signatures"] = pl.signatures(table)
-        if len(metrics["by_class"]) > 1:
-            figures["error_by_class"] = pl.reconstruction_error(pd.DataFrame(metrics["by_class"]).T)
-        figures |= _more_figures(encoded, prepared, model, family, title)
-        if prepared.adata.n_vars <= 12:  # few enough that two of them show something
-            held_out = prepared.adata.X[~prepared.training]
-            genes = tuple(str(g) for g in prepared.adata.var_names[:2])
-            decoded = model.inverse_transform(model.transform(prepared.adata.to_df()[~prepared.training]))
-            figures["reconstruction"] = pl.reconstruction(held_out, {title: decoded}, genes)
-        with io.guard_writing(run.figures):
-            run.figures.mkdir(exist_ok=True)
-        names = [(figure, f"{name}.{ending}", ending) for name, figure in figures.items() for ending in formats]
-        for figure, name, ending in reporter.each(names):
-            with io.atomic_path(run.figures / name) as aside:
-                figure.savefig(aside, format=ending)
-    return sorted(name for _, name, _ in names)
-
-
-def _more_figures(
-    encoded: AnnData, prepared: Prepared, model: BaseAutoencoder, family: str, title: str
-) -> dict[str, Figure]:
-    """Figures of single features, genes and classes, where there are any to draw."""
-    import pandas as pd
-
-    from latentome import pl, tl
-
-    codes, figures = encoded.obsm[f"X_{family}"], {}
-    if codes.shape[1] >= 2:
-        # The two features that vary most: those of an autoencoder have no order, and a dead one shows nothing.
-        x, y = (int(i) + 1 for i in np.argsort(-codes.std(axis=0), kind="stable")[:2])
-        color = prepared.label_column or "split"
-        figures["feature_scatter"] = pl.feature_scatter(encoded, x, y, f"X_{family}", color)
-    weights = pd.DataFrame(encoded.varm[f"{family}_loadings"], index=encoded.var_names)
-    weights.columns = [str(i + 1) for i in range(weights.shape[1])]
-    if len(weights) >= 20:  # fewer have no distribution
-        figures["loading_distributions"] = pl.loading_distributions(weights)
-        held_out = ~prepared.training
-        residual = prepared.adata.X[held_out] - model.inverse_transform(codes[held_out])
-        table = {"mean": residual.mean(axis=0), "mean_absolute": np.abs(residual).mean(axis=0)}
-        figures["reconstruction_by_gene"] = pl.reconstruction_by_gene(pd.DataFrame(table, index=encoded.var_names))
-    if prepared.labels is not None:
-        counts = tl.confusion(codes, prepared.labels, prepared.training)
-        if len(counts):
-            figures["confusion_matrix"] = pl.confusion_matrix(counts, f"Linear classifier on the {title}'s features")
-    return figures
-
-
-def _at_most(n: int, limit: int) -> np.ndarray:
-    """Evenly spaced row numbers, `limit` at most."""
-    return np.arange(n) if n <= limit else np.linspace(0, n - 1, limit).astype(int)

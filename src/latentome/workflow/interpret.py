@@ -167,7 +167,7 @@ def _ensemble(
     tables["features"].insert(1, "stability", found["stability"])
     tables["features"].insert(1, "member", found["member"])
     try:
-        groups = tl.consensus(adata, f"X_{family}", members, loadings_key=f"{family}_loadings", rotate=True)
+        groups = tl.consensus(adata, f"X_{family}", members)
     except InputError as refused:  # members that agree on nothing are a result, and no reason to lose the others
         reporter.say(refused.what)
         return {"similarity": tl.similarity(np.split(adata.obsm[f"X_{family}"], members, axis=1))}

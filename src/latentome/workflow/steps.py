@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,8 +163,19 @@ def _is_trained(run: RunFolder) -> bool:
 
 
 @holding
-def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
-    """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
+def predict_step(
+    run: RunFolder,
+    prepared: Prepared,
+    reporter: Reporter,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    umap: bool = False,
+) -> None:
+    """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature.
+
+    Settings of the map, such as ``perplexity`` and ``preset``, are those of `latentome.tl.tsne`; with `umap` there are
+    maps by UMAP beside those by t-SNE.
+    """
     from latentome import tl
 
     model, family = load_trained(run)
@@ -180,14 +191,17 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
         if model.members > 1:
             found = tl.stability(codes, model.members)["stability"].to_numpy()
             table["stability"] = found[table["feature"] - 1]
+    methods, seed = ("tsne", "umap") if umap else ("tsne",), int(run.read_config()["seed"])
     with reporter.step("t-SNE of both"):
-        seed = int(run.read_config()["seed"])
         for representation in (family, "pca"):
-            tl.tsne(adata, f"X_{representation}", rng=seed)
-    maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in _maps(family) for axis in (0, 1)}
+            tl.tsne(adata, f"X_{representation}", rng=seed, **(settings or {}))
+            if umap:
+                tl.tsne(adata, f"X_{representation}", rng=seed, method="umap")
     frame = adata.obs[[]].rename_axis("sample")
+    for method in methods:
+        maps = {f"{m}_{axis + 1}": adata.obsm[f"X_{m}"][:, axis] for m in _maps(family, method) for axis in (0, 1)}
+        io.write_table(run.item(method), frame.assign(**maps))
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
-    io.write_table(run.tsne, frame.assign(**maps))
     io.write_table(run.signatures, table.set_index("feature"))
     # What the explorer can colour by: the matrix itself is not kept.
     leading = tl.leading_genes(weights)
@@ -198,8 +212,8 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
     io.write_h5ad(run.h5ad, adata)
 
 
-def _maps(family: str) -> tuple[str, str]:
-    return f"tsne_{family}", "tsne_pca"
+def _maps(family: str, method: str = "tsne") -> tuple[str, str]:
+    return f"{method}_{family}", f"{method}_pca"
 
 
 def _columns(codes: np.ndarray, family: str) -> dict[str, np.ndarray]:
@@ -216,8 +230,10 @@ def load_trained(run: RunFolder) -> tuple[BaseAutoencoder, str]:
 
 
 @holding
-def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
-    """Compare the model with PCA of equal size on the held-out samples."""
+def evaluate_step(
+    run: RunFolder, prepared: Prepared, reporter: Reporter, *, clustering: str = "k-means"
+) -> dict[str, Any]:
+    """Compare the model with PCA of equal size on the held-out samples, as a whole, by gene and by class."""
     from latentome import tl
     from latentome.estimators import VariationalAutoencoder
 
@@ -228,25 +244,43 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
         codes, pcs = encoded.obsm[f"X_{family}"], encoded.obsm["X_pca"]
         # PCA centres on the training mean; its components are orthonormal, so that the loadings decode.
         linear = pcs @ encoded.varm["pca_loadings"].T + x[training].mean(axis=0)
-        title = TITLES[family]
-        result = tl.evaluate(
-            x,
-            {
-                title: tl.Representation(codes, model.inverse_transform(codes)),
-                "PCA": tl.Representation(pcs, linear),
-            },
-            training,
-            prepared.labels,
-            rng=int(run.read_config()["seed"]),
-        )
+        title, seed = TITLES[family], int(run.read_config()["seed"])
+        methods = {
+            title: tl.Representation(codes, model.inverse_transform(codes)),
+            "PCA": tl.Representation(pcs, linear),
+        }
+        result = tl.evaluate(x, methods, training, prepared.labels, seed, clustering=clustering)
+        result["maps"] = _judge_maps(encoded, prepared.labels, reporter)
         result["verdict"] = tl.verdict(result, title)
         if family == "nonlinear-pca" and not np.any(model.best_epoch_):
             result["verdict"].insert(0, STAYED_PCA)
         if isinstance(model, VariationalAutoencoder):
             result["code"], said = _use_of_code(model, prepared.adata.to_df()[~training])
             result["verdict"].append(said)
+        genes = [str(gene) for gene in prepared.adata.var_names]
+        tables = {"errors_by_gene": tl.errors_by_gene(x, methods, training, genes)}
+        if prepared.labels is not None:
+            tables["errors_by_class"] = tl.errors_by_class(x, methods, training, prepared.labels, seed)
+            tables["confusion"] = tl.confusion(codes, prepared.labels, training).rename_axis("true").reset_index()
+    for name, table in tables.items():
+        if len(table):
+            io.write_table(run.item(name), table.set_index(table.columns[0]))
     io.write_json(run.metrics, result)
     return result
+
+
+def _judge_maps(encoded: AnnData, labels: np.ndarray | None, reporter: Reporter) -> dict[str, dict[str, Any]]:
+    """How each map was made, and how much of the neighbourhoods it keeps."""
+    from latentome import tl
+
+    judged = {}
+    for name in sorted(key.removeprefix("X_") for key in encoded.obsm if key.startswith(("X_tsne_", "X_umap_"))):
+        params = {k: np.asarray(v).tolist() for k, v in encoded.uns[name]["params"].items()}
+        k = min(10, (encoded.n_obs - 1) // 2)
+        quality = tl.map_quality(encoded.obsm[params["use_rep"]], encoded.obsm[f"X_{name}"], labels, k)
+        judged[name] = {**params, "quality": {"neighbours": k, **quality}}
+        reporter.say(f"Map {name}: " + ", ".join(f"{what} {value:.3f}" for what, value in quality.items()) + ".")
+    return judged
 
 
 def _use_of_code(model: VariationalAutoencoder, held_out: pd.DataFrame) -> tuple[dict[str, Any], str]:
@@ -305,6 +339,9 @@ def visualize_step(
             figures["signatures"] = pl.signatures(table)
         if len(metrics["by_class"]) > 1:
             figures["error_by_class"] = pl.reconstruction_error(pd.DataFrame(metrics["by_class"]).T)
+        if f"X_umap_{family}" in encoded.obsm:
+            heads = [name.replace("t-SNE", "UMAP", 1) for name in names]
+            figures["umap"] = pl.embeddings(encoded, [f"X_{m}" for m in _maps(family, "umap")], color, heads)
         figures |= _more_figures(encoded, prepared, model, family, title)
         if prepared.adata.n_vars <= 12:  # few enough that two of them show something
             held_out = prepared.adata.X[~prepared.training]

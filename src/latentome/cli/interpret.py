@@ -29,6 +29,17 @@ def command(
         float | None,
         typer.Option(min=0.0, help="Standard deviations that make a gene one of a signature (default 2.5)."),
     ] = None,
+    loadings: Annotated[
+        str, typer.Option(help="How genes belong to features: decoder, integrated-gradients or encoder.")
+    ] = "decoder",
+    enrichment: Annotated[
+        str, typer.Option(help="over-representation, rank, or a method of decoupler such as ulm (extra 'enrich').")
+    ] = "over-representation",
+    compare: Annotated[str | None, typer.Option(help="Two groups of samples to compare: COLUMN,ONE,OTHER.")] = None,
+    network: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Write a network of genes: the least correlation of their loadings."),
+    ] = None,
 ) -> None:
     """Say what the features of a run mean: which covariates they follow, which gene sets, how stable they are."""
     from latentome.cli.show import Terminal
@@ -42,6 +53,14 @@ def command(
             expected="two columns with a comma between: times, and events",
             todo="correct the option, such as --survival days_survived,dead",
         )
+    groups = None if compare is None else tuple(part.strip() for part in compare.split(","))
+    if groups is not None and len(groups) != 3:
+        raise InputError(
+            f"'{compare}' names no two groups.",
+            where=f"--compare {compare}",
+            expected="a column and two of its groups with commas between",
+            todo="correct the option, such as --compare cancer_type,LGG,GBM",
+        )
     with open_to_write(str(run), "h5ad") as (folder, config):
         table = interpret_step(
             folder,
@@ -51,6 +70,10 @@ def command(
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,
+            loadings=loadings,
+            enrichment=enrichment,
+            groups=groups,
+            network=network,
         )
     _show(table)
     typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")

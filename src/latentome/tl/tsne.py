@@ -19,8 +19,7 @@ PERPLEXITY = 30.0
 TRANSFORM_PERPLEXITY = 5.0
 #: Up to so many samples their neighbours are found exactly: as fast as a search at random, and the same everywhere.
 EXACT = 50_000
-#: From so many samples on forces are interpolated on a grid (FFT), with intervals of 2: 0.1 of the time of finer ones on
-#: a map of 10,000 samples, at the same quality (`benchmarks/tsne.py`). Below, Barnes and Hut's tree is faster.
+#: From so many samples on forces are interpolated on a grid (FFT), then faster than the tree of Barnes and Hut.
 GRID_FROM, INTERVAL = 3_000, 2
 #: Settings of published maps. Tybalt (2018): perplexity 20, learning rate 300, 400 iterations in all, of which
 #: scikit-learn spends 250 on early exaggeration. That is too few for a map of 10,000 samples to settle.

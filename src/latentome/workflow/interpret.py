@@ -11,6 +11,7 @@ import numpy as np
 from latentome import io
 from latentome.errors import InputError
 from latentome.io import RunFolder
+from latentome.workflow.contrast import contrast
 from latentome.workflow.prepare import Prepared
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import holding, load_trained, read_encoded
@@ -18,6 +19,13 @@ from latentome.workflow.steps import holding, load_trained, read_encoded
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+#: What is written only where it is asked for, or where there is something to write.
+OPTIONAL = (
+    *("associations.tsv", "columns.tsv", "enrichment.tsv", "overlap.tsv", "network.graphml"),
+    *("consensus.tsv", "consensus_signatures.tsv", "similarity.tsv"),
+    *("difference.tsv", "difference_genes.tsv", "differential_activity.tsv", "marginal_activity.tsv"),
+)
 
 
 @holding
@@ -30,6 +38,10 @@ def interpret_step(
     survival: Sequence[tuple[str, str]] = (),
     gene_sets: str | None = None,
     cutoff: float | None = None,
+    loadings: str = "decoder",
+    enrichment: str = "over-representation",
+    groups: tuple[str, str, str] | None = None,
+    network: float | None = None,
 ) -> pd.DataFrame:
     """Associate the features with what is known of the samples, and their signatures with gene sets.
 
@@ -37,8 +49,9 @@ def interpret_step(
     ----------
     run
         The folder; after ``predict``. Gains ``interpretation/`` with ``features.tsv`` (one row for each feature),
-        ``associations.tsv``, ``columns.tsv``, ``enrichment.tsv``, ``overlap.tsv``, and of an ensemble
-        ``consensus.tsv``, ``consensus_signatures.tsv`` and ``similarity.tsv``.
+        ``signatures.tsv``, ``associations.tsv``, ``columns.tsv``, ``enrichment.tsv``, ``overlap.tsv``; of an ensemble
+        ``consensus.tsv``, ``consensus_signatures.tsv`` and ``similarity.tsv``, and the stability of a feature wherever
+        one is named; with `groups` the tables of `contrast`; with `network` ``network.graphml``.
     prepared
         The data of the run.
     reporter
@@ -51,6 +64,14 @@ def interpret_step(
         A GMT file; by default the Hallmark sets, where the data name genes by symbols.
     cutoff
         Of the signatures, in standard deviations; 2.5 by default.
+    loadings
+        How genes belong to features: ``decoder``, ``integrated-gradients`` or ``encoder``, see `latentome.tl.loadings`.
+    enrichment
+        The method of `latentome.tl.enrich`.
+    groups
+        A column and two of its groups, which are compared.
+    network
+        The smallest correlation of the loadings of two genes that is an edge between them; no network by default.
 
     Returns
     -------
@@ -68,7 +89,10 @@ def interpret_step(
     encoded, cutoff = read_encoded(run), CUTOFF if cutoff is None else cutoff
     adata = prepared.adata.copy()
     adata.obsm[f"X_{family}"] = encoded.obsm[f"X_{family}"]
-    adata.varm[f"{family}_loadings"] = encoded.varm[f"{family}_loadings"]
+    key, training = f"{family}_loadings", prepared.training
+    adata.varm[key] = encoded.varm[key]
+    if loadings != "decoder":
+        adata.varm[key] = tl.loadings(model, adata.obsm[f"X_{family}"][training], loadings, adata.X[training])
     adata.obs = adata.obs.drop(columns="split")  # ours, and random
     if labels is not None:
         for note in io.add_labels(adata, io.read_labels(labels)):
@@ -77,18 +101,46 @@ def interpret_step(
     with reporter.step("associate"):
         tables |= _associations(adata, family, survival, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
-        tables |= _enrichment(adata, family, gene_sets, cutoff, reporter)
+        tables |= _enrichment(adata, family, gene_sets, cutoff, enrichment, reporter)
     with reporter.step("signatures"):
-        tables["features"] = _features(adata, family, ~prepared.training, cutoff, tables)
+        tables["signatures"] = _signatures(adata, family, cutoff)
+        # Chance is known in the units of a decoder alone.
+        rates = None if loadings == "encoder" else _rates(adata, family, ~training, cutoff)
+        tables["features"] = _features(adata, family, rates, tables)
         if tables["features"][["genes_positive", "genes_negative"]].to_numpy().any():
-            tables["overlap"] = tl.signature_overlap(adata, f"{family}_loadings", cutoff=cutoff)
+            tables["overlap"] = tl.signature_overlap(adata, key, cutoff=cutoff)
         if model.members > 1:
             tables |= _ensemble(adata, family, model.members, tables, reporter)
+        if groups is not None:
+            tables |= contrast(adata, model, family, groups, cutoff)
+        edges = None if network is None else tl.gene_network(adata, key, least=network)
+    if model.members > 1:
+        _add_stability(tables)
     with io.guard_writing(run.interpretation):
         run.interpretation.mkdir(exist_ok=True)
+        for name in OPTIONAL:  # of an earlier call, which this one does not repeat
+            (run.interpretation / name).unlink(missing_ok=True)
     for name, table in tables.items():
         io.write_table(run.interpretation / f"{name}.tsv", table.set_index(table.columns[0]))
+    if edges is not None:
+        tl.write_network(run.interpretation / "network.graphml", edges)
     return tables["features"]
+
+
+def _signatures(adata: AnnData, family: str, cutoff: float) -> pd.DataFrame:
+    from latentome import tl
+
+    table = tl.signatures(np.asarray(adata.varm[f"{family}_loadings"]), [str(gene) for gene in adata.var_names], cutoff)
+    table["feature"] = [f"{family}_{number}" for number in table["feature"]]
+    return table
+
+
+def _add_stability(tables: dict[str, pd.DataFrame]) -> None:
+    """Say how stable a feature is in every table that names one."""
+    known = tables["features"].set_index("feature")["stability"]
+    for name, table in tables.items():
+        if "feature" in table and "stability" not in table and not name.startswith("consensus"):
+            tables[name] = table.assign(stability=known.reindex(table["feature"]).to_numpy())
 
 
 def _associations(
@@ -110,37 +162,43 @@ def _associations(
 
 
 def _enrichment(
-    adata: AnnData, family: str, gene_sets: str | None, cutoff: float, reporter: Reporter
+    adata: AnnData, family: str, gene_sets: str | None, cutoff: float, method: str, reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
     """The table of enrichment; none where no sets are given and the names of the genes do not fit the bundled ones."""
     from latentome import tl
 
     sets = tl.read_gmt() if gene_sets is None else tl.read_gmt(Path(gene_sets))
     try:
-        table = tl.enrich(adata, f"{family}_loadings", sets, cutoff=cutoff)
+        table = tl.enrich(adata, f"{family}_loadings", sets, method=method, cutoff=cutoff)
     except InputError as refused:
-        if gene_sets is not None:
+        if gene_sets is not None or method != "over-representation":
             raise
         reporter.say(f"{refused.what} The Hallmark sets name genes by symbols; give others with --gene-sets.")
         return {}
     return {"enrichment": table}
 
 
-def _features(
-    adata: AnnData, family: str, held_out: np.ndarray, cutoff: float, tables: dict[str, pd.DataFrame]
-) -> pd.DataFrame:
+def _rates(adata: AnnData, family: str, held_out: np.ndarray, cutoff: float) -> pd.DataFrame:
+    from latentome import tl
+
+    codes, weights = adata.obsm[f"X_{family}"], np.asarray(adata.varm[f"{family}_loadings"])
+    return tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff)
+
+
+def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row for each feature: its signature, the shape of its loadings, and the best of the other tables."""
     import pandas as pd
 
     from latentome import tl
 
-    codes, weights = adata.obsm[f"X_{family}"], np.asarray(adata.varm[f"{family}_loadings"])
-    names = [f"{family}_{i + 1}" for i in range(codes.shape[1])]
-    rates = tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff)
+    weights = np.asarray(adata.varm[f"{family}_loadings"])
+    names = [f"{family}_{i + 1}" for i in range(weights.shape[1])]
     table = pd.DataFrame({"feature": names})
+    listed = tables["signatures"]
     for side in ("positive", "negative"):
-        rows = rates[rates["side"] == side].reset_index(drop=True)
-        table[f"genes_{side}"], table[f"fdr_{side}"] = rows["genes"], rows["fdr"]
+        found = listed.loc[listed["side"] == side, "feature"].value_counts()
+        table[f"genes_{side}"] = found.reindex(names, fill_value=0).to_numpy()
+        table[f"fdr_{side}"] = np.nan if rates is None else rates.loc[rates["side"] == side, "fdr"].to_numpy()
     if len(weights) >= 20:
         shape = tl.node_types(weights, names)
         table = table.merge(shape[["feature", "skew", "kurtosis", "type"]], on="feature")

@@ -19,6 +19,9 @@ def command(
     labels: Annotated[
         Path | None, typer.Option(help="A table with more columns for the samples: sex, age, survival, ...")
     ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to associate, with commas between (default: all that can be used).")
+    ] = None,
     survival: Annotated[
         str | None, typer.Option(help="Columns of survival times and events (1 or 0): TIME,EVENT.")
     ] = None,
@@ -67,6 +70,7 @@ def command(
             prepare_again(config, folder),
             Terminal(),
             labels=None if labels is None else str(labels),
+            columns=None if columns is None else [part.strip() for part in columns.split(",")],
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,

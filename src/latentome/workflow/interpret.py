@@ -35,6 +35,7 @@ def interpret_step(
     reporter: Reporter,
     *,
     labels: str | None = None,
+    columns: Sequence[str] | None = None,
     survival: Sequence[tuple[str, str]] = (),
     gene_sets: str | None = None,
     cutoff: float | None = None,
@@ -58,6 +59,8 @@ def interpret_step(
         Takes note of the steps.
     labels
         A table with more columns for the samples, such as sex, age or survival.
+    columns
+        Names of the columns to associate; by default all that can be used.
     survival
         Pairs of a column with times and a column that is 1 where the event was seen.
     gene_sets
@@ -99,7 +102,7 @@ def interpret_step(
             reporter.say(note)
     tables: dict[str, pd.DataFrame] = {}
     with reporter.step("associate"):
-        tables |= _associations(adata, family, survival, required=labels is not None, reporter=reporter)
+        tables |= _associations(adata, family, columns, survival, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
         tables |= _enrichment(adata, family, gene_sets, cutoff, enrichment, reporter)
     with reporter.step("signatures"):
@@ -144,15 +147,21 @@ def _add_stability(tables: dict[str, pd.DataFrame]) -> None:
 
 
 def _associations(
-    adata: AnnData, family: str, survival: Sequence[tuple[str, str]], *, required: bool, reporter: Reporter
+    adata: AnnData,
+    family: str,
+    columns: Sequence[str] | None,
+    survival: Sequence[tuple[str, str]],
+    *,
+    required: bool,
+    reporter: Reporter,
 ) -> dict[str, pd.DataFrame]:
     """Tables of associations; none where the run has nothing to associate with and the user has brought nothing."""
     from latentome import tl
 
     try:
-        found = tl.associate(adata, f"X_{family}", survival=survival)
+        found = tl.associate(adata, f"X_{family}", columns, survival)
     except InputError as refused:
-        if required or survival:
+        if required or survival or columns:
             raise
         reporter.say(f"{refused.what} Associations are left out.")
         return {}

@@ -78,9 +78,14 @@ def test_generated_samples_are_on_the_scale_of_the_data(own, latentome, tmp_path
 
 
 def test_interpret_compares_groups_and_joins_genes(own, latentome, sets):
-    options = ["--gene-sets", sets, "--cutoff", 1.5, "--compare", "type,type-1,type-2", "--network", 0.9]
-    code, _, told = latentome("interpret", own, *options, "--loadings", "integrated-gradients", "--columns", "type")
+    options = ["--gene-sets", sets, "--cutoff", 1.5, "--compare", "type,type-1,type-2", "--network", 0.9, "--rotate"]
+    code, _, told = latentome(
+        "interpret", own, *options, "--loadings", "integrated-gradients", "--columns", "type", "--rotate"
+    )
     assert code == 0, told
+    turned = pd.read_csv(own / "interpretation" / "turned_latent.tsv", sep="\t", index_col=0)
+    assert turned.shape == (120, 5)
+    assert set(pd.read_csv(own / "interpretation" / "turned_columns.tsv", sep="\t")["column"]) == {"type"}
     made = {path.name for path in (own / "interpretation").iterdir()}
     contrast = {"difference.tsv", "difference_genes.tsv", "differential_activity.tsv", "marginal_activity.tsv"}
     assert {"network.graphml", "signatures.tsv", *contrast} <= made

@@ -130,9 +130,8 @@ def test_placing_leaves_the_map_as_it_was(mapped):
         assert np.array_equal(kept, now)
 
 
-def test_one_by_one_is_all_at_once_where_neighbours_are_searched_approximately(tcga, monkeypatch):
-    """Beyond 50,000 samples openTSNE searches at random. The seed decides, not the company."""
-    monkeypatch.setattr(sys.modules["latentome.tl.tsne"], "EXACT", 1000)
+def test_one_by_one_is_all_at_once_on_a_large_map(tcga):
+    """Beyond 1,000 samples openTSNE would search neighbours at random."""
     codes = tcga[0].X[:, :5].astype(np.float64)
     known, new = (codes[:1050], 10.0 * codes[:1050, :2]), codes[1050:1060]
     together = tl.place_on_map(*known, new)

@@ -32,6 +32,9 @@ def command(
         float | None,
         typer.Option(min=0.0, help="Standard deviations that make a gene one of a signature (default 2.5)."),
     ] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Turn the features to simple loadings, and say what these mean, too.")
+    ] = False,
     loadings: Annotated[
         str, typer.Option(help="How genes belong to features: decoder, integrated-gradients or encoder.")
     ] = "decoder",
@@ -74,6 +77,7 @@ def command(
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,
+            rotate=rotate,
             loadings=loadings,
             enrichment=enrichment,
             groups=groups,

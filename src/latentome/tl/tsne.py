@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 PERPLEXITY = 30.0
 #: Perplexity with which a new sample finds its place among the neighbours on a map (default of openTSNE).
 TRANSFORM_PERPLEXITY = 5.0
+#: Steps of a new sample to its place, from the middle of its neighbours.
+TRANSFORM_STEPS = 150
 #: Up to so many samples their neighbours are found exactly: as fast as a search at random, and the same everywhere.
 EXACT = 50_000
-#: From so many samples on forces are interpolated on a grid (FFT), then faster than the tree of Barnes and Hut.
-GRID_FROM, INTERVAL = 3_000, 2
+#: From so many samples on forces are interpolated on a grid (FFT), then faster than the tree of Barnes and Hut, and
+#: more momentum settles the map in as many iterations (benchmarks/tsne.py).
+LARGE_FROM = 3_000
+LARGE: dict[str, Any] = {"n_iter": 500, "final_momentum": 0.9}
 #: Settings of published maps. Tybalt (2018): perplexity 20, learning rate 300, 400 iterations in all, of which
 #: scikit-learn spends 250 on early exaggeration. That is too few for a map of 10,000 samples to settle.
 #: Multi-scale (Kobak and Berens 2019): the second perplexity is a hundredth of the samples.
@@ -46,7 +50,8 @@ def tsne(
     """Map all samples to two dimensions with t-SNE, or with UMAP.
 
     openTSNE with its defaults: start from PCA, learning rate n/12 (Belkina et al. 2019), 250 iterations of early
-    exaggeration and 500 without. Neighbours are exact up to 50,000 samples.
+    exaggeration and 500 without; from 3,000 samples on these with momentum 0.9. Neighbours are exact up to 50,000
+    samples.
 
     Parameters
     ----------
@@ -117,7 +122,8 @@ def _tsne(
     from openTSNE import TSNE, affinity
 
     n = len(codes)
-    settings: dict[str, Any] = {"initialization": initialization, **PRESETS.get(preset or "", {})}
+    large = LARGE if n >= LARGE_FROM and preset is None else {}
+    settings: dict[str, Any] = {"initialization": initialization, **large, **PRESETS.get(preset or "", {})}
     scales = settings.pop("perplexity", PERPLEXITY) if perplexity is None else perplexity
     scales = [PERPLEXITY, n / 100] if scales == "multi-scale" else np.atleast_1d(scales).astype(float).tolist()
     if not all(np.isfinite(scale) and scale >= 1 for scale in scales) or not scales:
@@ -134,8 +140,8 @@ def _tsne(
         near = affinity.PerplexityBasedNN(codes, perplexity=scales[0], **how)
     else:
         near = affinity.Multiscale(codes, perplexities=scales, **how)
-    forces = "fft" if n >= GRID_FROM else "bh"
-    optimizer = TSNE(**settings, negative_gradient_method=forces, ints_in_interval=INTERVAL, random_state=rng, n_jobs=1)
+    forces = "fft" if n >= LARGE_FROM else "bh"
+    optimizer = TSNE(**settings, negative_gradient_method=forces, random_state=rng, n_jobs=1)
     positions = optimizer.fit(codes, affinities=near)
     return positions, {**settings, "perplexity": scales[0] if len(scales) == 1 else np.array(scales)}
 
@@ -173,7 +179,7 @@ def check_tsne(samples: int) -> None:
         )
 
 
-def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, rng: int = 0) -> np.ndarray:
+def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Place new samples on an existing map; where one lands does not depend on the others.
 
     Parameters
@@ -183,26 +189,33 @@ def place_on_map(reference: np.ndarray, positions: np.ndarray, new: np.ndarray, 
         they are.
     new
         Representation of the new samples (new samples x components).
-    rng
-        Seed of the neighbour search, which is random beyond 50,000 samples only.
 
     Returns
     -------
     float32, new samples x 2.
     """
     from openTSNE import TSNEEmbedding, affinity
+    from scipy.sparse import csr_array
+    from sklearn.neighbors import NearestNeighbors
 
     n = len(reference)
     perplexity = min(TRANSFORM_PERPLEXITY, (n - 1) / 3)
-    # Of the map's own neighbourhoods nothing but the search for neighbours is needed.
-    affinities = affinity.PerplexityBasedNN(
-        np.asarray(reference, np.float64),
-        perplexity=perplexity,
-        method="exact" if n <= EXACT else "approx",
-        random_state=rng,
-    )
+    search = NearestNeighbors(n_neighbors=min(n, int(3 * perplexity))).fit(np.asarray(reference, np.float64))
+
+    class ToReference(affinity.Affinities):
+        """Of the map's own neighbourhoods, which openTSNE would search anew, nothing but their number is needed."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.P = csr_array((n, n))
+
+        def to_new(self, data: np.ndarray, perplexity: float, return_distances: bool = False) -> Any:
+            distances, near = search.kneighbors(data)
+            how = {"symmetrize": False, "normalization": "point-wise", "n_reference_samples": n}
+            p = affinity.joint_probabilities_nn(near, distances, [perplexity], **how)
+            return (p, near, distances) if return_distances else p
+
     # Barnes-Hut meets each new sample with the fixed ones alone, however many come together.
-    fixed = TSNEEmbedding(
-        np.asarray(positions, np.float64), affinities, negative_gradient_method="bh", random_state=rng
-    )
-    return np.asarray(fixed.transform(np.asarray(new, np.float64), perplexity=perplexity), dtype=np.float32)
+    fixed = TSNEEmbedding(np.asarray(positions, np.float64), ToReference(), negative_gradient_method="bh")
+    placed = fixed.transform(np.asarray(new, np.float64), perplexity=perplexity, n_iter=TRANSFORM_STEPS)
+    return np.asarray(placed, dtype=np.float32)

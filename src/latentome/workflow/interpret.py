@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 OPTIONAL = (
     *("associations.tsv", "columns.tsv", "enrichment.tsv", "overlap.tsv", "network.graphml"),
     *("consensus.tsv", "consensus_signatures.tsv", "similarity.tsv"),
+    *("turned_latent.tsv", "turned_associations.tsv", "turned_columns.tsv", "turned_enrichment.tsv"),
+    *("turned_signatures.tsv", "consensus_associations.tsv", "consensus_columns.tsv", "consensus_enrichment.tsv"),
     *("difference.tsv", "difference_genes.tsv", "differential_activity.tsv", "marginal_activity.tsv"),
 )
 
@@ -39,6 +41,7 @@ def interpret_step(
     survival: Sequence[tuple[str, str]] = (),
     gene_sets: str | None = None,
     cutoff: float | None = None,
+    rotate: bool = False,
     loadings: str = "decoder",
     enrichment: str = "over-representation",
     groups: tuple[str, str, str] | None = None,
@@ -67,6 +70,10 @@ def interpret_step(
         A GMT file; by default the Hallmark sets, where the data name genes by symbols.
     cutoff
         Of the signatures, in standard deviations; 2.5 by default.
+    rotate
+        Whether to turn the features to simple loadings, too (`latentome.tl.simple_structure`), and say what these mean:
+        ``turned_latent.tsv`` and the tables above with ``turned_`` before their names. Of an ensemble the consensus,
+        which is turned, has these tables: ``consensus_associations.tsv`` and so on.
     loadings
         How genes belong to features: ``decoder``, ``integrated-gradients`` or ``encoder``, see `latentome.tl.loadings`.
     enrichment
@@ -114,9 +121,19 @@ def interpret_step(
             tables["overlap"] = tl.signature_overlap(adata, key, cutoff=cutoff)
         if model.members > 1:
             tables |= _ensemble(adata, family, model.members, tables, reporter)
+        if rotate and model.members == 1:
+            tables["turned_latent"] = _turn(adata, family)
         if groups is not None:
             tables |= contrast(adata, model, family, groups, cutoff)
         edges = None if network is None else tl.gene_network(adata, key, least=network)
+    name = "turned" if model.members == 1 else "consensus"
+    if rotate and f"X_{name}" in adata.obsm:
+        with reporter.step(f"{name} features"):
+            told = Reporter()  # what there is to say of the columns was said above
+            found = _associations(adata, name, columns, survival, required=labels is not None, reporter=told)
+            found |= _enrichment(adata, name, gene_sets, cutoff, enrichment, told)
+            found["signatures"] = _signatures(adata, name, cutoff)
+            tables |= {f"{name}_{key}": table for key, table in found.items()}
     if model.members > 1:
         _add_stability(tables)
     with io.guard_writing(run.interpretation):
@@ -128,6 +145,19 @@ def interpret_step(
     if edges is not None:
         tl.write_network(run.interpretation / "network.graphml", edges)
     return tables["features"]
+
+
+def _turn(adata: AnnData, family: str) -> pd.DataFrame:
+    """Turn the features to simple loadings; give them as a table."""
+    import pandas as pd
+
+    from latentome import tl
+
+    codes, weights = tl.simple_structure(adata.obsm[f"X_{family}"], adata.varm[f"{family}_loadings"])
+    adata.obsm["X_turned"], adata.varm["turned_loadings"] = codes.astype(np.float32), weights.astype(np.float32)
+    table = pd.DataFrame(adata.obsm["X_turned"], columns=[f"turned_{i + 1}" for i in range(codes.shape[1])])
+    table.insert(0, "sample", adata.obs_names)
+    return table
 
 
 def _signatures(adata: AnnData, family: str, cutoff: float) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from sklearn.decomposition import PCA, FastICA
 
 import latentome as lt
 
-SIZES = (20, 50)
+SIZES = (20,)
 
 
 def features(adata: AnnData, k: int) -> dict[str, np.ndarray]:

@@ -174,8 +174,9 @@ def test_a_multi_scale_map_keeps_what_is_near_and_what_is_far(tcga):
     assert list(adata.uns["both"]["params"]["perplexity"]) == [5.0, 90.0]
     far = {name: spearmanr(pdist(adata.obsm["X_x"]), pdist(adata.obsm[f"X_{name}"]))[0] for name in ("near", "both")}
     assert far["both"] > far["near"] + 0.1
-    tl.tsne(adata, "X_x", "preset", preset="multi-scale")
-    assert list(adata.uns["preset"]["params"]["perplexity"]) == [3.0, 30.0]
+    for given, expected in ((None, [3.0, 30.0]), (7.0, [7.0])):
+        tl.tsne(adata, "X_x", "preset", given, preset="multi-scale")
+        assert np.atleast_1d(adata.uns["preset"]["params"]["perplexity"]).tolist() == expected
 
 
 def test_umap_is_an_extra_behind_the_same_function(mapped, monkeypatch):

@@ -124,8 +124,10 @@ def _tsne(
     n = len(codes)
     large = LARGE if n >= LARGE_FROM and preset is None else {}
     settings: dict[str, Any] = {"initialization": initialization, **large, **PRESETS.get(preset or "", {})}
-    scales = settings.pop("perplexity", PERPLEXITY) if perplexity is None else perplexity
-    scales = [PERPLEXITY, n / 100] if scales == "multi-scale" else np.atleast_1d(scales).astype(float).tolist()
+    usual = settings.pop("perplexity", PERPLEXITY)
+    if usual == "multi-scale":
+        usual = [PERPLEXITY, max(n / 100, 1.0)]
+    scales = np.atleast_1d(usual if perplexity is None else perplexity).astype(float).tolist()
     if not all(np.isfinite(scale) and scale >= 1 for scale in scales) or not scales:
         raise InputError(
             "A perplexity is a number of neighbours.",
@@ -133,7 +135,7 @@ def _tsne(
             expected=f"numbers from 1 to {(n - 1) / 3:.4g}, a third of the samples; larger ones are lowered to it",
             todo="correct it, or leave it out (30)",
         )
-    scales = sorted({min(max(scale, 1.0), (n - 1) / 3) for scale in scales})
+    scales = sorted({min(scale, (n - 1) / 3) for scale in scales})
     # One thread: where cores are shared, more of them wait for one another, up to fifty times as long.
     how = {"method": "exact" if n <= EXACT else "approx", "n_jobs": 1, "random_state": rng}
     if len(scales) == 1:

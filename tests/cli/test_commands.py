@@ -35,6 +35,8 @@ def test_help_and_version(latentome):
         "predict",
         "evaluate",
         "interpret",
+        "dimensions",
+        "generate",
         "visualize",
         "report",
         "explore",

@@ -38,7 +38,7 @@ def recovered(codes: np.ndarray, true: np.ndarray) -> int:
 
 def test_the_consensus_recovers_the_factors_better_than_any_member(ensemble, tmp_path):
     adata, true, loadings, _ = ensemble
-    groups = tl.consensus(adata, "X_vae", MEMBERS, loadings_key="vae_loadings")
+    groups = tl.consensus(adata, "X_vae", MEMBERS, loadings_key="vae_loadings", rotate=False)
     joined = adata.obsm["X_consensus"]
     assert joined.shape == (400, FACTORS), "and no noise"
     assert list(groups["support"]) == [1.0] * FACTORS
@@ -93,10 +93,15 @@ def test_what_has_no_consensus_is_refused(ensemble):
         tl.stability(adata.obsm["X_vae"], 7)
     noise = AnnData(np.zeros((400, 1)), obsm={"X_n": np.random.default_rng(0).normal(size=(400, 6))})
     with pytest.raises(InputError, match="No feature is common to 100% of the members"):
-        tl.consensus(noise, "X_n", 3, support=1.0)
+        tl.consensus(noise, "X_n", 3, support=1.0, rotate=False)
+    with pytest.raises(InputError, match="Without expression"):
+        tl.consensus(noise, "X_n", 3)
+    noise = AnnData(np.random.default_rng(1).normal(size=(400, 9)), obsm=dict(noise.obsm))
+    with pytest.raises(InputError, match="No feature is common to 50% of the members"):
+        tl.consensus(noise, "X_n", 3)
     dead = adata.copy()
     dead.obsm["X_vae"][:, 0] = 0.0
-    assert len(tl.consensus(dead, "X_vae", MEMBERS)) == FACTORS
+    assert len(tl.consensus(dead, "X_vae", MEMBERS, rotate=False)) == FACTORS
     assert tl.stability(dead.obsm["X_vae"], MEMBERS)["stability"][0] == 0.0
 
 
@@ -118,22 +123,33 @@ def rotated():
     return adata
 
 
-def test_members_that_agree_on_the_space_but_not_on_axes_agree_after_rotation(rotated):
+def test_members_that_agree_on_the_space_but_not_on_axes_have_a_consensus(rotated):
     true = rotated.obsm["X_true"]
     best = max(recovered(part, true) for part in np.split(rotated.obsm["X_m"], 10, axis=1))
     ica = recovered(FastICA(6, random_state=0, max_iter=2000).fit_transform(rotated.X), true)
     with pytest.raises(InputError, match="No feature is common"):
-        tl.consensus(rotated, "X_m", 10, support=1.0)
-    groups = tl.consensus(rotated, "X_m", 10, loadings_key="m_loadings", rotate=True)
-    assert (groups["support"] == 1.0).all()
+        tl.consensus(rotated, "X_m", 10, support=1.0, rotate=False)
+    groups = tl.consensus(rotated, "X_m", 10)
+    assert groups["support"].min() > 0.9
+    assert list(groups["size"]) == [10] * 6
     assert recovered(rotated.obsm["X_consensus"], true) == 6
     assert max(best, ica) < 6
-    assert rotated.uns["consensus"]["features"]["stability"].min() > 0.9
     assert rotated.uns["consensus"]["similarity"]["svcca"].min() > 0.95, "the space was the same all the time"
     loaded = np.corrcoef(rotated.varm["consensus_loadings"].T, rotated.varm["loadings_true"].T)[:6, 6:]
     assert np.abs(loaded).max(axis=0).min() > 0.8
-    with pytest.raises(InputError, match="rotated by their loadings"):
-        tl.consensus(rotated, "X_m", 10, rotate=True)
+
+
+def test_features_dead_in_some_members_are_found_and_noise_is_left_out(rotated):
+    """Each member loses two of its six directions, and gains two features of noise of its own."""
+    rng, parts = np.random.default_rng(3), []
+    for part in np.split(rotated.obsm["X_m"], 10, axis=1):
+        alive = part @ np.linalg.qr(rng.normal(size=(6, 4)))[0]
+        parts.append(np.hstack([alive, np.zeros((500, 2)), rng.normal(size=(500, 2))]))
+    rotated.obsm["X_dead"] = np.hstack(parts)
+    groups = tl.consensus(rotated, "X_dead", 10)
+    assert len(groups) == 6, "of eight"
+    assert recovered(rotated.obsm["X_consensus"], rotated.obsm["X_true"]) == 6
+    assert groups["support"].between(0.6, 0.9).all(), "four of six directions in each member"
 
 
 def test_a_rotation_changes_no_reconstruction(rotated):

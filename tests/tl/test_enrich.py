@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from fractions import Fraction
 from math import comb
 
@@ -121,12 +122,27 @@ def test_sets_of_other_names_and_lists_from_elsewhere_are_refused(planted, sets,
         tl.enrich(planted, "vae_loadings", {"a": GENES[:3]})
     with pytest.raises(InputError, match="no loadings 'pca_loadings'"):
         tl.enrich(planted, "pca_loadings", sets)
-    with pytest.raises(InputError, match="no method 'gsea'"):
-        tl.enrich(planted, "vae_loadings", sets, method="gsea")
+    with pytest.raises(InputError, match="no method 'gseas'(.|\n)*Did you mean 'gsea'"):
+        tl.enrich(planted, "vae_loadings", sets, method="gseas")
     with pytest.raises(InputError, match="1 genes of the list are not in the background"):
         tl.over_representation(["g000", "x1"], GENES, sets)
     with pytest.raises(InputError, match="no file none.gmt"):
         tl.read_gmt(tmp_path / "none.gmt")
+
+
+def test_the_methods_of_decoupler_are_an_extra_behind_the_same_call(planted, sets, monkeypatch):
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "decoupler", None)
+        with pytest.raises(InputError, match=r"not installed(.|\n)*latentome\[enrich\]"):
+            tl.enrich(planted, "vae_loadings", sets, method="ulm")
+    pytest.importorskip("decoupler")
+    for method in ("ulm", "gsea"):
+        table = tl.enrich(planted, "vae_loadings", sets, method=method)
+        first = table.drop_duplicates(["feature", "side"]).set_index(["feature", "side"])
+        assert first.loc[("vae_1", "positive"), "set"] == "set 7"
+        assert first.loc[("vae_1", "negative"), "set"] == "set 3"
+        assert (first.loc["vae_1", "q"] < 0.05).all()
+        assert first.loc[["vae_2", "vae_3"], "q"].min() > 0.01, "features of noise"
 
 
 def test_the_published_signatures_have_their_known_biology(shared):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from latentome import tl
+from latentome.errors import InputError
 from latentome.tl import Representation
 
 CLASS_METRICS = ["probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"]
@@ -194,3 +197,39 @@ def test_a_baseline_without_error_is_no_defect(groups):
     both = tl.evaluate(x, {"VAE": Representation(x, x), "PCA": Representation(x, x)}, training, labels)
     assert "about equally well" in tl.verdict(both, "VAE")[0]
     assert "nan" not in " ".join(tl.verdict(both, "VAE"))
+
+
+def test_clusters_by_leiden_are_an_extra(groups, monkeypatch):
+    x, labels, training = groups
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "sknetwork.clustering", None)
+        with pytest.raises(InputError, match=r"not installed(.|\n)*latentome\[leiden\]"):
+            tl.evaluate(x, {"x": Representation(x, x)}, training, labels, clustering="leiden")
+    with pytest.raises(InputError, match="Did you mean 'leiden'"):
+        tl.evaluate(x, {"x": Representation(x, x)}, training, labels, clustering="Leyden")
+    assert len(tl.cluster(x[:5], x[5:9], 20)) == 4, "more clusters than samples are as many as samples"
+    pytest.importorskip("sknetwork")
+    result = tl.evaluate(x, {"x": Representation(x, x)}, training, labels, clustering="leiden")
+    assert result["clustering"] == "leiden"
+    assert result["table"]["NMI"]["x"] > 0.7
+    again = tl.cluster(x[training], x[~training], 4, "leiden")
+    assert np.array_equal(again, tl.cluster(x[training], x[~training], 4, "leiden"))
+
+
+def test_errors_by_gene_and_by_class_add_up_to_the_whole(groups):
+    x, labels, training = groups
+    methods = {"model": noisy(x, 0.5), "PCA": noisy(x, 1.0, 2)}
+    whole = tl.evaluate(x, methods, training, labels)
+    genes = tl.errors_by_gene(x, methods, training, list("abcdef"))
+    classes = tl.errors_by_class(x, methods, training, labels)
+    for name in methods:
+        expected = whole["table"]["held-out MSE"][name]
+        assert genes[f"{name} MSE"].mean() == pytest.approx(expected)
+        assert np.average(classes[f"{name} MSE"], weights=classes["samples"]) == pytest.approx(expected)
+    assert set(genes["gene"]) == set("abcdef")
+    assert genes["model explained"].is_monotonic_increasing
+    np.testing.assert_allclose(genes["PCA explained"], 1 - genes["PCA MSE"] / genes["variance"])
+    assert (classes["v PCA, % low"] < classes["v PCA, %"]).all()
+    assert classes["v PCA, % high"].between(-90, -50).all(), "a quarter of the error"
+    flat = np.concatenate([x, np.ones((len(x), 1), np.float32)], axis=1)
+    assert tl.errors_by_gene(flat, {"x": Representation(x, flat)}, training, list("abcdefg")).isna().sum().sum() == 1

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
 
 import latentome as lt
 from latentome import tl
@@ -48,6 +49,9 @@ def test_the_quality_of_a_map_is_highest_for_the_data_themselves():
     assert whole == {"trustworthiness": 1.0, "k-NN preservation": 1.0, "class k-NN accuracy": 1.0}
     shuffled = tl.map_quality(x, rng.permutation(x), labels)
     assert shuffled["trustworthiness"] < 0.6
+    flat = rng.normal(size=(500, 5))
+    expected = trustworthiness(flat, flat[:, :2], n_neighbors=10)
+    assert tl.map_quality(flat, flat[:, :2])["trustworthiness"] == pytest.approx(expected, abs=1e-12)
     assert shuffled["k-NN preservation"] < 0.15, "10 of 119 by chance"
     assert shuffled["class k-NN accuracy"] < 0.5
     labels[:5] = None
@@ -61,7 +65,10 @@ def test_the_size_with_the_true_number_of_factors_is_recommended():
     x = adata.X / 4.0
     training = np.arange(200) % 4 != 0
     model = lt.LinearAutoencoder(2, optimizer="adam", learning_rate=0.01, batch_size=15, max_epochs=150)
-    table = tl.dimensions(x, model, [1, 3], training, adata.obs["type"].to_numpy())
+    strongest = np.argsort(-adata.varm["loadings_true"], axis=0)[:12].T
+    sets = {f"factor {i}": list(adata.var_names[rows]) for i, rows in enumerate(strongest)}
+    known = {"gene_sets": sets, "genes": list(adata.var_names)}
+    table = tl.dimensions(x, model, [1, 3], training, adata.obs["type"].to_numpy(), **known)
     assert list(table["size"]) == [1, 3]
     assert table["error"].is_monotonic_decreasing
     assert (table["error"] > 0.98 * table["pca_error"]).all(), "no linear model is better"
@@ -69,6 +76,7 @@ def test_the_size_with_the_true_number_of_factors_is_recommended():
     assert table["active"].between(1, 3).all()
     assert table["stability"].between(0, 1).all()
     assert table["probe"].between(0.7, 1).all()
+    assert table[["sets", "pca_sets"]].to_numpy().max() <= 3
     assert tl.choose_size(table)[0] == 3
     with pytest.raises(InputError, match="Too few samples or genes for 61"):
         tl.dimensions(x, model, [61], training)

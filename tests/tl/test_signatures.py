@@ -75,6 +75,37 @@ def test_loadings_of_a_linear_decoder_are_its_kernel_times_the_deviation_of_the_
     got = tl.loadings(model, codes)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
+    # All ways through a linear decoder are equally steep.
+    np.testing.assert_allclose(tl.loadings(model, codes, "integrated-gradients"), expected, rtol=1e-5, atol=1e-6)
+    encoder = model.encoder_.get_weights()[0] / codes.std(axis=0)
+    np.testing.assert_allclose(tl.loadings(model, codes, "encoder", blobs), encoder, rtol=1e-5)
+
+
+def test_integrated_gradients_add_up_to_what_the_decoder_does(blobs):
+    """Of a single feature the attributions of a gene are its decoded differences from the mean, wherever it is bent."""
+    model = lt.DeepAutoencoder(n_components=1, hidden=(5,), max_epochs=5, random_state=0).fit(blobs)
+    codes = model.transform(blobs)
+    way = codes - codes.mean(axis=0)
+    decoded = model.inverse_transform(codes) - model.inverse_transform(codes.mean(axis=0, keepdims=True))
+    expected = (decoded * way).sum(axis=0) / np.square(way).sum() * codes.std()
+    got = tl.loadings(model, codes, "integrated-gradients")[:, 0]
+    np.testing.assert_allclose(got, expected, atol=2e-3 * np.abs(expected).max())
+    bent = tl.loadings(model, codes)[:, 0]
+    assert np.abs(bent - expected).max() > 5 * np.abs(got - expected).max(), (
+        "which the slope at one point does not know"
+    )
+
+
+def test_loadings_that_there_are_not_are_refused(blobs):
+    model = lt.LinearAutoencoder(n_components=2, max_epochs=1, random_state=0).fit(blobs)
+    codes = model.transform(blobs)
+    for method, x, message in (
+        ("encode", None, "Did you mean 'encoder'"),
+        ("encoder", None, "no x"),
+        ("encoder", blobs[:, :3], "x of 3 genes"),
+    ):
+        with pytest.raises(lt.InputError, match=message):
+            tl.loadings(model, codes, method, x)
 
 
 def test_loadings_of_a_curved_decoder_are_its_derivative_at_the_mean_code(blobs):

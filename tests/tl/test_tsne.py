@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from anndata import AnnData
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
 
 from latentome import tl
 from latentome.errors import InputError
@@ -24,6 +28,7 @@ def test_keys_and_parameters(mapped):
     assert reference.obsm["X_tsne_pca"].dtype == np.float32
     assert np.isfinite(reference.obsm["X_tsne_pca"]).all()
     assert reference.uns["tsne_pca"]["params"] == {
+        "method": "tsne",
         "use_rep": "X_pca",
         "initialization": "pca",
         "perplexity": 30.0,
@@ -37,7 +42,13 @@ def test_a_seed_is_a_map_and_a_name_can_be_given(mapped):
     assert np.array_equal(again.obsm["X_map"], mapped[0].obsm["X_tsne_pca"])
     assert told == [(done, 750) for done in range(10, 751, 10)]  # of both phases
     tl.tsne(again, "X_pca", perplexity=5.0, rng=1)
-    assert again.uns["tsne_pca"]["params"] == {"use_rep": "X_pca", "initialization": "pca", "perplexity": 5.0, "rng": 1}
+    assert again.uns["tsne_pca"]["params"] == {
+        "method": "tsne",
+        "use_rep": "X_pca",
+        "initialization": "pca",
+        "perplexity": 5.0,
+        "rng": 1,
+    }
     assert not np.array_equal(again.obsm["X_tsne_pca"], again.obsm["X_map"])
 
 
@@ -56,17 +67,16 @@ def test_neighbours_stay_neighbours(mapped):
 
 
 def test_a_map_does_not_depend_on_the_number_of_cores(tcga):
-    """It is that of one thread. From 1,000 samples on openTSNE searches neighbours at random, each thread in its own
-    way, and a neighbour more or less is another map.
+    """It is that of one thread, of the exact neighbours. From 1,000 samples on openTSNE would search them at random,
+    each thread in its own way, and a neighbour more or less is another map.
     """
     from openTSNE import TSNE
 
     codes = tcga[0].X[:1000, :20].astype(np.float64)
     adata = AnnData(np.zeros((1000, 1), np.float32), obsm={"X_x": codes})
     tl.tsne(adata, "X_x", perplexity=5.0)
-    assert np.array_equal(
-        adata.obsm["X_tsne_x"], TSNE(perplexity=5.0, random_state=0, n_jobs=1).fit(codes).astype("f4")
-    )
+    expected = TSNE(perplexity=5.0, neighbors="exact", random_state=0, n_jobs=1).fit(codes).astype("f4")
+    assert np.array_equal(adata.obsm["X_tsne_x"], expected)
 
 
 @pytest.mark.parametrize("n", [4, 5, 10])
@@ -121,8 +131,8 @@ def test_placing_leaves_the_map_as_it_was(mapped):
         assert np.array_equal(kept, now)
 
 
-def test_one_by_one_is_all_at_once_where_neighbours_are_searched_approximately(tcga):
-    """Beyond 1,000 samples openTSNE searches at random. The seed decides, not the company."""
+def test_one_by_one_is_all_at_once_on_a_large_map(tcga):
+    """Beyond 1,000 samples openTSNE would search neighbours at random."""
     codes = tcga[0].X[:, :5].astype(np.float64)
     known, new = (codes[:1050], 10.0 * codes[:1050, :2]), codes[1050:1060]
     together = tl.place_on_map(*known, new)
@@ -139,11 +149,44 @@ def test_settings_are_recorded_and_unknown_ones_refused():
     assert (known["learning_rate"], known["n_iter"], known["early_exaggeration_iter"]) == (300.0, 150, 250)
     assert known["perplexity"] == 13.0, "a third of the other samples, where 20 are too many"
     assert adata.uns["random"]["params"] == {
+        "method": "tsne",
         "use_rep": "X_z",
         "initialization": "random",
         "perplexity": 5.0,
         "rng": 0,
     }
-    for wrong in ({"preset": "tybalt"}, {"initialization": "spectral"}):
-        with pytest.raises(InputError, match="has no setting"):
+    for wrong, message in (
+        ({"preset": "tybalt"}, "no preset 'tybalt'.(.|\n)*Did you mean 'tybalt-2018'"),
+        ({"initialization": "spectral"}, "no initialization"),
+        ({"method": "phate"}, "no method"),
+        ({"perplexity": 0.0}, "is a number of neighbours"),
+        ({"perplexity": (30.0, np.nan)}, "is a number of neighbours"),
+        ({"perplexity": 30.0, "method": "umap"}, "UMAP knows no perplexity"),
+    ):
+        with pytest.raises(InputError, match=message):
             tl.tsne(adata, "X_z", **wrong)
+
+
+def test_a_multi_scale_map_keeps_what_is_near_and_what_is_far(tcga):
+    """Classes far apart on the map are those far apart in truth, more so than with 30 neighbours alone."""
+    adata = AnnData(np.zeros((300, 1), np.float32), obsm={"X_x": tcga[0].X[:300, :20].astype(np.float64)})
+    tl.tsne(adata, "X_x", "near", 5.0, initialization="random")
+    tl.tsne(adata, "X_x", "both", (5.0, 90.0), initialization="random")
+    assert list(adata.uns["both"]["params"]["perplexity"]) == [5.0, 90.0]
+    far = {name: spearmanr(pdist(adata.obsm["X_x"]), pdist(adata.obsm[f"X_{name}"]))[0] for name in ("near", "both")}
+    assert far["both"] > far["near"] + 0.1
+    for given, expected in ((None, [3.0, 30.0]), (7.0, [7.0])):
+        tl.tsne(adata, "X_x", "preset", given, preset="multi-scale")
+        assert np.atleast_1d(adata.uns["preset"]["params"]["perplexity"]).tolist() == expected
+
+
+def test_umap_is_an_extra_behind_the_same_function(mapped, monkeypatch):
+    adata = mapped[0].copy()
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "umap", None)
+        with pytest.raises(InputError, match=r"UMAP is not installed(.|\n)*latentome\[umap\]"):
+            tl.tsne(adata, "X_pca", method="umap")
+    pytest.importorskip("umap")
+    tl.tsne(adata, "X_pca", method="umap")
+    assert adata.uns["umap_pca"]["params"]["n_neighbors"] == 15
+    assert tl.map_quality(adata.obsm["X_pca"], adata.obsm["X_umap_pca"])["trustworthiness"] > 0.8

@@ -9,10 +9,12 @@ import typer
 from latentome._version import __version__
 from latentome.cli import (
     datasets,
+    dimensions,
     download,
     evaluate,
     explore,
     export,
+    generate,
     interpret,
     predict,
     process,
@@ -39,6 +41,8 @@ COMMANDS = (
     predict,
     evaluate,
     interpret,
+    dimensions,
+    generate,
     visualize,
     report,
     explore,

@@ -17,12 +17,31 @@ Methods = Annotated[
 Sizes = Annotated[str | None, typer.Option("-k", "--sizes", help="Latent sizes, such as 5,20 (default: the run's).")]
 
 
-def command(run: o.Run, folds: Folds = None, seeds: Seeds = None, methods: Methods = None, sizes: Sizes = None) -> None:
+Clustering = Annotated[
+    str | None, typer.Option(help="k-means (default), or leiden: communities of neighbours (extra 'leiden').")
+]
+
+
+def command(
+    run: o.Run,
+    folds: Folds = None,
+    seeds: Seeds = None,
+    methods: Methods = None,
+    sizes: Sizes = None,
+    clustering: Clustering = None,
+) -> None:
     """Compare the model of a run with PCA of equal size on the held-out samples; with --folds, methods on folds."""
     from latentome.cli.log import listener
     from latentome.cli.show import print_comparison, print_verdict
     from latentome.workflow import compare_step, evaluate_step, open_to_write, prepare_again
 
+    if folds is not None and clustering is not None:
+        raise InputError(
+            "A comparison on folds makes no clusters.",
+            where=f"--clustering {clustering} beside --folds",
+            expected="one of them",
+            todo="leave one out",
+        )
     if folds is not None:
         with open_to_write(str(run)) as (folder, config):
             how = {"methods": methods.split(",") if methods else None, "sizes": o.whole_numbers("-k", sizes)}
@@ -42,6 +61,6 @@ def command(run: o.Run, folds: Folds = None, seeds: Seeds = None, methods: Metho
         reporter = listener()
         with reporter.step("read and prepare", "bytes"):
             prepared = prepare_again(config, folder, reporter)
-        evaluate_step(folder, prepared, reporter)
+        evaluate_step(folder, prepared, reporter, clustering=clustering or "k-means")
     print_verdict(folder)
     typer.echo(f"Metrics: {folder.metrics}\nNext: latentome visualize {folder.path}")

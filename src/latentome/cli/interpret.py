@@ -19,6 +19,9 @@ def command(
     labels: Annotated[
         Path | None, typer.Option(help="A table with more columns for the samples: sex, age, survival, ...")
     ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to associate, with commas between (default: all that can be used).")
+    ] = None,
     survival: Annotated[
         str | None, typer.Option(help="Columns of survival times and events (1 or 0): TIME,EVENT.")
     ] = None,
@@ -28,6 +31,20 @@ def command(
     cutoff: Annotated[
         float | None,
         typer.Option(min=0.0, help="Standard deviations that make a gene one of a signature (default 2.5)."),
+    ] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Turn the features to simple loadings, and say what these mean, too.")
+    ] = False,
+    loadings: Annotated[
+        str, typer.Option(help="How genes belong to features: decoder, integrated-gradients or encoder.")
+    ] = "decoder",
+    enrichment: Annotated[
+        str, typer.Option(help="over-representation, rank, or a method of decoupler such as ulm (extra 'enrich').")
+    ] = "over-representation",
+    compare: Annotated[str | None, typer.Option(help="Two groups of samples to compare: COLUMN,ONE,OTHER.")] = None,
+    network: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Write a network of genes: the least correlation of their loadings."),
     ] = None,
 ) -> None:
     """Say what the features of a run mean: which covariates they follow, which gene sets, how stable they are."""
@@ -42,6 +59,14 @@ def command(
             expected="two columns with a comma between: times, and events",
             todo="correct the option, such as --survival days_survived,dead",
         )
+    groups = None if compare is None else tuple(part.strip() for part in compare.split(","))
+    if groups is not None and len(groups) != 3:
+        raise InputError(
+            f"'{compare}' names no two groups.",
+            where=f"--compare {compare}",
+            expected="a column and two of its groups with commas between",
+            todo="correct the option, such as --compare cancer_type,LGG,GBM",
+        )
     with open_to_write(str(run), "h5ad") as (folder, config):
         reporter = listener()
         with reporter.step("read and prepare", "bytes"):
@@ -51,9 +76,15 @@ def command(
             prepared,
             reporter,
             labels=None if labels is None else str(labels),
+            columns=None if columns is None else [part.strip() for part in columns.split(",")],
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,
+            rotate=rotate,
+            loadings=loadings,
+            enrichment=enrichment,
+            groups=groups,
+            network=network,
         )
         drawn = draw_interpretation(folder, reporter)
     _show(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,15 @@ def command(
         bool, typer.Option("--any-range", help="Take new samples that seem to be on another scale than in training.")
     ] = False,
     replace: o.Replace = False,
+    perplexity: Annotated[
+        str | None,
+        typer.Option(help="Of the run's map: neighbours (default 30); several, such as 30,300, make it multi-scale."),
+    ] = None,
+    map_preset: Annotated[
+        str | None, typer.Option(help="Settings of the run's map: tybalt-2018, or multi-scale.")
+    ] = None,
+    map_init: Annotated[str, typer.Option(help="Where the samples of the run's map start: pca or random.")] = "pca",
+    umap: Annotated[bool, typer.Option("--umap", help="Make maps by UMAP, too (extra 'umap').")] = False,
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
     from latentome.cli.log import listener
@@ -33,14 +42,24 @@ def command(
             expected="no --out, or new samples: latentome predict RUN DATA --out FOLDER",
             todo="leave --out out, or name the new samples",
         )
+    settings: dict[str, Any] = {"initialization": map_init}
+    settings |= {} if perplexity is None else {"perplexity": _numbers(perplexity)}
+    settings |= {} if map_preset is None else {"preset": map_preset}
     if data is None:
         with open_to_write(str(run), "model") as (folder, config):
             reporter = listener()
             with reporter.step("read and prepare", "bytes"):
                 prepared = prepare_again(config, folder, reporter)
-            predict_step(folder, prepared, reporter)
+            predict_step(folder, prepared, reporter, settings=settings, umap=umap)
         typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
         return
+    if umap or settings != {"initialization": "pca"}:
+        raise InputError(
+            "New samples are placed on the map that the run has.",
+            where=f"options of a map beside the new samples {data}",
+            expected="latentome predict RUN with these options, then latentome predict RUN DATA without",
+            todo="make the map first",
+        )
     written = predict_new(
         folder,
         data,
@@ -52,3 +71,15 @@ def command(
         reporter=listener(),
     )
     typer.echo(f"Features: {written / 'latent.tsv'}")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"'{text}' is no perplexity.",
+            where=f"--perplexity {text}",
+            expected="a number, or several with commas between, such as 30,300",
+            todo="correct the option",
+        ) from None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from latentome.errors import InputError
 from latentome.tl.features import feature_names, loading_names, representation
-from latentome.tl.rotate import simple_structure
+from latentome.tl.shared import shared_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,114 +24,164 @@ def consensus(
     use_rep: str,
     members: int,
     *,
+    rotate: bool = True,
     loadings_key: str | None = None,
-    rotate: bool = False,
     similar: float = SIMILAR,
     support: float = 0.5,
     key_added: str = "consensus",
 ) -> pd.DataFrame:
     """Join the features of an ensemble into consensus features.
 
-    Features are grouped by the absolute correlation of their codes (average linkage). A consensus feature is the mean
-    of the standardised features of a group, their signs turned alike. Its support is the share of the members that have
-    a feature in the group.
+    Trainings agree on the space of the features sooner than on the axes in it, and a feature that is dead in one
+    training lives in another. So the space that members share is found first, and turned to simple loadings
+    (`shared_features`). With ``rotate=False`` features are taken as they are and grouped by the absolute correlation of
+    their codes (average linkage); a consensus feature is then the mean of the standardised features of a group, their
+    signs turned alike.
 
     Parameters
     ----------
     adata
-        Gains ``obsm["X_<key_added>"]`` (samples x consensus features, standardised, the best supported first),
-        ``varm["<key_added>_loadings"]`` where `loadings_key` is given, and ``uns[key_added]`` with ``params``,
-        ``groups``, ``features`` (`stability` of every feature as it was grouped, and its ``group``) and ``similarity``
+        Scaled expression, samples x genes (not needed with ``rotate=False``). Gains ``obsm["X_<key_added>"]`` (samples
+        x consensus features, standardised, the best supported first), ``varm["<key_added>_loadings"]`` (without
+        rotation where `loadings_key` is given), and ``uns[key_added]`` with ``params``, ``groups``, ``features``
+        (`stability` of every feature, and the ``group`` that it is in or correlates most with) and ``similarity``
         (`similarity`).
     use_rep
         The key in ``obsm`` of the codes of all members, side by side.
     members
         How many members there are.
-    loadings_key
-        The key in ``varm`` of their loadings, side by side; consensus loadings are means in the same way.
     rotate
-        Whether the features of each member are turned to simple loadings first (`simple_structure`; needs
-        `loadings_key`). Trainings agree on the space of the features sooner than on the axes in it.
+        Whether to turn what the members share, or to group their features as they are.
+    loadings_key
+        Without rotation the key in ``varm`` of their loadings, side by side; consensus loadings are means in the same
+        way.
     similar
-        The smallest mean correlation within a group.
+        Without rotation the smallest mean correlation within a group; else from which on a member has a feature.
     support
-        Groups that fewer members have (as a share) are no consensus; they are left out.
+        What has less support than this is no consensus; it is left out.
     key_added
         Name of the consensus.
 
     Returns
     -------
-    One row for each group: ``feature``, ``support``, ``size`` (features in it), ``correlation`` (their mean
-    correlation with the consensus), ``of`` (their names).
+    One row for each consensus feature: ``feature``; ``support`` (the mean share of its variance that the features of a
+    member explain; without rotation the share of the members that have a feature in the group), ``size`` (how many
+    members have it, or features are in the group), ``correlation`` (mean, with the best combination of a member's
+    features, or with the features of the group), ``of`` (names of features in the group, or that correlate with it
+    more than with other consensus features, and by `similar` at least).
 
     Raises
     ------
     InputError
-        If there is one member only, or the features do not divide among the members, or no group has enough support, or
-        they are to be rotated without loadings.
+        If there is one member only, or the features do not divide among the members, or nothing has enough support, or
+        the expression that rotation needs is not there.
 
     References
     ----------
     Tan et al. (2017). Unsupervised extraction of stable expression signatures from public compendia with an ensemble of
     neural networks. Cell Systems 5, 63-71.
     """
-    import pandas as pd
-
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
     _check_members(len(names), members)
-    weights = None if loadings_key is None else loading_names(adata, loadings_key)[0]
     if rotate:
-        codes, weights = _rotated(codes, weights, members)
-    table = stability(codes, members, names)
-    z, owner = _standard(codes), np.repeat(np.arange(members), len(names) // members)
-    correlation = z.T @ z / len(z)
-    groups = [g for g in _groups(correlation, similar) if codes[:, g].std(axis=0).all()]
-    supported = [len(np.unique(owner[group])) / members for group in groups]
-    order = [i for i in np.lexsort(([-len(g) for g in groups], np.negative(supported))) if supported[i] >= support]
-    if not order:
-        raise InputError(
-            f"No feature is common to {support:.0%} of the members.",
-            where=f"{members} members; the best group of features is in {max(supported, default=0):.0%} of them",
-            expected="features that several trainings find again",
-            todo="train longer or with fewer latent dimensions, or ask for less support or less similarity",
-        )
-    mixing = np.zeros((len(names), len(order)))  # means with signs, of the features of each group
-    for column, i in enumerate(order):
-        inside = correlation[np.ix_(groups[i], groups[i])]
-        mixing[groups[i], column] = np.sign(inside[:, np.abs(inside).sum(axis=0).argmax()]) / len(groups[i])
-    joined = _standard(z @ mixing)
-    adata.obsm[f"X_{key_added}"] = joined.astype(np.float32)
-    if weights is not None:
-        adata.varm[f"{key_added}_loadings"] = (weights @ mixing).astype(np.float32)
+        found = _shared(codes, members, _expression(adata), similar, support)
+    else:
+        weights = None if loadings_key is None else loading_names(adata, loadings_key)[0]
+        found = _grouped(codes, members, weights, similar, support)
     labels = np.full(len(names), "", dtype=object)
-    rows = []
-    for number, i in enumerate(order, start=1):
-        labels[groups[i]] = f"{key_added}_{number}"
-        within = np.abs(z[:, groups[i]].T @ joined[:, number - 1] / len(z)).mean()
-        of = ",".join(names[j] for j in groups[i])
-        rows.append((f"{key_added}_{number}", supported[i], len(groups[i]), float(within), of))
-    result = pd.DataFrame(rows, columns=["feature", "support", "size", "correlation", "of"])
-    params = {"use_rep": use_rep, "members": members, "rotate": rotate, "similar": similar, "support": support}
+    for number, features in enumerate(found.of, start=1):
+        labels[features] = f"{key_added}_{number}"
+    result = found.table
+    result.insert(0, "feature", [f"{key_added}_{i + 1}" for i in range(len(result))])
+    result["of"] = [",".join(names[i] for i in features) for features in found.of]
+    adata.obsm[f"X_{key_added}"] = found.codes.astype(np.float32)
+    if found.weights is not None:
+        adata.varm[f"{key_added}_loadings"] = found.weights.astype(np.float32)
     adata.uns[key_added] = {
-        "params": params,
+        "params": {"use_rep": use_rep, "members": members, "rotate": rotate, "similar": similar, "support": support},
         "groups": result,
-        "features": table.assign(group=labels),
+        "features": stability(codes, members, names).assign(group=labels),
         "similarity": similarity(np.split(codes, members, axis=1)),
     }
     return result
 
 
-def _rotated(codes: np.ndarray, weights: np.ndarray | None, members: int) -> tuple[np.ndarray, np.ndarray]:
-    if weights is None:
+class _Found(NamedTuple):
+    """Consensus features: a table of their support, codes, loadings, and the numbers of the features behind each."""
+
+    table: pd.DataFrame
+    codes: np.ndarray
+    weights: np.ndarray | None
+    of: list[np.ndarray]
+
+
+def _expression(adata: AnnData) -> np.ndarray:
+    x = None if adata.X is None else adata.X
+    x = x.toarray() if hasattr(x, "toarray") else x
+    if x is None or not np.ptp(x, axis=0).any():
         raise InputError(
-            "Features are rotated by their loadings.",
-            where="rotate=True without loadings_key",
-            expected="the key in varm of the loadings, such as vae_loadings",
-            todo="name it, or leave rotate out",
+            "Without expression the features of members cannot be turned to simple loadings.",
+            where="adata.X",
+            expected="the scaled expression that the model was trained on, samples x genes",
+            todo="put it there, or group the features as they are with rotate=False",
         )
-    parts = zip(np.split(codes, members, axis=1), np.split(weights, members, axis=1), strict=True)
-    turned = [simple_structure(code, weight) for code, weight in parts]
-    return np.hstack([code for code, _ in turned]), np.hstack([weight for _, weight in turned])
+    return np.asarray(x)
+
+
+def _shared(codes: np.ndarray, members: int, x: np.ndarray, similar: float, support: float) -> _Found:
+    import pandas as pd
+
+    shared = shared_features(codes, members, x)
+    supported = shared.explained.mean(axis=0)
+    order = [i for i in np.argsort(-supported, kind="stable") if supported[i] >= support]
+    _check_supported(len(order), members, supported.max(initial=0.0), support)
+    scores = shared.codes[:, order]
+    correlation = np.sqrt(shared.explained[:, order])
+    table = pd.DataFrame(
+        {
+            "support": supported[order],
+            "size": (correlation >= similar).sum(axis=0),
+            "correlation": correlation.mean(axis=0),
+        }
+    )
+    each = np.abs(_standard(codes).T @ scores / len(codes))
+    nearest = np.where(each.max(axis=1) >= similar, each.argmax(axis=1), -1)
+    return _Found(table, scores, shared.loadings[:, order], [np.flatnonzero(nearest == i) for i in range(len(order))])
+
+
+def _grouped(codes: np.ndarray, members: int, weights: np.ndarray | None, similar: float, support: float) -> _Found:
+    import pandas as pd
+
+    z, owner = _standard(codes), np.repeat(np.arange(members), codes.shape[1] // members)
+    correlation = z.T @ z / len(z)
+    groups = [g for g in _groups(correlation, similar) if codes[:, g].std(axis=0).all()]
+    supported = [len(np.unique(owner[group])) / members for group in groups]
+    order = [i for i in np.lexsort(([-len(g) for g in groups], np.negative(supported))) if supported[i] >= support]
+    _check_supported(len(order), members, max(supported, default=0.0), support)
+    mixing = np.zeros((codes.shape[1], len(order)))  # means with signs, of the features of each group
+    for column, i in enumerate(order):
+        inside = correlation[np.ix_(groups[i], groups[i])]
+        mixing[groups[i], column] = np.sign(inside[:, np.abs(inside).sum(axis=0).argmax()]) / len(groups[i])
+    joined = _standard(z @ mixing)
+    within = [float(np.abs(z[:, groups[i]].T @ joined[:, j] / len(z)).mean()) for j, i in enumerate(order)]
+    table = pd.DataFrame(
+        {
+            "support": [supported[i] for i in order],
+            "size": [len(groups[i]) for i in order],
+            "correlation": within,
+        }
+    )
+    return _Found(table, joined, None if weights is None else weights @ mixing, [groups[i] for i in order])
+
+
+def _check_supported(found: int, members: int, most: float, support: float) -> None:
+    if not found:
+        raise InputError(
+            f"No feature is common to {support:.0%} of the members.",
+            where=f"{members} members; the best supported feature has {most:.0%}",
+            expected="features that several trainings find again",
+            todo="train longer or with fewer latent dimensions, or ask for less support or less similarity",
+        )
 
 
 def _groups(correlation: np.ndarray, similar: float) -> list[np.ndarray]:

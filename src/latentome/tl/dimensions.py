@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,9 @@ def dimensions(
     labels: np.ndarray | None = None,
     members: int = 2,
     rng: int = 0,
+    *,
+    gene_sets: Mapping[str, Sequence[str]] | None = None,
+    genes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Train a model with each number of latent dimensions and see what that gives on held-out samples.
 
@@ -45,13 +48,17 @@ def dimensions(
         Trainings for each size, which differ in their seed; 2 or more.
     rng
         Seed.
+    gene_sets, genes
+        Gene sets, as `read_gmt` gives them, and the names of the genes of `x`: then the sets that some feature stands
+        for are counted, too.
 
     Returns
     -------
     One row for each size: ``size``, ``error`` (held-out mean squared error, mean of the members), ``above`` (how far
     that is above the lowest one), ``standard_error`` (of ``above``, over the held-out samples in pairs), ``pca_error``,
     ``active`` (mean number of features in use), ``stability`` (mean over the features of all members), and with labels
-    ``probe`` and ``pca_probe`` (mean cross-validated AUROC over the classes, on the held-out samples).
+    ``probe`` and ``pca_probe`` (mean cross-validated AUROC over the classes, on the held-out samples); with gene sets
+    ``sets`` and ``pca_sets``: how many of them are over-represented (q < 0.05) in some signature, mean of the members.
 
     Raises
     ------
@@ -69,6 +76,7 @@ def dimensions(
 
     from latentome.tl.consensus import stability
     from latentome.tl.encode import check_pca
+    from latentome.tl.loadings import loadings
 
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))
@@ -92,6 +100,10 @@ def dimensions(
         if labels is not None:
             row["probe"] = float(np.mean([_probe(part, labels[~training], rng) for part in parts]))
             row["pca_probe"] = _probe(pcs, labels[~training], rng)
+        if gene_sets is not None:
+            weights = np.split(loadings(fitted, fitted.transform(x[training])), members, axis=1)
+            row["sets"] = float(np.mean([_count_sets(w, genes, gene_sets) for w in weights]))
+            row["pca_sets"] = float(_count_sets(pca.components_.T, genes, gene_sets))
         rows.append(row)
         by_sample.append(errors)
     table, errors = pd.DataFrame(rows), np.array(by_sample)
@@ -131,6 +143,18 @@ def choose_size(table: pd.DataFrame) -> tuple[int, str]:
     if best["size"] == table["size"].max():
         reason += " The largest size has the lowest error: more dimensions may do better still."
     return int(chosen["size"]), reason
+
+
+def _count_sets(weights: np.ndarray, genes: Sequence[str], gene_sets: Mapping[str, Sequence[str]]) -> int:
+    """How many gene sets are over-represented in some signature."""
+    from anndata import AnnData
+
+    from latentome.tl.enrich import enrich
+
+    adata = AnnData(shape=(1, len(weights)), varm={"loadings": weights})
+    adata.var_names = list(genes)
+    found = enrich(adata, "loadings", gene_sets)
+    return found.loc[found["q"] < 0.05, "set"].nunique()
 
 
 def _decode(model: BaseAutoencoder, member: int, codes: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which gene sets a signature stands for: over-representation, and a rank test over all loadings."""
+"""Which gene sets a signature stands for: over-representation, a rank test over all loadings, scores."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, nearest
 from latentome.tl.features import loading_names
 from latentome.tl.ranks import adjust, compare_groups, rank
+from latentome.tl.scores import METHODS, score_sets
 from latentome.tl.signatures import CUTOFF, sides
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def enrich(
     min_genes: int = MIN_GENES,
     max_genes: int = MAX_GENES,
     key_added: str = "enrich",
+    rng: int = 0,
 ) -> pd.DataFrame:
     """Test every side of every feature for every gene set.
 
@@ -45,13 +47,16 @@ def enrich(
     method
         ``over-representation``: the genes of the signature (`signatures`) against the background, by the hypergeometric
         distribution. ``rank``: the loadings of the genes of a set against those of all other genes, by the
-        Mann-Whitney test, one-sided on each side; it needs no cutoff.
+        Mann-Whitney test, one-sided on each side; it needs no cutoff. Or a method of decoupler on all loadings (extra
+        ``enrich``): aucell, gsea, gsva, mlm, ora, ulm, viper, waggr, zscore.
     cutoff
         Of the signature, in standard deviations; as in `signatures` by default.
     min_genes, max_genes
         Only sets with this many measured genes are tested.
     key_added
         Name of the result.
+    rng
+        Seed of the methods of decoupler that permute.
 
     Returns
     -------
@@ -59,15 +64,24 @@ def enrich(
     ``list_size``, ``effect`` (how many times the overlap that chance gives, or AUROC), ``p``, ``q``
     (Benjamini-Hochberg over all tests of the call), ``genes``. Sorted by feature, side and p. Over-representation lists
     only sets that have a gene of the signature; the others have p = 1 and count in the adjustment. The rank test has no
-    ``overlap``, ``list_size`` and ``genes``.
+    ``overlap``, ``list_size`` and ``genes``. Of a method of decoupler ``effect`` is its score, sets with a positive one
+    are listed, there is no ``p`` either, and ``q`` is adjusted within each side of a feature, as decoupler does.
 
     Raises
     ------
     InputError
-        If there are no such loadings, or no set has enough of the measured genes.
+        If there are no such loadings or method, no set has enough of the measured genes, or decoupler is not there.
     """
     import pandas as pd
 
+    known = ("over-representation", "rank", *METHODS)
+    if method not in known:
+        raise InputError(
+            f"There is no method '{method}'.",
+            where=f"method='{method}'",
+            expected=nearest(method, known),
+            todo="name one of these",
+        )
     weights, names = loading_names(adata, loadings_key)
     genes = np.asarray(adata.var_names.astype(str))
     tested, member = measured_sets(gene_sets, genes, min_genes, max_genes)
@@ -77,12 +91,7 @@ def enrich(
     elif method == "over-representation":
         parts = _hypergeometric(np.hstack(sides(weights, cutoff)), genes, tested, member)
     else:
-        raise InputError(
-            f"There is no method '{method}'.",
-            where=f"method='{method}'",
-            expected="over-representation or rank",
-            todo="name one of these",
-        )
+        parts = score_sets(method, weights, genes, tested, member, min_genes, rng)
     lists = [(name, side) for side in ("positive", "negative") for name in names]
     for part, (name, side) in zip(parts, lists, strict=True):
         part.insert(0, "feature", name)

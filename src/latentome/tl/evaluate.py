@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latentome.tl.cluster import check_clustering, cluster
+
 #: For each metric whether a lower or a higher value is better.
 BETTER = {
     "held-out MSE": "lower",
@@ -43,6 +45,8 @@ def evaluate(
     training: np.ndarray,
     labels: np.ndarray | None,
     rng: int = 0,
+    *,
+    clustering: str = "k-means",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
     """Compare representations on the held-out samples.
@@ -58,7 +62,9 @@ def evaluate(
     labels
         A class for each sample (missing ones as None or NaN), or None: the metrics that need classes are then left out.
     rng
-        Seed of k-means and the bootstrap.
+        Seed of the clusters and the bootstrap.
+    clustering
+        ``k-means``, with as many clusters as classes, or ``leiden`` (extra ``leiden``); see `latentome.tl.cluster`.
     progress
         Is told for how many methods classifiers and clusters are done, of how many.
 
@@ -66,8 +72,14 @@ def evaluate(
     -------
     ``methods``, ``table`` (metric -> method -> value), ``better``, ``by_class`` (class -> method -> held-out MSE),
     ``difference`` (the model's held-out MSE less each other method's, with a 95 % bootstrap interval over samples),
-    ``n_test``, ``notes``.
+    ``n_test``, ``clustering``, ``notes``.
+
+    Raises
+    ------
+    InputError
+        If there is no such clustering, or it is not installed.
     """
+    check_clustering(clustering)
     test = ~training
     errors = {
         name: np.square(x[test] - method.reconstruction[test], dtype=np.float64).mean(axis=1)
@@ -86,7 +98,7 @@ def evaluate(
             for done, (name, method) in enumerate(methods.items()):
                 if progress is not None:
                     progress(done, len(methods))
-                for metric, value in _by_labels(method.codes, known, classes, training, rng).items():
+                for metric, value in _by_labels(method.codes, known, classes, training, clustering, rng).items():
                     table.setdefault(metric, {})[name] = value
         for label in np.unique(classes[known & test]):
             here = classes[test] == label
@@ -97,8 +109,9 @@ def evaluate(
         "table": table,
         "better": {metric: BETTER[metric] for metric in table},
         "by_class": by_class,
-        "difference": {other: _paired_difference(errors[model], errors[other], rng) for other in others},
+        "difference": {other: paired_difference(errors[model], errors[other], rng) for other in others},
         "n_test": int(test.sum()),
+        "clustering": clustering,
         "notes": notes,
     }
 
@@ -121,16 +134,14 @@ def known_classes(labels: np.ndarray, training: np.ndarray, notes: list[str]) ->
 
 
 def _by_labels(
-    codes: np.ndarray, known: np.ndarray, classes: np.ndarray, training: np.ndarray, rng: int
+    codes: np.ndarray, known: np.ndarray, classes: np.ndarray, training: np.ndarray, clustering: str, rng: int
 ) -> dict[str, float]:
     """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples."""
-    from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     seen, new = _parts(codes, known, training)
     truth = classes[known & ~training]
-    n_clusters = min(len(np.unique(classes[known & training])), len(seen))
-    clusters = KMeans(n_clusters, n_init=10, random_state=rng).fit(seen).predict(new)
+    clusters = cluster(seen, new, len(np.unique(classes[known & training])), clustering, rng)
     return {
         **separation(codes, known, classes, training),
         "ARI": float(adjusted_rand_score(truth, clusters)),
@@ -178,7 +189,7 @@ def _parts(codes: np.ndarray, known: np.ndarray, training: np.ndarray) -> tuple[
     return codes[known & training].astype(np.float64), codes[known & ~training].astype(np.float64)
 
 
-def _paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:
+def paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:
     """Mean difference of the errors per sample, as it is and in percent, with 95 % percentile bootstrap intervals."""
     difference = model - other
     generator = np.random.default_rng([rng, 2])

@@ -4,6 +4,7 @@ from latentome.workflow.class3 import reproduce_class3
 from latentome.workflow.compare import compare_step
 from latentome.workflow.config import RunConfig
 from latentome.workflow.figures import draw_interpretation, visualize_step
+from latentome.workflow.generate import generate_samples
 from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
@@ -11,6 +12,7 @@ from latentome.workflow.process_table import process_table
 from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
+from latentome.workflow.sizes import dimensions_step
 from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step
 from latentome.workflow.tybalt import reproduce_tybalt
 
@@ -20,8 +22,10 @@ __all__ = [
     "RunConfig",
     "compare_step",
     "default_folder",
+    "dimensions_step",
     "draw_interpretation",
     "evaluate_step",
+    "generate_samples",
     "interpret_step",
     "open_run",
     "open_to_write",

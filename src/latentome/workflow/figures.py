@@ -97,6 +97,9 @@ def _of_samples(encoded: AnnData, prepared: Prepared, model: BaseAutoencoder, fa
         ),
         "activations": pl.activations(encoded, f"X_{family}"),
     }
+    if f"X_umap_{family}" in encoded.obsm:
+        heads = [name.replace("t-SNE", "UMAP", 1) for name in names]
+        figures["umap"] = pl.embeddings(encoded, [f"X_{name}" for name in maps_of(family, "umap")], color, heads)
     if k >= 2:
         figures["feature_scatter"] = pl.feature_scatter(encoded, *_most_varied(codes), f"X_{family}", color)
     if prepared.labels is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,8 +162,19 @@ def _is_trained(run: RunFolder) -> bool:
 
 
 @holding
-def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None:
-    """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature."""
+def predict_step(
+    run: RunFolder,
+    prepared: Prepared,
+    reporter: Reporter,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    umap: bool = False,
+) -> None:
+    """Encode all samples with the model and with PCA of equal size, map both, and list the genes of each feature.
+
+    Settings of the map, such as ``perplexity`` and ``preset``, are those of `latentome.tl.tsne`; with `umap` there are
+    maps by UMAP beside those by t-SNE.
+    """
     from latentome import tl
 
     with reporter.step("encode, PCA beside it"):
@@ -179,23 +190,34 @@ def predict_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> None
         if model.members > 1:
             found = tl.stability(codes, model.members)["stability"].to_numpy()
             table["stability"] = found[table["feature"] - 1]
+    methods, seed = ("tsne", "umap") if umap else ("tsne",), int(run.read_config()["seed"])
     with reporter.step("t-SNE of both", "iterations"):
-        seed = int(run.read_config()["seed"])
         for place, representation in enumerate((family, "pca")):
-            tl.tsne(adata, f"X_{representation}", rng=seed, progress=_half(reporter, place))
+            tl.tsne(adata, f"X_{representation}", rng=seed, progress=_half(reporter, place), **(settings or {}))
+    if umap:
+        with reporter.step("UMAP of both"):
+            for representation in (family, "pca"):
+                tl.tsne(adata, f"X_{representation}", rng=seed, method="umap")
     with reporter.step("write the features"):
-        _write_features(run, adata, family, weights, table, prepared.label_column)
+        _write_features(run, adata, family, weights, table, prepared.label_column, methods)
 
 
 def _write_features(
-    run: RunFolder, adata: AnnData, family: str, weights: np.ndarray, table: pd.DataFrame, label_column: str | None
+    run: RunFolder,
+    adata: AnnData,
+    family: str,
+    weights: np.ndarray,
+    table: pd.DataFrame,
+    label_column: str | None,
+    methods: Sequence[str],
 ) -> None:
     from latentome import tl
 
-    maps = {f"{name}_{axis + 1}": adata.obsm[f"X_{name}"][:, axis] for name in maps_of(family) for axis in (0, 1)}
     frame = adata.obs[[]].rename_axis("sample")
+    for method in methods:
+        maps = {f"{m}_{axis + 1}": adata.obsm[f"X_{m}"][:, axis] for m in maps_of(family, method) for axis in (0, 1)}
+        io.write_table(run.item(method), frame.assign(**maps))
     io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
-    io.write_table(run.tsne, frame.assign(**maps))
     io.write_table(run.signatures, table.set_index("feature"))
     # What the explorer can colour by: the matrix itself is not kept.
     leading = tl.leading_genes(weights)
@@ -211,9 +233,9 @@ def _half(reporter: Reporter, place: int) -> Callable[[int, int], None]:
     return lambda done, total: reporter.progress(place * total + done, 2 * total)
 
 
-def maps_of(family: str) -> tuple[str, str]:
-    """Names of the two maps: of the model and of PCA."""
-    return f"tsne_{family}", "tsne_pca"
+def maps_of(family: str, method: str = "tsne") -> tuple[str, str]:
+    """Names of the two maps of a method: of the model and of PCA."""
+    return f"{method}_{family}", f"{method}_pca"
 
 
 def _columns(codes: np.ndarray, family: str) -> dict[str, np.ndarray]:
@@ -230,8 +252,10 @@ def load_trained(run: RunFolder) -> tuple[BaseAutoencoder, str]:
 
 
 @holding
-def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
-    """Compare the model with PCA of equal size on the held-out samples."""
+def evaluate_step(
+    run: RunFolder, prepared: Prepared, reporter: Reporter, *, clustering: str = "k-means"
+) -> dict[str, Any]:
+    """Compare the model with PCA of equal size on the held-out samples, as a whole, by gene and by class."""
     from latentome import tl
     from latentome.estimators import VariationalAutoencoder
 
@@ -242,26 +266,45 @@ def evaluate_step(run: RunFolder, prepared: Prepared, reporter: Reporter) -> dic
         codes, pcs = encoded.obsm[f"X_{family}"], encoded.obsm["X_pca"]
         # PCA centres on the training mean; its components are orthonormal, so that the loadings decode.
         linear = pcs @ encoded.varm["pca_loadings"].T + x[training].mean(axis=0)
-        title = TITLES[family]
+        title, seed = TITLES[family], int(run.read_config()["seed"])
+        methods = {
+            title: tl.Representation(codes, model.inverse_transform(codes)),
+            "PCA": tl.Representation(pcs, linear),
+        }
         result = tl.evaluate(
-            x,
-            {
-                title: tl.Representation(codes, model.inverse_transform(codes)),
-                "PCA": tl.Representation(pcs, linear),
-            },
-            training,
-            prepared.labels,
-            rng=int(run.read_config()["seed"]),
-            progress=reporter.progress,
+            x, methods, training, prepared.labels, seed, clustering=clustering, progress=reporter.progress
         )
+        result["maps"] = _judge_maps(encoded, prepared.labels, reporter)
         result["verdict"] = tl.verdict(result, title)
         if family == "nonlinear-pca" and not np.any(model.best_epoch_):
             result["verdict"].insert(0, STAYED_PCA)
         if isinstance(model, VariationalAutoencoder):
             result["code"], said = _use_of_code(model, prepared.adata.to_df()[~training])
             result["verdict"].append(said)
+        genes = [str(gene) for gene in prepared.adata.var_names]
+        tables = {"errors_by_gene": tl.errors_by_gene(x, methods, training, genes)}
+        if prepared.labels is not None:
+            tables["errors_by_class"] = tl.errors_by_class(x, methods, training, prepared.labels, seed)
+            tables["confusion"] = tl.confusion(codes, prepared.labels, training).rename_axis("true").reset_index()
+    for name, table in tables.items():
+        if len(table):
+            io.write_table(run.item(name), table.set_index(table.columns[0]))
     io.write_json(run.metrics, result)
     return result
+
+
+def _judge_maps(encoded: AnnData, labels: np.ndarray | None, reporter: Reporter) -> dict[str, dict[str, Any]]:
+    """How each map was made, and how much of the neighbourhoods it keeps."""
+    from latentome import tl
+
+    judged = {}
+    for name in sorted(key.removeprefix("X_") for key in encoded.obsm if key.startswith(("X_tsne_", "X_umap_"))):
+        params = {k: np.asarray(v).tolist() for k, v in encoded.uns[name]["params"].items()}
+        k = min(10, (encoded.n_obs - 1) // 2)
+        quality = tl.map_quality(encoded.obsm[params["use_rep"]], encoded.obsm[f"X_{name}"], labels, k)
+        judged[name] = {**params, "quality": {"neighbours": k, **quality}}
+        reporter.say(f"Map {name}: " + ", ".join(f"{what} {value:.3f}" for what, value in quality.items()) + ".")
+    return judged
 
 
 def _use_of_code(model: VariationalAutoencoder, held_out: pd.DataFrame) -> tuple[dict[str, Any], str]:

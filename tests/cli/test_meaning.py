@@ -1,0 +1,137 @@
+"""What the latent space means, from the command line: dimensions, generate, interpret, maps; and what is refused."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentome import io
+from latentome.cli.main import run
+
+from .conftest import OPTIONS
+
+
+@pytest.fixture(scope="module")
+def own(files, tmp_path_factory):
+    """A run after ``predict`` that these tests may write into."""
+    out = tmp_path_factory.mktemp("own") / "run"
+    arguments = [f"{files}/expression.tsv", "--labels", f"{files}/labels.tsv", "-o", str(out), *OPTIONS]
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        assert run(["train", *arguments]) == 0
+        assert run(["predict", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def refused(latentome, own):
+    """Run a command that must be refused and change nothing; give its message."""
+
+    def _refused(*arguments: object) -> str:
+        before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+        code, out, err = latentome(*arguments)
+        assert (code, out) == (2, ""), err
+        assert "Traceback" not in err
+        assert "to do:" in err
+        assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
+        return err
+
+    return _refused
+
+
+@pytest.fixture(scope="module")
+def sets(simulated, tmp_path_factory):
+    """A gene set for each factor: the genes that answer most to it."""
+    path, strength = tmp_path_factory.mktemp("sets") / "factors.gmt", simulated.varm["loadings_true"]
+    rows = [simulated.var_names[np.argsort(-column)[:8]] for column in strength.T]
+    path.write_text("".join("\t".join([f"factor-{i}", "", *genes]) + "\n" for i, genes in enumerate(rows)))
+    return path
+
+
+def test_dimensions_recommend_a_size(own, latentome, sets):
+    code, printed, told = latentome("dimensions", own, "-k", "2", "--gene-sets", sets)
+    assert code == 0, told
+    table = pd.read_csv(own / "interpretation" / "dimensions.tsv", sep="\t")
+    assert list(table["size"]) == [2]
+    assert {"error", "pca_error", "active", "stability", "probe", "sets", "pca_sets"} <= set(table)
+    said = json.loads((own / "interpretation" / "dimensions.json").read_text())
+    assert said["size"] == 2
+    assert said["reason"] in printed
+
+
+@pytest.mark.parametrize("source", ["mixture", "prior"])
+def test_generated_samples_are_on_the_scale_of_the_data(own, latentome, tmp_path, simulated, source):
+    out = tmp_path / "new.tsv"
+    code, printed, told = latentome("generate", own, "-o", out, "-n", 30, "--from", source)
+    assert code == 0, told
+    table = io.read(out)
+    assert table.shape == (30, 40)
+    real = simulated[:, table.var_names].X
+    assert np.corrcoef(table.X.mean(axis=0), real.mean(axis=0))[0, 1] > 0.9
+    judged = json.loads((tmp_path / "new.tsv.json").read_text())
+    assert f"AUROC {judged['AUROC']:.3f}" in printed
+    assert latentome("generate", own, "-o", out)[0] == 2, "it is there already"
+
+
+def test_interpret_compares_groups_and_joins_genes(own, latentome, sets):
+    options = ["--gene-sets", sets, "--cutoff", 1.5, "--compare", "type,type-1,type-2", "--network", 0.9, "--rotate"]
+    code, _, told = latentome(
+        "interpret", own, *options, "--loadings", "integrated-gradients", "--columns", "type", "--rotate"
+    )
+    assert code == 0, told
+    turned = pd.read_csv(own / "interpretation" / "turned_latent.tsv", sep="\t", index_col=0)
+    assert turned.shape == (120, 5)
+    assert set(pd.read_csv(own / "interpretation" / "turned_columns.tsv", sep="\t")["column"]) == {"type"}
+    made = {path.name for path in (own / "interpretation").iterdir()}
+    contrast = {"difference.tsv", "difference_genes.tsv", "differential_activity.tsv", "marginal_activity.tsv"}
+    assert {"network.graphml", "signatures.tsv", *contrast} <= made
+    assert latentome("interpret", own, "--gene-sets", sets)[0] == 0
+    assert not contrast & {path.name for path in (own / "interpretation").iterdir()}, "not asked for again"
+
+
+def test_the_map_has_its_own_settings_and_says_how_good_it_is(own, latentome):
+    code, _, told = latentome("predict", own, "--perplexity", "5,20", "--map-init", "random")
+    assert code == 0, told
+    code, _, told = latentome("evaluate", own)
+    assert code == 0, told
+    judged = json.loads((own / "metrics.json").read_text())["maps"]["tsne_vae"]
+    assert judged["perplexity"] == [5.0, 20.0]
+    assert (judged["initialization"], judged["rng"]) == ("random", 1)
+    assert 0.7 < judged["quality"]["trustworthiness"] <= 1.0
+    assert "Map tsne_vae: trustworthiness" in told
+    errors = pd.read_csv(own / "errors_by_gene.tsv", sep="\t")
+    assert len(errors) == 40
+    assert {"errors_by_class.tsv", "confusion.tsv"} <= {path.name for path in own.iterdir()}
+
+
+def test_what_cannot_be_interpreted_is_refused(own, refused, tmp_path, simulated, files):
+    few = pd.DataFrame({"one": "a", "lone": ["b"] + ["a"] * 119, "none": np.nan}, index=simulated.obs_names)
+    io.write_table(tmp_path / "few.tsv", few.rename_axis("sample"))
+    labels = ["interpret", own, "--labels", tmp_path / "few.tsv"]
+    assert "every value is a" in refused(*labels, "--columns", "one")
+    assert "every value is missing" in refused(*labels, "--columns", "none")
+    assert "one sample" in refused(*labels, "--columns", "type", "--compare", "lone,a,b")
+    assert "no column 'typ'" in refused("interpret", own, "--compare", "typ,a,b")
+    assert "names no two groups" in refused("interpret", own, "--compare", "type,type-1")
+    for content, message in ((b"a\tx\tG1\tG2\n", "was measured"), (b"a\tx\n", "Line 1"), (b"", "is empty")):
+        (tmp_path / "bad.gmt").write_bytes(content)
+        assert message in refused("interpret", own, "--gene-sets", tmp_path / "bad.gmt")
+    assert "no loadings by" in refused("interpret", own, "--loadings", "decode")
+    assert "no method 'ulmm'" in refused("interpret", own, "--enrichment", "ulmm")
+
+
+def test_other_wrong_requests_are_refused(own, refused, tmp_path, files):
+    assert "--members 1" in refused("dimensions", own, "--members", 1)
+    assert "-k 0" in refused("dimensions", own, "-k", 0)
+    assert "500 latent dimensions" in refused("dimensions", own, "-k", 500)
+    assert "Did you mean 'prior'" in refused("generate", own, "-o", tmp_path / "x.tsv", "--from", "priory")
+    assert "3 samples are too few" in refused("generate", own, "-o", tmp_path / "x.tsv", "-n", 3)
+    assert "no perplexity" in refused("predict", own, "--perplexity", "many")
+    assert "no preset 'tybalt'" in refused("predict", own, "--map-preset", "tybalt")
+    assert "placed on the map that the run has" in refused("predict", own, files / "expression.tsv", "--umap")
+    assert "Did you mean 'leiden'" in refused("evaluate", own, "--clustering", "leyden")
+    assert "makes no clusters" in refused("evaluate", own, "--folds", 2, "--clustering", "leiden")

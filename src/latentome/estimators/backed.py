@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.estimators.checks import outside_zero_one
 from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
 from latentome.models.summary import summarise
@@ -18,7 +19,7 @@ from latentome.training.stream import lay_out, moments, train_stream
 if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
 
-#: Rows that are encoded at once.
+#: Rows of a matrix on disk that are looked at, or encoded, at once.
 ROWS = 4096
 
 
@@ -51,6 +52,7 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any 
     estimator._validate_params()
     estimator._check_early_stopping()
     estimator._check_shape(*matrix.shape)
+    check_values(estimator, matrix)
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
@@ -75,6 +77,12 @@ def blocks_of(matrix: BackedMatrix) -> Iterator[np.ndarray]:
         yield matrix.block(start, min(start + ROWS, len(matrix)))
 
 
+def check_values(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
+    """Refuse values that the model's likelihood cannot have produced, where it has a range: one pass over the data."""
+    if words := estimator._needs_zero_one():
+        _check_zero_one(matrix, *words)
+
+
 def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
     """Refuse a matrix on disk with other features than the estimator was trained on."""
     names = getattr(estimator, "feature_names_in_", None)
@@ -86,3 +94,20 @@ def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
             expected=f"the same {estimator.n_features_in_} features in the same order",
             todo="align the matrix with the training data first",
         )
+
+
+def _check_zero_one(matrix: BackedMatrix, needs: str, instead: str) -> None:
+    """Refuse a matrix with a value outside [0, 1], and name the first one."""
+    for number, block in enumerate(blocks_of(matrix)):
+        wrong = ~((block >= 0.0) & (block <= 1.0))
+        if wrong.any():
+            row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+            value, row = float(block[row, column]), row + number * ROWS
+            sample = "" if matrix.samples is None else f" (sample '{matrix.samples[row]}')"
+            gene = "" if matrix.genes is None else f" (gene '{matrix.genes[column]}')"
+            raise outside_zero_one(
+                f"{matrix.path or 'a matrix in memory'}: {value:.4g} at row {row}{sample}, column {column}{gene}, "
+                "counted from 0",
+                needs,
+                instead,
+            )

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
-from latentome.estimators.checks import wrong_parameter
+from latentome.estimators.checks import check_zero_one, wrong_parameter
 from latentome.estimators.covariate import NoCovariate, part_categories
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
@@ -161,8 +161,14 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
     def _check_shape(self, n_samples: int, n_features: int) -> None:
         """Refuse data of which the model cannot be made; by default none."""
 
+    def _needs_zero_one(self) -> tuple[str, str] | None:
+        """Of a model for values in [0, 1] only: the parameter that says so, and the one to use instead."""
+        return None
+
     def _check_data(self, X: np.ndarray) -> None:
-        """Refuse data that the model's likelihood cannot have produced (samples x features); by default none."""
+        """Refuse data that the model's likelihood cannot have produced (samples x features)."""
+        if words := self._needs_zero_one():
+            check_zero_one(X, *words)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, **how: Any) -> Self:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SUPPORTED = "AnnData with X dense or CSR (.h5ad, a .zarr folder, .zarr.zip), or a 2-D zarr array"
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 _REWRITE = "Read it whole with anndata, put numbers into X (dense or CSR), and write it again."
 
 
@@ -250,14 +250,14 @@ def open_matrix(path: str | os.PathLike[str]) -> BackedMatrix:
         matrix = BackedMatrix(x, path, genes, samples)
         matrix._opened = opened.pop_all()
         matrix._root = None if bare else root
-        matrix._mark = next((path / mark for mark in _ZARR_MARKS if (path / mark).exists()), path)
+        matrix._mark = next((path / mark for mark in ZARR_MARKS if (path / mark).exists()), path)
     return matrix
 
 
 def _open(path: Path, opened: ExitStack) -> Any:
     """Open the file or folder; `opened` learns what has to be closed."""
     packed = path.name.lower().endswith(".zarr.zip")
-    if path.is_dir() and not any((path / mark).exists() for mark in _ZARR_MARKS):
+    if path.is_dir() and not any((path / mark).exists() for mark in ZARR_MARKS):
         raise _refusal(path, "is a folder, but not of zarr", str(path), _SUPPORTED, "Give the .zarr folder itself.")
     if path.is_dir() or packed:
         try:

@@ -134,18 +134,23 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
         LatentomeError
             If a parameter is out of range, unknown, or does not fit the data.
         """
+        self.check_for(X.shape, X)
+
+    def check_for(self, shape: tuple[int, int], X: np.ndarray) -> None:
+        """As `check`, of data of a certain shape, of which `X` are some rows that reach as far as all of them."""
+        n_samples, n_features = shape
         try:
             self._validate_params()
-            rows = len(X) - (max(round(len(X) * self.validation_fraction), 1) if self.validation_fraction else 0)
+            rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)
             steps = math.ceil(rows / min(self.batch_size, max(rows, 1)))
-            model = self._make_model(X.shape[1], 0, steps)
+            model = self._make_model(n_features, 0, steps)
         except InputError:
             raise
         except ValueError as error:
             raise wrong_parameter(error) from error
         self._optimizer(steps * self.max_epochs)
         self._check_early_stopping()
-        self._check_shape(*X.shape)
+        self._check_shape(n_samples, n_features)
         self._check_data(X)
         check_warmup(model, steps * self.max_epochs, self.max_epochs)
 

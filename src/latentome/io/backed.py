@@ -70,12 +70,20 @@ class BackedMatrix(AbstractContextManager):
         names = self.samples if of == "obs" else self.genes
         if self._root is None or names is None:
             return pd.DataFrame(index=pd.RangeIndex(self.shape[of == "var"]).astype(str) if names is None else names)
+        return self._element(of)
+
+    def told(self) -> dict[str, Any]:
+        """What ``uns["source"]`` of the file tells about the data, such as where they are from."""
+        found = self._root is not None and "uns" in self._root and "source" in self._root["uns"]
+        return dict(self._element("uns/source")) if found else {}
+
+    def _element(self, name: str) -> Any:
         try:
             from anndata.io import read_elem
         except ImportError:  # before AnnData 0.11
             from anndata.experimental import read_elem
-        with _readable(self._name, f"{self._name}, {of}"):
-            return read_elem(self._root[of])
+        with _readable(self._name, f"{self._name}, {name}"):
+            return read_elem(self._root[name])
 
     def block(self, start: int, stop: int) -> np.ndarray:
         """Read the rows from `start`, counted from 0, up to and without `stop`; from any thread, but one at a time.
@@ -125,6 +133,13 @@ class BackedMatrix(AbstractContextManager):
         for row in (0, len(self) // 2, len(self) - 1):
             digest.update(self.block(row, row + 1))
         return digest.hexdigest()
+
+
+def is_on_disk(path: str | os.PathLike[str]) -> bool:
+    """Whether :func:`open_matrix` is for what lies at that path: by its name, and of a folder by what it holds."""
+    path = Path(path).expanduser()
+    marked = path.is_dir() and any((path / mark).exists() for mark in ZARR_MARKS)
+    return marked or (path.is_file() and path.name.lower().endswith((".h5ad", ".zarr.zip")))
 
 
 class MemoryMatrix(BackedMatrix):

@@ -17,7 +17,7 @@ from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing,
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from latentome.io import RunFolder
+    from latentome.io import MappedMatrix, RunFolder
     from latentome.workflow.config import RunConfig
 
 
@@ -47,6 +47,8 @@ class Prepared:
         Number of genes before preprocessing.
     stratified_by, grouped_by
         The columns whose classes are held out in their share, and the one whose groups are on one side.
+    matrix
+        Of data that are read from disk in blocks: all samples x genes, as they come; `adata` has no X then.
     """
 
     adata: AnnData
@@ -56,6 +58,7 @@ class Prepared:
     n_genes_read: int
     stratified_by: tuple[str, ...] = ()
     grouped_by: str | None = None
+    matrix: MappedMatrix | None = None
 
     @property
     def training(self) -> np.ndarray:
@@ -118,7 +121,7 @@ def prepare(config: RunConfig, scaling: str) -> Prepared:
         The scaling, where `config` leaves it to the model.
     """
     raw, label_column, notes = read_labelled(config)
-    held_out = _hold_out(raw, label_column, config)
+    held_out = hold_out(raw, label_column, config)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
     fitted = fit_preprocessing(
         raw[~held_out], config.transform, genes, scaling, selection=config.select, clip=config.clip
@@ -136,7 +139,7 @@ def prepare_again(config: RunConfig, run: RunFolder) -> Prepared:
     """
     raw, label_column, notes = read_again(config, run)
     kept = Preprocessing.load(run.require("preprocessing"))
-    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes, config)
+    return _scale(raw, kept, hold_out(raw, label_column, config), label_column, notes, config)
 
 
 def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, list[str]]:
@@ -147,7 +150,20 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
+    if trained_from_disk(run):
+        raise RunFolderError(
+            "This run was trained from disk: what needs all samples in memory cannot follow it.",
+            where=str(run.path),
+            expected="'latentome predict', which goes through the samples in blocks",
+            todo=f"use latentome predict {run.path}; or train on fewer samples or genes, with --in-memory",
+        )
     raw, label_column, notes = read_labelled(config)
+    check_unchanged(raw, config, run)
+    return raw, label_column, notes
+
+
+def check_unchanged(raw: AnnData, config: RunConfig, run: RunFolder) -> None:
+    """Refuse data or labels that are not the ones that a run was made with."""
     now, then = raw.uns["source"], run.read_manifest()["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
     for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
@@ -158,24 +174,37 @@ def read_again(config: RunConfig, run: RunFolder) -> tuple[AnnData, str | None, 
                 expected="the very file that the run was made with",
                 todo="restore the file, or make a new run",
             )
-    return raw, label_column, notes
+
+
+def trained_from_disk(run: RunFolder) -> bool:
+    """Whether the matrix of a run was read from disk in blocks."""
+    return bool(run.read_manifest()["data"].get("on_disk"))
 
 
 def read_labelled(config: RunConfig) -> tuple[AnnData, str | None, list[str]]:
     """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
+    if config.on_disk:
+        raise InputError(
+            "Only training and encoding go through a matrix on disk in blocks.",
+            where="--on-disk",
+            expected="'latentome train --on-disk', then 'latentome predict RUN'",
+            todo="train and predict in two commands; or leave --on-disk out and keep fewer genes or samples",
+        )
     raw = load_data(config.data, config.orientation, config.duplicates, config.impute)
     notes = [str(note) for note in raw.uns["source"].get("notes", [])]
-    return raw, _label(raw, config, notes), notes
+    return raw, find_label(raw, config, notes), notes
 
 
-def _hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
-    columns = _strata(config, label_column)
+def hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
+    """Choose the held-out samples: boolean, one for each."""
+    columns = strata(config, label_column)
     groups = None if config.group is None else find_groups(raw, config.group)
     generator = np.random.default_rng([config.seed, 0])
     return split_rows(raw.n_obs, config.test_size, combine(raw.obs, columns), generator, groups)
 
 
-def _strata(config: RunConfig, label_column: str | None) -> list[str]:
+def strata(config: RunConfig, label_column: str | None) -> list[str]:
+    """The columns whose classes are held out in their share."""
     return list(config.stratify) or ([] if label_column is None else [label_column])
 
 
@@ -191,11 +220,11 @@ def _scale(
     adata = raw[:, preprocessing.genes].copy()
     adata.X = scaled
     adata.obs["split"] = np.where(held_out, "test", "train")
-    strata = tuple(_strata(config, label_column))
-    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars, strata, config.group)
+    columns = tuple(strata(config, label_column))
+    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars, columns, config.group)
 
 
-def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
+def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
     """Join the labels and decide which column of them counts."""
     joined: list[str] = []
     if config.labels is not None:

@@ -16,7 +16,14 @@ from latentome.io import RunFolder
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
 from latentome.workflow.manifest import describe_data, describe_environment, describe_model
-from latentome.workflow.prepare import Prepared, prepare, prepare_again
+from latentome.workflow.on_disk import (
+    extremes,
+    prepare_backed,
+    prepare_backed_again,
+    streams,
+    training_matrix,
+)
+from latentome.workflow.prepare import Prepared, prepare, prepare_again, trained_from_disk
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -119,18 +126,22 @@ def _train(
             replace = True
         elif _is_trained(run):
             reporter.say(f"The model in {run.path} is trained; going on after it.")
-            return run, prepare_again(config, run)
+            return run, _prepare_again(config, run, goes_on)
     if not going_on:
         RunFolder.check_free(path, replace)
     with reporter.step("read and prepare"):
         # What goes on keeps its preprocessing, and refuses data that have changed meanwhile.
-        prepared = prepare_again(config, run) if going_on else prepare(config, scaling)
+        prepared = (
+            _prepare_again(config, run, goes_on) if going_on else _prepare(config, scaling, path, reporter, goes_on)
+        )
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
         tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components * estimator.members)
-        tl.check_tsne(prepared.adata.n_obs)
-        data = prepared.adata.to_df()[prepared.training]
-        estimator.check(data.to_numpy(np.float32))
+        if prepared.matrix is None:
+            tl.check_tsne(prepared.adata.n_obs)
+            estimator.check(prepared.adata.X[prepared.training])
+        else:
+            estimator.check_for((int(prepared.training.sum()), prepared.adata.n_vars), extremes(prepared.preprocessing))
     for note in [*prepared.notes, *prepared.preprocessing.notes]:
         reporter.say(note)
     if not going_on:
@@ -140,7 +151,7 @@ def _train(
         prepared.preprocessing.save(run.preprocessing)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
-    with reporter.step("train"):
+    with _training_data(run, prepared, reporter) as data, reporter.step("train"):
         estimator.fit(
             data,
             progress=reporter.progress,
@@ -153,9 +164,34 @@ def _train(
     with io.guard_writing(run.model):
         estimator.save(run.path, prepared.preprocessing)
     clear_checkpoints(run.checkpoints)
+    run.remove_matrix()
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())
     return run, prepared
+
+
+def _prepare(config: RunConfig, scaling: str, path: str, reporter: Reporter, goes_on: bool) -> Prepared:
+    # What goes on after the training needs all samples in memory.
+    if not goes_on and streams(config.data, config.on_disk, reporter):
+        return prepare_backed(config, scaling, path)
+    return prepare(config, scaling)
+
+
+def _prepare_again(config: RunConfig, run: RunFolder, goes_on: bool) -> Prepared:
+    on_disk = not goes_on and trained_from_disk(run)
+    return prepare_backed_again(config, run) if on_disk else prepare_again(config, run)
+
+
+@contextlib.contextmanager
+def _training_data(run: RunFolder, prepared: Prepared, reporter: Reporter) -> Iterator[pd.DataFrame | io.BackedMatrix]:
+    """The scaled training samples: a table, or a copy on disk."""
+    if prepared.matrix is None:
+        yield prepared.adata.to_df()[prepared.training]
+        return
+    with prepared.matrix, contextlib.ExitStack() as opened:
+        with reporter.step("transform, scale, write"):
+            matrix = opened.enter_context(training_matrix(run, prepared))
+        yield matrix
 
 
 def _is_trained(run: RunFolder) -> bool:

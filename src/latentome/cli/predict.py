@@ -19,11 +19,12 @@ def command(
     any_range: Annotated[
         bool, typer.Option("--any-range", help="Take new samples that seem to be on another scale than in training.")
     ] = False,
+    on_disk: o.OnDisk = None,
     replace: o.Replace = False,
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
     from latentome.cli.show import Terminal
-    from latentome.workflow import open_run, open_to_write, predict_new, predict_step, prepare_again
+    from latentome.workflow import open_run, open_to_write, predict_new, predict_run, trained_from_disk
 
     folder, _ = open_run(str(run))
     if data is None and out is not None:
@@ -35,8 +36,9 @@ def command(
         )
     if data is None:
         with open_to_write(str(run), "model") as (folder, config):
-            predict_step(folder, prepare_again(config, folder), Terminal())
-        typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
+            predict_run(folder, config, Terminal())
+        following = "" if trained_from_disk(folder) else f"\nNext: latentome evaluate {folder.path}"
+        typer.echo(f"Features: {folder.latent}{following}")
         return
     written = predict_new(
         folder,
@@ -45,6 +47,7 @@ def command(
         orientation=orientation,
         max_missing=max_missing,
         check_range=not any_range,
+        on_disk=on_disk,
         replace=replace,
         reporter=Terminal(),
     )

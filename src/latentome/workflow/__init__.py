@@ -5,12 +5,20 @@ from latentome.workflow.compare import compare_step
 from latentome.workflow.config import RunConfig
 from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
-from latentome.workflow.prepare import prepare_again
+from latentome.workflow.prepare import prepare_again, trained_from_disk
 from latentome.workflow.process_table import process_table
 from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
-from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step, visualize_step
+from latentome.workflow.steps import (
+    evaluate_step,
+    open_run,
+    open_to_write,
+    predict_run,
+    predict_step,
+    train_step,
+    visualize_step,
+)
 from latentome.workflow.tybalt import reproduce_tybalt
 
 __all__ = [
@@ -24,6 +32,7 @@ __all__ = [
     "open_run",
     "open_to_write",
     "predict_new",
+    "predict_run",
     "predict_step",
     "prepare_again",
     "process_table",
@@ -33,5 +42,6 @@ __all__ = [
     "run",
     "run_config",
     "train_step",
+    "trained_from_disk",
     "visualize_step",
 ]

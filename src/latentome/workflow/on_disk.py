@@ -1,4 +1,4 @@
-"""Runs on a matrix that is read from disk in blocks: prepared, copied once for the training, encoded."""
+"""Runs on a matrix that is read from disk in blocks: read, prepared, and copied once for the training."""
 
 from __future__ import annotations
 
@@ -18,22 +18,18 @@ from latentome.io.folders import folder_sha256
 from latentome.io.genes import tidy_genes
 from latentome.io.table import check_any_gene
 from latentome.pp import Preprocessing, fit_preprocessing, read_gene_list, write_preprocessed
-from latentome.pp.align import check_range as check_scale_range
 from latentome.pp.on_disk import without_values
 from latentome.workflow.prepare import Prepared, check_unchanged, find_label, hold_out, strata
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from latentome.estimators import BaseAutoencoder
     from latentome.io import BackedMatrix, MappedMatrix, RunFolder
     from latentome.workflow.config import RunConfig
     from latentome.workflow.reporter import Reporter
 
 #: The share of the free memory that a matrix may fill before it is read from disk; in memory it is held several times.
 SHARE = 0.25
-#: Rows that are encoded at once.
-ROWS = 4096
 
 
 def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
@@ -124,7 +120,7 @@ def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str])
     out
         The folder of the run, where the preprocessed copy has to find room.
     """
-    _check_supported(config)
+    check_as_it_is(config.orientation, config.duplicates, config.impute)
     matrix, told = read_backed(config.data, config.duplicates)
     prepared = _label_and_split(config, matrix, told)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
@@ -164,11 +160,12 @@ def _with(prepared: Prepared, preprocessing: Preprocessing) -> Prepared:
     return replace(prepared, adata=prepared.adata[:, preprocessing.genes].copy(), preprocessing=preprocessing)
 
 
-def _check_supported(config: RunConfig) -> None:
+def check_as_it_is(orientation: str, duplicates: str = "refuse", impute: str = "none") -> None:
+    """Refuse options that would change a matrix on disk before it is read in blocks."""
     wrong = {
-        "--orientation genes-by-samples": config.orientation == "genes-by-samples",
-        f"--duplicates {config.duplicates}": config.duplicates in ("most-variable", "sum"),
-        f"--impute {config.impute}": config.impute != "none",
+        f"--orientation {orientation}": orientation == "genes-by-samples",
+        f"--duplicates {duplicates}": duplicates in ("most-variable", "sum"),
+        f"--impute {impute}": impute != "none",
     }
     for option, given in wrong.items():
         if given:
@@ -219,44 +216,3 @@ def extremes(preprocessing: Preprocessing) -> np.ndarray:
     """The scaled training range of each gene: two rows that reach as far as all training samples."""
     ends = np.stack([preprocessing.lowest, preprocessing.highest])
     return (ends - preprocessing.minimum) / preprocessing.span
-
-
-def encode_backed(
-    model: BaseAutoencoder,
-    preprocessing: Preprocessing,
-    matrix: BackedMatrix,
-    positions: np.ndarray,
-    check_range: bool = True,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Encode and reconstruct all samples of a matrix, block by block.
-
-    Parameters
-    ----------
-    model
-        The trained estimator.
-    preprocessing
-        That of its training.
-    matrix
-        Samples x genes, as they come.
-    positions
-        The column of each gene of the model, -1 where it is missing.
-    check_range
-        Whether samples on another scale than in training are refused.
-
-    Returns
-    -------
-    Codes, samples x components, float32; the mean squared error of each sample, float64.
-    """
-    import pandas as pd
-
-    codes, errors, low, high = [], [], np.inf, -np.inf
-    for start in range(0, len(matrix), ROWS):
-        raw = matrix.block(start, min(start + ROWS, len(matrix)))
-        found = raw[:, positions[positions >= 0]]
-        low, high = min(low, float(found.min())), max(high, float(found.max()))
-        x, _ = preprocessing.apply_rows(raw, positions)
-        codes.append(model.transform(pd.DataFrame(x, columns=model.feature_names_in_)))
-        errors.append(np.square(x - model.inverse_transform(codes[-1]), dtype=np.float64).mean(axis=1))
-    if check_range:
-        check_scale_range(low, high, preprocessing, str(matrix.path or "the samples"))
-    return np.concatenate(codes), np.concatenate(errors)

@@ -15,6 +15,7 @@ from latentome import io
 from latentome.io import RunFolder
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
+from latentome.workflow.encode_backed import predict_own
 from latentome.workflow.manifest import describe_data, describe_environment, describe_model
 from latentome.workflow.on_disk import (
     extremes,
@@ -196,6 +197,15 @@ def _training_data(run: RunFolder, prepared: Prepared, reporter: Reporter) -> It
 
 def _is_trained(run: RunFolder) -> bool:
     return run.manifest.exists() and run.read_manifest().get("status") != "training"
+
+
+def predict_run(run: RunFolder, config: RunConfig, reporter: Reporter) -> None:
+    """Encode the samples of a run: as `predict_step`, or in blocks where the model was trained from disk."""
+    prepared = _prepare_again(config, run, goes_on=False)
+    if prepared.matrix is None:
+        predict_step(run, prepared, reporter)
+    else:
+        predict_own(run, prepared, load_trained(run)[0], reporter)
 
 
 @holding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
 from latentome.models.summary import summarise
 from latentome.training import Split
+from latentome.training.run import Progress
 from latentome.training.stream import lay_out, moments, train_stream
+from latentome.training.train import shifted
 
 if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
@@ -23,32 +26,34 @@ if TYPE_CHECKING:
 ROWS = 4096
 
 
-def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any = None, **how: Any) -> BaseAutoencoder:
+def fit_backed(
+    estimator: BaseAutoencoder,
+    matrix: BackedMatrix,
+    covariate: Any = None,
+    *,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    **how: Any,
+) -> BaseAutoencoder:
     """Train an estimator in place on a matrix of which only some buffers are in memory.
 
     Parameters
     ----------
     estimator
-        Has one member.
+        Its members are trained one after the other, each on its own chunks in its own order: the single model of its
+        seed, bit for bit.
     matrix
         Samples x features, on the scale that the model is to see.
     covariate
         None: a covariate is taken with data in memory only.
-    **how
-        See `latentome.training.stream.train_stream`.
+    progress, checkpoint, **how
+        See `latentome.training.stream.train_stream`; each of several members has a folder of its own in `checkpoint`.
     """
     from latentome.estimators.together import Fit
 
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     estimator._learn_covariate(None, len(matrix))
-    if estimator.members > 1:
-        raise InputError(
-            "An ensemble cannot be trained from a matrix on disk.",
-            where=f"members={estimator.members}",
-            expected="members=1",
-            todo="train the members one by one, with the seeds that follow random_state",
-        )
     estimator._validate_params()
     estimator._check_early_stopping()
     estimator._check_shape(*matrix.shape)
@@ -56,18 +61,29 @@ def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any 
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
-    estimator.seed_ = seed = estimator._seed()
-    layout = lay_out(matrix, estimator.batch_size, estimator.validation_fraction, seed)
-    split = Split(layout.rows(held_out=False), layout.rows(held_out=True), seed)
-    steps = math.ceil(len(split.rows) / min(estimator.batch_size, len(matrix)))
-    model = estimator._make_model(matrix.shape[1], seed, steps)
-    if model.starts_from_data:
-        model.start_from(*moments(matrix, layout))
-    if model.n_axes:
-        model.start_at(summarise(lambda: blocks_of(matrix), model.n_axes))
-    model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
-    training = train_stream(model, matrix, layout, estimator._options(tolerate=False), **how)
-    estimator._finish_fit([Fit(model, split)], [training], matrix)
+    estimator.seed_ = estimator._seed()
+    members, summary, fits, trainings = estimator.members, None, [], []
+    for member in range(members):
+        seed = estimator.seed_ + member
+        layout = lay_out(matrix, estimator.batch_size, estimator.validation_fraction, seed)
+        split = Split(layout.rows(held_out=False), layout.rows(held_out=True), seed)
+        steps = math.ceil(len(split.rows) / min(estimator.batch_size, len(matrix)))
+        model = estimator._make_model(matrix.shape[1], seed, steps)
+        if model.starts_from_data:
+            model.start_from(*moments(matrix, layout))
+        if model.n_axes:
+            summary = summary or summarise(lambda: blocks_of(matrix), model.n_axes)  # the same for all members
+            model.start_at(summary)
+        model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
+        fits.append(Fit(model, split))
+        folder = checkpoint if checkpoint is None or members == 1 else checkpoint / f"member-{member + 1}-of-{members}"
+        shown = shifted(progress, member, members, estimator.max_epochs)
+        options = estimator._options(tolerate=False)
+        last = member + 1 == members
+        trainings.append(
+            train_stream(model, matrix, layout, options, progress=shown, checkpoint=folder, keep_end=not last, **how)
+        )
+    estimator._finish_fit(fits, trainings, matrix)
     return estimator
 
 

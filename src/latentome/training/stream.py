@@ -150,6 +150,7 @@ def train_stream(
     checkpoint: Path | None = None,
     resume: bool = False,
     notes: Callable[[str], None] | None = None,
+    keep_end: bool = False,
 ) -> Training:
     """Train a compiled model in place on a matrix of which only some buffers are in memory.
 
@@ -168,6 +169,8 @@ def train_stream(
         See `Options`; ``shuffle=False`` takes the rows of each buffer in their order.
     progress, checkpoint, resume, notes
         As in `train_together`; the state is kept between buffers, so that no pass has to be repeated.
+    keep_end
+        Whether the last state is kept, too, because other models follow that may be stopped.
 
     Raises
     ------
@@ -177,7 +180,7 @@ def train_stream(
     stream = _Stream(model, source, layout, options)
     if checkpoint is not None:
         stream.keep_in(Checkpoints(checkpoint, stream.identity(), CHECKPOINT_SECONDS), resume, notes)
-    return stream.finish(progress)
+    return stream.finish(progress, keep_end)
 
 
 class _Stream:
@@ -231,7 +234,7 @@ class _Stream:
             number = len(self.rows) * 1_000_000 + self.buffer
             self.checkpoints.save({"rows": self.rows, "buffer": np.array(self.buffer), **arrays}, number)
 
-    def finish(self, progress: Progress | None) -> Training:
+    def finish(self, progress: Progress | None, keep_end: bool) -> Training:
         """Train to the end and give the model its weights."""
         epochs, patience = self.options.epochs, self.options.patience or NEVER
         if self.keep and self.first_candidate == 0 and len(self.rows) == 0 and self.buffer == 0:
@@ -250,6 +253,8 @@ class _Stream:
                 self._end_epoch(patience)
                 if progress is not None:
                     progress(len(self.rows), epochs, self._shown())
+        if keep_end:
+            self.save()
         write_state(self.model, self.state, best=self.keep)
         table = history(self.rows, self.program.columns, len(self.layout.held_out) > 0)
         best = int(self.state.best_epoch) if self.keep else None

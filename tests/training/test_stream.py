@@ -39,7 +39,7 @@ def test_an_ensemble_that_was_stopped_between_members_goes_on(matrix, ensemble, 
 
     def stop(done, total, row):
         told.append((done, total))
-        if done == 3:
+        if told.count((3, 6)) == 1 and done == 3:  # once: who presses Ctrl-C twice does not wait for the state
             signal.raise_signal(signal.SIGINT)
 
     stopped = lt.LinearAutoencoder(**HOW, members=3, random_state=5)

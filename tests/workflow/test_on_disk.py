@@ -17,8 +17,13 @@ import latentome as lt
 from latentome import io
 from latentome.errors import InputError, LatentomeError, RunFolderError, WriteError
 from latentome.workflow import Reporter, on_disk, predict_new, predict_run, prepare_again, run_config, train_step
+from latentome.workflow.manifest import describe_data
+from latentome.workflow.prepare import prepare
 
-SAVED = ("model.keras", "history.tsv", "config.toml", "manifest.json", "preprocessing.json", "estimator.json")
+FILES = {
+    *("config.toml", "manifest.json", "preprocessing.json", "history.tsv", "estimator.json", "test-vectors.npz"),
+    *("model.keras", "encoder.weights.h5", "decoder.weights.h5", "latent.tsv", "latent.h5ad", "signatures.tsv"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +42,18 @@ def trained(asked, tmp_path_factory):
     return run, prepared
 
 
-def test_the_folder_is_that_of_a_run_in_memory(asked, trained, tmp_path, told):
+def test_the_folder_is_that_of_a_run_in_memory(asked, trained):
     run, prepared = trained
-    whole, in_memory = train_step(replace(asked, on_disk=False), str(tmp_path / "run"), told, command="")
-    assert {p.name for p in run.path.iterdir()} - {p.name for p in whole.path.iterdir()} == {
-        "latent.h5ad",
-        "latent.tsv",
-        "signatures.tsv",
-    }
-    for name in SAVED:
-        assert (run.path / name).exists(), name
-    assert run.preprocessing.read_bytes() == whole.preprocessing.read_bytes()
-    one, other = run.read_manifest(), whole.read_manifest()
+    assert {p.name for p in run.path.iterdir()} == FILES
+    in_memory = prepare(replace(asked, on_disk=False), "zero-one")
+    in_memory.preprocessing.save(run.path.parent / "preprocessing.json")
+    assert run.preprocessing.read_bytes() == (run.path.parent / "preprocessing.json").read_bytes()
+    assert prepared.adata.obs.equals(in_memory.adata.obs)
+    one, other = run.read_manifest(), describe_data(in_memory)
     assert one["data"]["sha256"] == other["data"]["sha256"]
     assert (one["data"]["on_disk"], other["data"]["on_disk"]) == (True, False)
     assert one["split"] == other["split"]
     assert one["status"] == "trained"
-    assert prepared.adata.obs.equals(in_memory.adata.obs)
 
 
 def test_the_model_is_that_of_the_scaled_training_rows(asked, trained):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from latentome.pp.preprocessing import Preprocessing
 
-#: Rows of a chunk: as many as a training reads at once.
+#: Rows of a chunk: about as many as a training reads at once.
 CHUNK_ROWS = 1024
 
 
@@ -74,6 +74,7 @@ def write_preprocessed(
     preprocessing: Preprocessing,
     path: str | os.PathLike[str],
     rows: np.ndarray | None = None,
+    chunk_rows: int = CHUNK_ROWS,
 ) -> Path:
     """Write a matrix on disk once more, transformed and scaled: AnnData as Zarr, in chunks of rows.
 
@@ -87,6 +88,8 @@ def write_preprocessed(
         A folder that ends in ``.zarr``. Zarr that is there is replaced, once all is written.
     rows
         Boolean, one for each sample: whether it is written; all by default.
+    chunk_rows
+        Rows of a chunk; best as many as a training reads at once, which is a whole number of batches.
 
     Returns
     -------
@@ -111,10 +114,9 @@ def write_preprocessed(
         root = zarr.open_group(str(aside), mode="w")
         root.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         _write_names(root, told.obs[wanted], told.var)
-        chunks = (min(CHUNK_ROWS, shape[0]), shape[1])
-        x = zarr.open_array(str(aside / "X"), mode="w", shape=shape, chunks=chunks, dtype="f4")
+        x = create_plain(zarr, aside / "X", shape, chunk_rows)
         x.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-        for start, block in _chunks(scaled, wanted, BLOCK_VALUES // matrix.shape[1] or 1):
+        for start, block in _chunks(scaled, wanted, BLOCK_VALUES // matrix.shape[1] or 1, chunk_rows):
             x[start : start + len(block)] = block
         if matrix.path is not None:
             times = matrix.path.stat()
@@ -123,8 +125,8 @@ def write_preprocessed(
     return path
 
 
-def _chunks(matrix: BackedMatrix, wanted: np.ndarray, step: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The wanted rows in whole chunks, each with the number of its first one: none is packed twice."""
+def _chunks(matrix: BackedMatrix, wanted: np.ndarray, step: int, chunk_rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The wanted rows in whole chunks, each with the number of its first one."""
     done, waiting, ready = 0, [np.empty((0, matrix.shape[1]), np.float32)], 0
     for start in range(0, len(matrix), step):
         stop = min(start + step, len(matrix))
@@ -132,11 +134,19 @@ def _chunks(matrix: BackedMatrix, wanted: np.ndarray, step: int) -> Iterator[tup
         if mine.any():
             waiting.append(matrix.block(start, stop)[mine])
             ready += len(waiting[-1])
-        whole = ready if stop == len(matrix) else ready - ready % CHUNK_ROWS
+        whole = ready if stop == len(matrix) else ready - ready % chunk_rows
         if whole:
             rows = np.concatenate(waiting)
             yield done, rows[:whole]
             done, waiting, ready = done + whole, [rows[whole:]], ready - whole
+
+
+def create_plain(zarr: Any, path: Path, shape: tuple[int, int], chunk_rows: int) -> Any:
+    """A new float32 array in chunks of rows, not packed: to unpack it in each pass would slow a training down."""
+    how = {"shape": shape, "chunks": (min(chunk_rows, shape[0]), shape[1]), "dtype": "f4"}
+    if hasattr(zarr, "create_array"):
+        return zarr.create_array(str(path), compressors=None, **how)
+    return zarr.open_array(str(path), mode="w", compressor=None, **how)  # before zarr 3
 
 
 def _write_names(root: Any, obs: Any, var: Any) -> None:

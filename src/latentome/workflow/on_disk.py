@@ -188,7 +188,7 @@ def _check_room(out: Path, size: int) -> None:
     io.check_room(there / "preprocessed.zarr", size)
 
 
-def training_matrix(run: RunFolder, prepared: Prepared) -> BackedMatrix:
+def training_matrix(run: RunFolder, prepared: Prepared, batch_size: int) -> BackedMatrix:
     """The training samples, transformed and scaled, as Zarr in the folder of the run; written if they are not there.
 
     Raises
@@ -196,6 +196,8 @@ def training_matrix(run: RunFolder, prepared: Prepared) -> BackedMatrix:
     InputError
         If the matrix changes meanwhile.
     """
+    from latentome.training.stream import rows_at_once
+
     path, known = run.item("matrix"), run.read_manifest().get("preprocessed_copy")
     if known is not None and path.is_dir():
         matrix = io.open_matrix(path)
@@ -203,7 +205,8 @@ def training_matrix(run: RunFolder, prepared: Prepared) -> BackedMatrix:
             return matrix
         matrix.close()
     run.remove_matrix()
-    write_preprocessed(prepared.matrix, prepared.preprocessing, path, prepared.training)
+    rows = rows_at_once(batch_size)
+    write_preprocessed(prepared.matrix, prepared.preprocessing, path, prepared.training, rows)
     if prepared.matrix.source.fingerprint() != prepared.adata.uns["source"]["fingerprint"]:
         run.remove_matrix()
         raise InputError(

@@ -152,7 +152,7 @@ def _train(
         prepared.preprocessing.save(run.preprocessing)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
-    with _training_data(run, prepared, reporter) as data, reporter.step("train"):
+    with _training_data(run, prepared, estimator.batch_size, reporter) as data, reporter.step("train"):
         estimator.fit(
             data,
             progress=reporter.progress,
@@ -184,14 +184,14 @@ def _prepare_again(config: RunConfig, run: RunFolder, goes_on: bool) -> Prepared
 
 
 @contextlib.contextmanager
-def _training_data(run: RunFolder, prepared: Prepared, reporter: Reporter) -> Iterator[pd.DataFrame | io.BackedMatrix]:
+def _training_data(run: RunFolder, prepared: Prepared, batch_size: int, reporter: Reporter) -> Iterator[Any]:
     """The scaled training samples: a table, or a copy on disk."""
     if prepared.matrix is None:
         yield prepared.adata.to_df()[prepared.training]
         return
     with prepared.matrix, contextlib.ExitStack() as opened:
         with reporter.step("transform, scale, write"):
-            matrix = opened.enter_context(training_matrix(run, prepared))
+            matrix = opened.enter_context(training_matrix(run, prepared, batch_size))
         yield matrix
 
 

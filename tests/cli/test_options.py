@@ -52,6 +52,7 @@ TYPED = {
     "scaling": (["--scaling", "robust"], "scaling", "robust"),
     "clip": (["--clip"], "clip", True),
     "orientation": (["--orientation", "genes-by-samples"], "orientation", "genes-by-samples"),
+    "on_disk": (["--on-disk"], "on_disk", True),
     "test_size": (["--test-size", "0.3"], "test_size", 0.3),
     "stratify": (["--stratify", "type"], "stratify", ["type"]),
     "group": (["--group", "patient"], "group", "patient"),

@@ -90,6 +90,13 @@ Patience = Annotated[
 ]
 Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: faster products on some GPUs.")]
 Members = Annotated[int | None, typer.Option(help="Train so many models that differ in their seed, as one ensemble.")]
+OnDisk = Annotated[
+    bool | None,
+    typer.Option(
+        "--on-disk/--in-memory",
+        help="Read an .h5ad file or Zarr in blocks (default: where it would fill a quarter of the free memory).",
+    ),
+]
 
 
 LogJson = Annotated[
@@ -135,6 +142,7 @@ _TRAINING: dict[str, tuple[Any, Any]] = {
     "scaling": (Scaling, None),
     "clip": (Clip, False),
     "orientation": (Orientation, "auto"),
+    "on_disk": (OnDisk, None),
     "test_size": (TestSize, 0.2),
     "stratify": (Stratify, None),
     "group": (Group, None),
@@ -152,7 +160,7 @@ _SAME = (
 _PARAMETERS = {**_RENAMED, **{name: name for name in _SAME}}
 _SETTINGS = (
     *("data", "label_column", "orientation", "duplicates", "impute", "transform", "select", "scaling", "clip"),
-    *("test_size", "group", "seed"),
+    *("on_disk", "test_size", "group", "seed"),
 )
 
 

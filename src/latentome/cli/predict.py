@@ -19,6 +19,7 @@ def command(
     any_range: Annotated[
         bool, typer.Option("--any-range", help="Take new samples that seem to be on another scale than in training.")
     ] = False,
+    on_disk: o.OnDisk = None,
     replace: o.Replace = False,
     perplexity: Annotated[
         str | None,
@@ -32,7 +33,7 @@ def command(
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
     from latentome.cli.log import listener
-    from latentome.workflow import open_run, open_to_write, predict_new, predict_step, prepare_again
+    from latentome.workflow import open_run, open_to_write, predict_new, predict_run, trained_from_disk
 
     folder, _ = open_run(str(run))
     if data is None and out is not None:
@@ -47,11 +48,9 @@ def command(
     settings |= {} if map_preset is None else {"preset": map_preset}
     if data is None:
         with open_to_write(str(run), "model") as (folder, config):
-            reporter = listener()
-            with reporter.step("read and prepare", "bytes"):
-                prepared = prepare_again(config, folder, reporter)
-            predict_step(folder, prepared, reporter, settings=settings, umap=umap)
-        typer.echo(f"Features: {folder.latent}\nNext: latentome evaluate {folder.path}")
+            predict_run(folder, config, listener(), settings=settings, umap=umap)
+        following = "" if trained_from_disk(folder) else f"\nNext: latentome evaluate {folder.path}"
+        typer.echo(f"Features: {folder.latent}{following}")
         return
     if umap or settings != {"initialization": "pca"}:
         raise InputError(
@@ -67,6 +66,7 @@ def command(
         orientation=orientation,
         max_missing=max_missing,
         check_range=not any_range,
+        on_disk=on_disk,
         replace=replace,
         reporter=listener(),
     )

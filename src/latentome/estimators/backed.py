@@ -4,68 +4,86 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.estimators.checks import outside_zero_one
 from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
 from latentome.models.summary import summarise
 from latentome.training import Split
+from latentome.training.run import Progress
 from latentome.training.stream import lay_out, moments, train_stream
+from latentome.training.train import shifted
 
 if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
 
-#: Rows that are encoded at once.
+#: Rows of a matrix on disk that are looked at, or encoded, at once.
 ROWS = 4096
 
 
-def fit_backed(estimator: BaseAutoencoder, matrix: BackedMatrix, covariate: Any = None, **how: Any) -> BaseAutoencoder:
+def fit_backed(
+    estimator: BaseAutoencoder,
+    matrix: BackedMatrix,
+    covariate: Any = None,
+    *,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    **how: Any,
+) -> BaseAutoencoder:
     """Train an estimator in place on a matrix of which only some buffers are in memory.
 
     Parameters
     ----------
     estimator
-        Has one member.
+        Its members are trained one after the other, each on its own chunks in its own order: the single model of its
+        seed, bit for bit.
     matrix
         Samples x features, on the scale that the model is to see.
     covariate
         None: a covariate is taken with data in memory only.
-    **how
-        See `latentome.training.stream.train_stream`.
+    progress, checkpoint, **how
+        See `latentome.training.stream.train_stream`; each of several members has a folder of its own in `checkpoint`.
     """
     from latentome.estimators.together import Fit
 
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     estimator._learn_covariate(None, len(matrix))
-    if estimator.members > 1:
-        raise InputError(
-            "An ensemble cannot be trained from a matrix on disk.",
-            where=f"members={estimator.members}",
-            expected="members=1",
-            todo="train the members one by one, with the seeds that follow random_state",
-        )
     estimator._validate_params()
     estimator._check_early_stopping()
     estimator._check_shape(*matrix.shape)
+    check_values(estimator, matrix)
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
-    estimator.seed_ = seed = estimator._seed()
-    layout = lay_out(matrix, estimator.batch_size, estimator.validation_fraction, seed)
-    split = Split(layout.rows(held_out=False), layout.rows(held_out=True), seed)
-    steps = math.ceil(len(split.rows) / min(estimator.batch_size, len(matrix)))
-    model = estimator._make_model(matrix.shape[1], seed, steps)
-    if model.starts_from_data:
-        model.start_from(*moments(matrix, layout))
-    if model.n_axes:
-        model.start_at(summarise(lambda: blocks_of(matrix), model.n_axes))
-    model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
-    training = train_stream(model, matrix, layout, estimator._options(tolerate=False), **how)
-    estimator._finish_fit([Fit(model, split)], [training], matrix)
+    estimator.seed_ = estimator._seed()
+    members, summary, fits, trainings = estimator.members, None, [], []
+    for member in range(members):
+        seed = estimator.seed_ + member
+        layout = lay_out(matrix, estimator.batch_size, estimator.validation_fraction, seed)
+        split = Split(layout.rows(held_out=False), layout.rows(held_out=True), seed)
+        steps = math.ceil(len(split.rows) / min(estimator.batch_size, len(matrix)))
+        model = estimator._make_model(matrix.shape[1], seed, steps)
+        if model.starts_from_data:
+            model.start_from(*moments(matrix, layout))
+        if model.n_axes:
+            summary = summary or summarise(lambda: blocks_of(matrix), model.n_axes)  # the same for all members
+            model.start_at(summary)
+        model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
+        fits.append(Fit(model, split))
+        folder = checkpoint if checkpoint is None or members == 1 else checkpoint / f"member-{member + 1}-of-{members}"
+        shown = shifted(progress, member, members, estimator.max_epochs)
+        options = estimator._options(tolerate=False)
+        last = member + 1 == members
+        trainings.append(
+            train_stream(model, matrix, layout, options, progress=shown, checkpoint=folder, keep_end=not last, **how)
+        )
+    estimator._finish_fit(fits, trainings, matrix)
     return estimator
 
 
@@ -73,6 +91,12 @@ def blocks_of(matrix: BackedMatrix) -> Iterator[np.ndarray]:
     """The matrix, some thousand rows at a time."""
     for start in range(0, len(matrix), ROWS):
         yield matrix.block(start, min(start + ROWS, len(matrix)))
+
+
+def check_values(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
+    """Refuse values that the model's likelihood cannot have produced, where it has a range: one pass over the data."""
+    if words := estimator._needs_zero_one():
+        _check_zero_one(matrix, *words)
 
 
 def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
@@ -86,3 +110,20 @@ def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
             expected=f"the same {estimator.n_features_in_} features in the same order",
             todo="align the matrix with the training data first",
         )
+
+
+def _check_zero_one(matrix: BackedMatrix, needs: str, instead: str) -> None:
+    """Refuse a matrix with a value outside [0, 1], and name the first one."""
+    for number, block in enumerate(blocks_of(matrix)):
+        wrong = ~((block >= 0.0) & (block <= 1.0))
+        if wrong.any():
+            row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+            value, row = float(block[row, column]), row + number * ROWS
+            sample = "" if matrix.samples is None else f" (sample '{matrix.samples[row]}')"
+            gene = "" if matrix.genes is None else f" (gene '{matrix.genes[column]}')"
+            raise outside_zero_one(
+                f"{matrix.path or 'a matrix in memory'}: {value:.4g} at row {row}{sample}, column {column}{gene}, "
+                "counted from 0",
+                needs,
+                instead,
+            )

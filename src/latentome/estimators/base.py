@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
-from latentome.estimators.checks import wrong_parameter
+from latentome.estimators.checks import check_zero_one, wrong_parameter
 from latentome.estimators.covariate import NoCovariate, part_categories
 from latentome.estimators.face import fitted_face
 from latentome.estimators.sparse import dense_blocks
@@ -137,18 +137,23 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
         LatentomeError
             If a parameter is out of range, unknown, or does not fit the data.
         """
+        self.check_for(X.shape, X)
+
+    def check_for(self, shape: tuple[int, int], X: np.ndarray) -> None:
+        """As `check`, of data of a certain shape, of which `X` are some rows that reach as far as all of them."""
+        n_samples, n_features = shape
         try:
             self._validate_params()
-            rows = len(X) - (max(round(len(X) * self.validation_fraction), 1) if self.validation_fraction else 0)
+            rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)
             steps = math.ceil(rows / min(self.batch_size, max(rows, 1)))
-            model = self._make_model(X.shape[1], 0, steps)
+            model = self._make_model(n_features, 0, steps)
         except InputError:
             raise
         except ValueError as error:
             raise wrong_parameter(error) from error
         self._optimizer(steps * self.max_epochs)
         self._check_early_stopping()
-        self._check_shape(*X.shape)
+        self._check_shape(n_samples, n_features)
         self._check_data(X)
         check_warmup(model, steps * self.max_epochs, self.max_epochs)
 
@@ -164,8 +169,14 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
     def _check_shape(self, n_samples: int, n_features: int) -> None:
         """Refuse data of which the model cannot be made; by default none."""
 
+    def _needs_zero_one(self) -> tuple[str, str] | None:
+        """Of a model for values in [0, 1] only: the parameter that says so, and the one to use instead."""
+        return None
+
     def _check_data(self, X: np.ndarray) -> None:
-        """Refuse data that the model's likelihood cannot have produced (samples x features); by default none."""
+        """Refuse data that the model's likelihood cannot have produced (samples x features)."""
+        if words := self._needs_zero_one():
+            check_zero_one(X, *words)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, **how: Any) -> Self:

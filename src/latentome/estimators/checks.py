@@ -23,12 +23,18 @@ def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:
     low, high = float(X.min()), float(X.max())
     if low < 0.0 or high > 1.0:
         row, column = np.argwhere((X < 0.0) | (X > 1.0))[0]
-        raise InputError(
-            f"{needs} needs data in [0, 1].",
-            where=f"X of shape {X.shape} ranges over [{low:.4g}, {high:.4g}], first at row {row}, column {column}",
-            expected="every value in [0, 1]",
-            todo=f"scale each feature to [0, 1] with the training rows' range, or use {instead}",
-        )
+        where = f"X of shape {X.shape} ranges over [{low:.4g}, {high:.4g}], first at row {row}, column {column}"
+        raise outside_zero_one(where, needs, instead)
+
+
+def outside_zero_one(where: str, needs: str, instead: str) -> InputError:
+    """The refusal of data outside [0, 1], which are `where`."""
+    return InputError(
+        f"{needs} needs data in [0, 1].",
+        where=where,
+        expected="every value in [0, 1]",
+        todo=f"scale each feature to [0, 1] with the training rows' range, or use {instead}",
+    )
 
 
 def wrong_parameter(error: ValueError) -> InputError:

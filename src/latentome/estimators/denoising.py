@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from latentome.errors import InputError
 from latentome.estimators.base import BaseAutoencoder
-from latentome.estimators.checks import check_zero_one
 from latentome.io import BackedMatrix
 from latentome.models import DenoisingModel
 from latentome.training import Options
@@ -139,9 +138,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.members = members
         self.random_state = random_state
 
-    def _check_data(self, X: np.ndarray) -> None:
-        if self.loss == "bernoulli":
-            check_zero_one(X, "loss='bernoulli'", "loss='mse'")
+    def _needs_zero_one(self) -> tuple[str, str] | None:
+        return ("loss='bernoulli'", "loss='mse'") if self.loss == "bernoulli" else None
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DenoisingModel:
         if self.noise >= 1.0 and self.noise_kind != "gaussian":

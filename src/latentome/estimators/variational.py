@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.base import BaseAutoencoder
-from latentome.estimators.checks import check_widths, check_zero_one
+from latentome.estimators.checks import check_widths
 from latentome.estimators.covariate import one_hot, read_categories
 from latentome.models import VariationalModel
 from latentome.training import apply_in_blocks, bounds_in_blocks
@@ -144,9 +144,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         self.members = members
         self.random_state = random_state
 
-    def _check_data(self, X: np.ndarray) -> None:
-        if self.likelihood == "bernoulli":
-            check_zero_one(X, "likelihood='bernoulli'", "likelihood='gaussian'")
+    def _needs_zero_one(self) -> tuple[str, str] | None:
+        return ("likelihood='bernoulli'", "likelihood='gaussian'") if self.likelihood == "bernoulli" else None
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> VariationalModel:
         return VariationalModel(

@@ -14,7 +14,7 @@ from latentome.io.atomic import (
     write_table,
     write_toml,
 )
-from latentome.io.backed import BackedMatrix, MemoryMatrix, open_matrix
+from latentome.io.backed import BackedMatrix, MappedMatrix, MemoryMatrix, open_matrix
 from latentome.io.barcodes import looks_like_barcode, parse_barcodes
 from latentome.io.genes import gene_table
 from latentome.io.labels import add_labels, read_labels
@@ -27,6 +27,7 @@ __all__ = [
     "AdageNetwork",
     "BackedMatrix",
     "DenseLayer",
+    "MappedMatrix",
     "MemoryMatrix",
     "RunFolder",
     "TybaltNetwork",

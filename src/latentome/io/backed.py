@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from latentome.errors import InputError
 from latentome.io.checks import Cells, Grid, missing_refusal
 from latentome.io.files import check_exists, check_hdf5
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SUPPORTED = "AnnData with X dense or CSR (.h5ad, a .zarr folder, .zarr.zip), or a 2-D zarr array"
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 _REWRITE = "Read it whole with anndata, put numbers into X (dense or CSR), and write it again."
 
 
@@ -46,6 +49,7 @@ class BackedMatrix(AbstractContextManager):
         self.path: Path | None = path
         self._x, self._dtype, self._name = x, str(x.dtype), path
         self._mark: Path | None = None  # of a matrix on disk, a file that is there as long as its data are
+        self._root: Any = None  # of AnnData on disk
         self._opened = ExitStack()
 
     def __len__(self) -> int:
@@ -56,8 +60,30 @@ class BackedMatrix(AbstractContextManager):
 
     def close(self) -> None:
         """Close the file; no block can be read any more."""
-        self._x = None
+        self._x = self._root = None
         self._opened.close()
+
+    def annotation(self, of: Literal["obs", "var"]) -> pd.DataFrame:
+        """What the file tells about the samples (``obs``) or the genes (``var``): a row for each, perhaps no column."""
+        import pandas as pd
+
+        names = self.samples if of == "obs" else self.genes
+        if self._root is None or names is None:
+            return pd.DataFrame(index=pd.RangeIndex(self.shape[of == "var"]).astype(str) if names is None else names)
+        return self._element(of)
+
+    def told(self) -> dict[str, Any]:
+        """What ``uns["source"]`` of the file tells about the data, such as where they are from."""
+        found = self._root is not None and "uns" in self._root and "source" in self._root["uns"]
+        return dict(self._element("uns/source")) if found else {}
+
+    def _element(self, name: str) -> Any:
+        try:
+            from anndata.io import read_elem
+        except ImportError:  # before AnnData 0.11
+            from anndata.experimental import read_elem
+        with _readable(self._name, f"{self._name}, {name}"):
+            return read_elem(self._root[name])
 
     def block(self, start: int, stop: int) -> np.ndarray:
         """Read the rows from `start`, counted from 0, up to and without `stop`; from any thread, but one at a time.
@@ -109,6 +135,13 @@ class BackedMatrix(AbstractContextManager):
         return digest.hexdigest()
 
 
+def is_on_disk(path: str | os.PathLike[str]) -> bool:
+    """Whether :func:`open_matrix` is for what lies at that path: by its name, and of a folder by what it holds."""
+    path = Path(path).expanduser()
+    marked = path.is_dir() and any((path / mark).exists() for mark in ZARR_MARKS)
+    return marked or (path.is_file() and path.name.lower().endswith((".h5ad", ".zarr.zip")))
+
+
 class MemoryMatrix(BackedMatrix):
     """A matrix in memory with the face of one on disk; its `path` is None.
 
@@ -116,6 +149,7 @@ class MemoryMatrix(BackedMatrix):
     ----------
     x
         Samples x genes, numbers: an array, or a CSR matrix of SciPy, of which only blocks are made dense. Not copied.
+        Or a Dask array, of which only blocks are computed; best in chunks of whole rows.
     genes, samples
         Their names, if they are known.
     """
@@ -124,7 +158,11 @@ class MemoryMatrix(BackedMatrix):
         name, kind = Path("the matrix in memory"), getattr(x, "format", None)
         if kind not in (None, "csr"):
             raise _refusal(name, f"is sparse as {kind}", f"shape {x.shape}", "an array or CSR", "Give x.tocsr().")
-        super().__init__(_Csr(x.data, x.indices, x.indptr, x.shape) if kind else np.asarray(x), name, genes, samples)
+        if kind:
+            x = _Csr(x.data, x.indices, x.indptr, x.shape)
+        elif not hasattr(x, "__dask_graph__"):  # of which np.require computes the rows that are asked for
+            x = np.asarray(x)
+        super().__init__(x, name, genes, samples)
         self.path = None
 
     def fingerprint(self) -> str:
@@ -132,6 +170,46 @@ class MemoryMatrix(BackedMatrix):
         digest, step = hashlib.sha256(), max(1, 4_000_000 // self.shape[1])
         for start in range(0, len(self), step):
             digest.update(self.block(start, min(start + step, len(self))))
+        return digest.hexdigest()
+
+
+class MappedMatrix(BackedMatrix):
+    """A matrix that is made of another one, block by block, whenever it is read.
+
+    Parameters
+    ----------
+    source
+        Samples x genes; stays open, and is closed with this one.
+    change
+        Makes of a block of its rows (rows x genes, float32) a new one with as many rows, float32.
+    genes
+        Names of the genes that come out.
+    """
+
+    def __init__(self, source: BackedMatrix, change: Callable[[np.ndarray], np.ndarray], genes: Sequence[str]) -> None:
+        self.source, self._change = source, change
+        self.shape, self.path = (len(source), len(genes)), source.path
+        self.samples, self.genes = source.samples, np.array(genes, dtype=str)
+
+    def close(self) -> None:
+        """Close the matrix that it is made of."""
+        self.source.close()
+
+    def annotation(self, of: Literal["obs", "var"]) -> pd.DataFrame:
+        """What is known about the samples or the genes; of the genes only their names."""
+        import pandas as pd
+
+        return self.source.annotation(of) if of == "obs" else pd.DataFrame(index=self.genes)
+
+    def block(self, start: int, stop: int) -> np.ndarray:
+        """As `BackedMatrix.block`."""
+        return self._change(self.source.block(start, stop))
+
+    def fingerprint(self) -> str:
+        """Identify the data: those that it is made of, and three rows of what is made of them."""
+        digest = hashlib.sha256(self.source.fingerprint().encode())
+        for row in (0, len(self) // 2, len(self) - 1):
+            digest.update(self.block(row, row + 1))
         return digest.hexdigest()
 
 
@@ -186,14 +264,15 @@ def open_matrix(path: str | os.PathLike[str]) -> BackedMatrix:
             genes, samples = (None if bare or axis not in root else _names(root[axis]) for axis in ("var", "obs"))
         matrix = BackedMatrix(x, path, genes, samples)
         matrix._opened = opened.pop_all()
-        matrix._mark = next((path / mark for mark in _ZARR_MARKS if (path / mark).exists()), path)
+        matrix._root = None if bare else root
+        matrix._mark = next((path / mark for mark in ZARR_MARKS if (path / mark).exists()), path)
     return matrix
 
 
 def _open(path: Path, opened: ExitStack) -> Any:
     """Open the file or folder; `opened` learns what has to be closed."""
     packed = path.name.lower().endswith(".zarr.zip")
-    if path.is_dir() and not any((path / mark).exists() for mark in _ZARR_MARKS):
+    if path.is_dir() and not any((path / mark).exists() for mark in ZARR_MARKS):
         raise _refusal(path, "is a folder, but not of zarr", str(path), _SUPPORTED, "Give the .zarr folder itself.")
     if path.is_dir() or packed:
         try:

@@ -192,7 +192,7 @@ def check_memory(path: Path, n_values: int, shape: str = "") -> None:
             where=f"{path}: {shape or f'{n_values:,} values so far'}, {8 * n_values / 2**30:,.0f} GiB while it is read",
             expected=f"at most {memory / 2**30:,.0f} GiB",
             todo="Keep fewer genes or samples, use a larger machine, or write it as .h5ad or .zarr and train from disk "
-            "(latentome.io.open_matrix).",
+            "(latentome train --on-disk).",
         )
 
 

@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -36,6 +37,7 @@ ITEMS = {
     "preprocessing": Item("preprocessing.json", "train"),
     "history": Item("history.tsv", "train"),
     "checkpoints": Item("checkpoints", "train"),
+    "matrix": Item("preprocessed.zarr", "train"),  # of data on disk, as long as the training lasts
     "latent": Item("latent.tsv", "predict"),
     "tsne": Item("tsne.tsv", "predict"),
     "umap": Item("umap.tsv", "predict --umap"),
@@ -225,16 +227,12 @@ class RunFolder:
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             return path
         command = ITEMS[name].command
-        again = (
-            f"latentome train DATA -m MODEL -o {self.path}"
-            if command == "train"
-            else f"latentome {command} {self.path}"
-        )
+        what = f"DATA -m MODEL -o {self.path}" if command == "train" else self.path
         raise RunFolderError(
             f"The run {self.path.name} has no {ITEMS[name].path} yet",
             where=str(path),
             expected=f"{ITEMS[name].path}, which 'latentome {command}' makes",
-            todo=f"Make it: {again}",
+            todo=f"Make it: latentome {command} {what}",
         )
 
     @property
@@ -371,6 +369,13 @@ class RunFolder:
         for folder, _ in folders:
             if not any(folder.iterdir()):
                 folder.rmdir()
+        self.remove_matrix()
+
+    def remove_matrix(self) -> None:
+        """Remove the preprocessed copy of a matrix on disk, finished or not."""
+        path = self.item("matrix")
+        for folder in filter(Path.is_dir, (path, *self.path.glob(f".*{TEMPORARY_SUFFIX}.{path.name}"))):
+            shutil.rmtree(folder)
 
     def _folders(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
         """The folders of the run, inner ones first, each with the suffixes of what runs write there."""

@@ -2,6 +2,7 @@
 
 from latentome.pp import tcga
 from latentome.pp.align import align
+from latentome.pp.on_disk import preprocess, write_preprocessed
 from latentome.pp.preprocessing import Preprocessing, fit_preprocessing
 from latentome.pp.scaling import fit_scaling
 from latentome.pp.selection import most_variable, read_gene_list, variability
@@ -19,10 +20,12 @@ __all__ = [
     "fit_scaling",
     "fold_rows",
     "most_variable",
+    "preprocess",
     "read_gene_list",
     "recognise_scale",
     "split",
     "split_rows",
     "tcga",
     "variability",
+    "write_preprocessed",
 ]

@@ -180,7 +180,11 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     if not found.any():
         return  # told by `check_missing`
     values = adata.X[:, positions[found]]
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    check_range(float(np.nanmin(values)), float(np.nanmax(values)), preprocessing, _source(adata))
+
+
+def check_range(low: float, high: float, preprocessing: Preprocessing, source: str) -> None:
+    """As `check_scale`, of samples of which the range is known, and where they are from."""
     trained_low, trained_high = _training_range(preprocessing)
     problem = _another_scale(low, high, trained_low, trained_high, preprocessing.transform != "none")
     if problem is None:
@@ -188,7 +192,7 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     logged = " after log2(x + 1)" if preprocessing.transform != "none" else ""
     raise InputError(
         f"The samples are on another scale than the training data: {problem[0]}.",
-        where=f"{_source(adata)}: values from {low:.4g} to {high:.4g}; "
+        where=f"{source}: values from {low:.4g} to {high:.4g}; "
         f"in training{logged} from {trained_low:.4g} to {trained_high:.4g}",
         expected="values as the training data came",
         todo=f"{problem[1]}; or go on without this check (--any-range, check_range=False) if you know better",

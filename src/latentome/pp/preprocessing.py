@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.io import html, write_json
+from latentome.io import BackedMatrix, html, write_json
 from latentome.pp.align import MAX_MISSING, check_missing, match_genes
-from latentome.pp.scaling import check_scaling, fit_scaling
-from latentome.pp.selection import check_selection, listed_genes, most_variable, variability
+from latentome.pp.scaling import check_scaling
+from latentome.pp.selection import check_selection, choose_by, listed_genes
 from latentome.pp.transform import apply_transform, choose_transform, library_sizes, recognise_scale
+from latentome.pp.values import InBlocks, InMemory, fill
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -95,25 +96,58 @@ class Preprocessing:
         InputError
             If too many genes are missing, or `adata` names one twice.
         """
-        positions, notes = match_genes(adata, self.genes)
+        positions, notes = self.find(adata, max_missing)
+        aligned, told = self.apply_rows(adata.X, positions)
         absent = positions < 0
-        check_missing(adata, self.genes, absent, max_missing)
+        if absent.any():
+            told.append(
+                f"{absent.sum()} of {len(self.genes)} genes ({absent.mean():.1%}) are missing and were filled with "
+                "their training mean."
+            )
+        return aligned, notes + told
+
+    def find(self, adata: AnnData, max_missing: float = MAX_MISSING) -> tuple[np.ndarray, list[str]]:
+        """Find the genes of the model among those of some samples, whose values are not looked at.
+
+        Returns
+        -------
+        For each gene of the model its column in `adata`, -1 if it is missing; and sentences.
+
+        Raises
+        ------
+        InputError
+            As `apply`.
+        """
+        positions, notes = match_genes(adata, self.genes)
+        check_missing(adata, self.genes, positions < 0, max_missing)
+        return positions, notes
+
+    def apply_rows(self, x: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """Transform and scale some rows.
+
+        Parameters
+        ----------
+        x
+            Samples x genes, on the scale that the training data came in.
+        positions
+            The column of each gene of the model, -1 for one that is missing: it gets its training mean.
+
+        Returns
+        -------
+        Samples x genes of the model, float32, and sentences about what was filled in and cut.
+        """
+        absent = positions < 0
         # The depth of a library is the sum of all that the file has, of genes that the model does not read, too.
-        totals = library_sizes(adata.X) if self.transform == "log2cpm" else None
-        values = apply_transform(adata.X[:, positions[~absent]], self.transform, totals)
-        aligned = np.empty((adata.n_obs, len(self.genes)), dtype=np.float32)
+        totals = library_sizes(x) if self.transform == "log2cpm" else None
+        values = apply_transform(x[:, positions[~absent]], self.transform, totals)
+        aligned = np.empty((len(x), len(self.genes)), dtype=np.float32)
         aligned[:, ~absent] = values
         aligned[:, absent] = self.mean[absent]
-        notes += _fill(aligned, self.mean)
+        notes = fill(aligned, self.mean)
         if self.clip:
             notes += self._clip(aligned)
         aligned -= self.minimum
         aligned /= self.span
-        if absent.any():
-            notes.append(
-                f"{absent.sum()} of {len(self.genes)} genes ({absent.mean():.1%}) are missing and were filled with "
-                "their training mean."
-            )
         return aligned, notes
 
     def _clip(self, aligned: np.ndarray) -> list[str]:
@@ -153,23 +187,15 @@ class Preprocessing:
         return cls(**content)
 
 
-def _fill(values: np.ndarray, mean: np.ndarray) -> list[str]:
-    """Fill missing values with the mean of their gene, in place."""
-    gaps = np.isnan(values)
-    if not gaps.any():
-        return []
-    values[gaps] = np.broadcast_to(mean, values.shape)[gaps]
-    return [f"{int(gaps.sum()):,} missing values were filled with the training mean of their gene."]
-
-
 def fit_preprocessing(
-    adata: AnnData,
+    adata: AnnData | BackedMatrix,
     transform: str = "auto",
     n_genes: int | Sequence[str] | None = None,
     scaling: str = "zero-one",
     *,
     selection: str = "mean-deviation",
     clip: bool = False,
+    rows: np.ndarray | None = None,
 ) -> Preprocessing:
     """Learn the preprocessing from training samples.
 
@@ -177,7 +203,9 @@ def fit_preprocessing(
     ----------
     adata
         Training samples x genes. Where ``var["duplicate_of"]`` tells of genes that share a name (see
-        :func:`latentome.io.read`), the most variable one of each is kept. NaN is a missing value.
+        :func:`latentome.io.read`), the most variable one of each is kept. NaN is a missing value. Or a matrix on disk
+        (see :func:`latentome.io.open_matrix`), which is read in blocks: two or three passes over it, and one more for
+        each 512 MiB where medians are asked for. What is learned is the same.
     transform
         ``auto``, ``none``, ``log2p1`` or ``log2cpm``, see `latentome.pp.choose_transform`.
     n_genes
@@ -190,6 +218,8 @@ def fit_preprocessing(
         released code); ``median-deviation``, around the median (what its paper says); ``variance``.
     clip
         Whether values of other samples beyond the training range of a gene are set to its border.
+    rows
+        Boolean, one for each sample: whether it is a training sample; by default all are.
 
     Raises
     ------
@@ -205,79 +235,68 @@ def fit_preprocessing(
             expected="2 or more, or none for all genes",
             todo="ask for more genes",
         )
-    transform, said = choose_transform(adata.X, transform, (adata.obs_names, adata.var_names))
-    values = apply_transform(adata.X, transform)
-    notes = [said]
-    mean, varies = _mean_and_variation(values, notes)
+    if isinstance(adata, BackedMatrix):
+        values: InMemory | InBlocks = InBlocks(adata, rows)
+    else:
+        values = InMemory(adata if rows is None else adata[rows])
+    seen = values.look()
+    transform, said = choose_transform(seen, transform, (values.samples, values.genes))
+    notes = [said, *values.transform(transform)]
+    varies = values.highest > values.lowest
     if varies.sum() < 2:
         raise InputError(
-            f"Only {varies.sum()} of {adata.n_vars} genes vary among the {adata.n_obs} training samples.",
-            where=adata.uns.get("source", {}).get("name", "the matrix"),
+            f"Only {varies.sum()} of {len(varies)} genes vary among the {values.n_samples} training samples.",
+            where=values.name,
             expected="at least two genes whose values differ between samples",
             todo="check that the matrix is the right one and was read in the right orientation",
         )
-    constant = [str(gene) for gene in adata.var_names[~varies]]
+    names = np.array(values.genes, dtype=object)
+    constant = names[~varies].tolist()
     if constant:
         shown = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
         many = "1 gene has" if len(constant) == 1 else f"{len(constant)} genes have"
         notes.append(f"{many} one value in all training samples and were dropped: {shown}")
-    keep = _one_of_each_name(adata, values, np.flatnonzero(varies), selection, notes)
+    keep = _one_of_each_name(values, np.flatnonzero(varies), selection, notes)
     how = "all"
     if n_genes is not None and not isinstance(n_genes, Integral):
-        chosen, told = listed_genes([str(gene) for gene in adata.var_names[keep]], list(n_genes))
+        chosen, told = listed_genes(names[keep].tolist(), list(n_genes))
         keep, notes, how = keep[chosen], notes + told, "list"
     elif n_genes is not None and n_genes < len(keep):
-        chosen, told = most_variable(values[:, keep], n_genes, selection)
+        chosen, told = choose_by(values.variability(keep, selection), values.some(keep), n_genes, selection)
         keep, notes, how = keep[chosen], notes + told, selection
-    kept = values[:, keep]
-    minimum, span = fit_scaling(kept, scaling)
+    minimum, span = values.scaling(keep, scaling)
     return Preprocessing(
         transform=transform,
         scaling=scaling,
-        genes=[str(gene) for gene in adata.var_names[keep]],
+        genes=names[keep].tolist(),
         minimum=minimum,
         span=span,
-        mean=mean[keep],
+        mean=values.mean[keep],
         constant=constant,
         notes=notes,
         selection=how,
-        scale=recognise_scale(adata.X).kind,
+        scale=recognise_scale(seen).kind,
         clip=clip,
-        lowest=kept.min(axis=0),
-        highest=kept.max(axis=0),
+        lowest=values.lowest[keep],
+        highest=values.highest[keep],
     )
 
 
-def _mean_and_variation(values: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the mean of each gene and whether it varies; gaps are filled with the mean, in place."""
-    gaps = np.isnan(values)
-    if gaps.any():
-        present = (~gaps).sum(axis=0)
-        total = np.nansum(values, axis=0, dtype=np.float64)
-        mean = (total / np.maximum(present, 1)).astype(np.float32)
-        notes += _fill(values, mean)
-    else:
-        mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean, values.max(axis=0) > values.min(axis=0)
-
-
-def _one_of_each_name(
-    adata: AnnData, values: np.ndarray, keep: np.ndarray, selection: str, notes: list[str]
-) -> np.ndarray:
+def _one_of_each_name(values: InMemory | InBlocks, keep: np.ndarray, selection: str, notes: list[str]) -> np.ndarray:
     """Of genes that share a name keep the one that varies most."""
-    if "duplicate_of" not in adata.var:
+    names = values.shared_names
+    if names is None:
         return keep
     shared: dict[str, list[int]] = {}
-    names: Any = adata.var["duplicate_of"].astype(str).to_numpy()
     for i in keep:
         if names[i]:
             shared.setdefault(names[i], []).append(i)
     dropped: list[int] = []
     for rivals in shared.values():
-        best = int(np.argmax(variability(values[:, rivals], selection)))
+        best = int(np.argmax(values.variability(np.array(rivals), selection)))
         dropped += [i for position, i in enumerate(rivals) if position != best]
     if dropped:
-        gone = ", ".join(map(str, adata.var_names[dropped[:5]])) + (", ..." if len(dropped) > 5 else "")
+        gone = ", ".join(values.genes[i] for i in dropped[:5]) + (", ..." if len(dropped) > 5 else "")
         notes.append(
             f"Of {len(shared)} names that several genes share the most variable gene was kept; dropped: {gone}"
         )

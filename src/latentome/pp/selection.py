@@ -80,11 +80,28 @@ def most_variable(values: np.ndarray, n_genes: int, rule: str) -> tuple[np.ndarr
     -------
     Their positions, ascending, and sentences about the choice.
     """
-    best = _best(variability(values, rule), n_genes)
-    notes = [f"The {n_genes} most variable of {values.shape[1]} genes were kept ({WORDS[rule]})."]
+    return choose_by(variability(values, rule), values[compared_rows(len(values))], n_genes, rule)
+
+
+def compared_rows(n: int) -> np.ndarray:
+    """Of `n` rows the numbers of those that tell how far two choices agree."""
+    return np.linspace(0, n - 1, min(n, _COMPARED_ROWS)).astype(int)
+
+
+def choose_by(deviations: np.ndarray, some: np.ndarray, n_genes: int, rule: str) -> tuple[np.ndarray, list[str]]:
+    """As `most_variable`, of genes whose variability is known.
+
+    Parameters
+    ----------
+    deviations
+        How much each gene varies, see `variability`.
+    some
+        The rows `compared_rows` x genes.
+    """
+    best = _best(deviations, n_genes)
+    notes = [f"The {n_genes} most variable of {len(deviations)} genes were kept ({WORDS[rule]})."]
     if rule != "variance":
         other = SELECTIONS[1 - SELECTIONS.index(rule)]
-        some = values[np.linspace(0, len(values) - 1, min(len(values), _COMPARED_ROWS)).astype(int)]
         chosen = [set(_best(variability(some, name), n_genes).tolist()) for name in (rule, other)]
         shared = len(chosen[0] & chosen[1]) / n_genes
         if shared < SAME_SHARE:

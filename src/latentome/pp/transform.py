@@ -27,23 +27,62 @@ class Scale(NamedTuple):
     transform: str
 
 
-def recognise_scale(values: np.ndarray) -> Scale:
+class Seen(NamedTuple):
+    """What tells the scale of values, of a matrix however large.
+
+    Parameters
+    ----------
+    low, high
+        The range of all values.
+    some
+        Rows taken evenly, see `every`; missing values are NaN.
+    below
+        Row and column of the first value that has no logarithm, if there is one.
+    """
+
+    low: float
+    high: float
+    some: np.ndarray
+    below: tuple[int, int] | None
+
+
+def every(n_values: int) -> int:
+    """Of a matrix of so many values each row whose number is a multiple of this is looked at."""
+    return max(1, n_values // _LOOKED_AT)
+
+
+def first_below(values: np.ndarray) -> tuple[int, int] | None:
+    """Row and column of the first value (samples x genes) at or below -1; None if there is none."""
+    wrong = values <= -1.0
+    if not wrong.any():
+        return None
+    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(column)
+
+
+def look_at(values: np.ndarray) -> Seen:
+    """See what tells the scale of values (samples x genes) that are in memory; NaN counts as missing."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return Seen(low, high, values[:: every(values.size)], first_below(values) if low <= -1.0 else None)
+
+
+def recognise_scale(values: np.ndarray | Seen) -> Scale:
     """Tell from the values what was measured, or what was done to it.
 
     Parameters
     ----------
     values
-        Samples x genes; NaN counts as missing. Of a large matrix some rows are looked at, beside its whole range.
+        Samples x genes; NaN counts as missing. Of a large matrix some rows are looked at, beside its whole range. Or
+        what was seen of them.
 
     Returns
     -------
     One of ``counts`` (whole numbers), ``TPM`` (linear, each sample sums to a million), ``linear`` (FPKM, RSEM or
     alike), ``log2``, ``z-scores``, ``zero-one``, ``binary``, ``unknown``.
     """
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    some = values[:: max(1, values.size // _LOOKED_AT)]
-    some = some[np.isfinite(some).all(axis=1)] if not np.isfinite(some).all() else some
-    some = np.asarray(some if len(some) else np.nan_to_num(values[:1]), dtype=np.float64)
+    low, high, first, _ = values if isinstance(values, Seen) else look_at(values)
+    some = first[np.isfinite(first).all(axis=1)] if not np.isfinite(first).all() else first
+    some = np.asarray(some if len(some) else np.nan_to_num(first[:1]), dtype=np.float64)
     seen = f"the values range over [{low:.4g}, {high:.4g}]"
     whole = bool((some == np.rint(some)).all())
     if high > LOG_MAXIMUM:
@@ -82,14 +121,14 @@ def _linear(some: np.ndarray, seen: str, whole: bool) -> Scale:
 
 
 def choose_transform(
-    values: np.ndarray, transform: str, names: tuple[Sequence[str], Sequence[str]] | None = None
+    values: np.ndarray | Seen, transform: str, names: tuple[Sequence[str], Sequence[str]] | None = None
 ) -> tuple[str, str]:
     """Decide which transform to apply.
 
     Parameters
     ----------
     values
-        Samples x genes.
+        Samples x genes, or what was seen of them.
     transform
         ``none``; ``log2p1``: log2(x + 1); ``log2cpm``: log2(1 + counts in a million), of counts; or ``auto``: what
         fits the values, see :func:`recognise_scale`.
@@ -112,8 +151,8 @@ def choose_transform(
             expected=nearest(transform, TRANSFORMS),
             todo="choose one of these",
         )
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    scale = recognise_scale(values)
+    seen = values if isinstance(values, Seen) else look_at(values)
+    scale = recognise_scale(seen)
     words = {"none": "No transform", "log2p1": "log2(x + 1)", "log2cpm": "log2(1 + counts per million)"}
     if transform == "auto":
         transform = scale.transform
@@ -122,12 +161,13 @@ def choose_transform(
         said = f"{words[transform]}, as asked for; {scale.evidence}."
         if transform != scale.transform and scale.kind != "unknown":
             said += f" What would fit such values ({scale.kind}): {words[scale.transform].lower()}."
-    if transform != "none" and low <= -1.0:
-        row, column = np.argwhere(values <= -1.0)[0]
+    if transform != "none" and seen.below is not None:
+        row, column = seen.below
         place = "" if names is None else f": sample '{names[0][row]}', gene '{names[1][column]}'"
         raise InputError(
             "The logarithm of these values does not exist.",
-            where=f"values in [{low:.4g}, {high:.4g}]; first at row {row}, column {column} (counted from 0){place}",
+            where=f"values in [{seen.low:.4g}, {seen.high:.4g}]; "
+            f"first at row {row}, column {column} (counted from 0){place}",
             expected="values above -1 for log2(x + 1)",
             todo="use the transform 'none' if the values are on a log scale or are z-scores already",
         )

@@ -27,7 +27,7 @@ from latentome.training.train import CHECKPOINT_SECONDS, check_warmup
 
 #: Rows that are read at once: neighbours on disk stay together in a pass, their companions change.
 CHUNK_ROWS = 1024
-#: Bytes of a buffer, the rows that are shuffled among each other. Two are in memory, and one on its way.
+#: Bytes of a buffer, the rows that are shuffled among each other. Two are in memory: one in use, one on its way.
 BUFFER_BYTES = 128 * 2**20
 
 
@@ -81,6 +81,11 @@ class Layout:
         return [order[i : i + self.per_buffer] for i in range(0, len(order), self.per_buffer)]
 
 
+def rows_at_once(batch_size: int) -> int:
+    """Rows that are read at once, a whole number of batches."""
+    return batch_size * max(CHUNK_ROWS // batch_size, 1)
+
+
 def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, seed: int) -> Layout:
     """Choose chunks and buffers of a matrix.
 
@@ -97,7 +102,7 @@ def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, s
     """
     n, width = source.shape
     size = min(batch_size, n)
-    rows = size * max(CHUNK_ROWS // size, 1)
+    rows = rows_at_once(size)
     while validation_fraction and math.ceil(n / rows) * validation_fraction < 1.0 and rows > size:
         rows = size * max(rows // size // 2, 1)  # smaller chunks, until the share to hold out is one of them
     chunks = math.ceil(n / rows)
@@ -109,28 +114,48 @@ def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, s
     return Layout(n, rows, int(per_buffer), np.sort(order[:held_out]), seed)
 
 
-def read_chunks(source: BackedMatrix, layout: Layout, chunks: np.ndarray) -> np.ndarray:
-    """The rows of some chunks, in the order of the matrix: float32, rows x features."""
-    bounds = [layout.bounds(chunk) for chunk in np.sort(chunks)]
-    block = np.empty((sum(stop - start for start, stop in bounds), source.shape[1]), np.float32)
-    at = 0
-    for start, stop in bounds:
-        block[at : at + stop - start] = source.block(start, stop)
-        at += stop - start
-    return block
-
-
 def ahead(source: BackedMatrix, layout: Layout, buffers: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Read buffer after buffer, each while the one before it is used."""
+    """Read buffer after buffer, each while the one before it is used.
+
+    Parameters
+    ----------
+    source, layout
+        The matrix, and how it is cut.
+    buffers
+        The chunks of each buffer.
+
+    Yields
+    ------
+    The rows of a buffer in the order of the matrix, rows x features, float32. The memory is used again: when the next
+    buffer is asked for, nothing may still compute with this one.
+    """
+    if not buffers:
+        return
+    rows = max(sum(np.ptp(layout.bounds(chunk)) for chunk in chunks) for chunks in buffers)
+    places = [_place(rows, source.shape[1]) for _ in buffers[:2]]
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(read_chunks, source, layout, buffers[0]) if buffers else None
-        for following in [*buffers[1:], None]:
-            if coming is None:
-                return
+        coming = reader.submit(_read, source, layout, buffers[0], places[0])
+        for number, following in enumerate([*buffers[1:], None], 1):
             block = coming.result()
-            coming = None if following is None else reader.submit(read_chunks, source, layout, following)
+            if following is not None:
+                coming = reader.submit(_read, source, layout, following, places[number % 2])
             yield block
-            del block
+
+
+def _place(rows: int, width: int) -> np.ndarray:
+    """Memory for rows x features, float32, that begins where XLA uses an array in place instead of copying it."""
+    memory = np.empty(4 * rows * width + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + 4 * rows * width].view(np.float32).reshape(rows, width)
+
+
+def _read(source: BackedMatrix, layout: Layout, chunks: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Read the rows of some chunks, in the order of the matrix, into `place`; the part of it that they fill."""
+    at = 0
+    for start, stop in (layout.bounds(chunk) for chunk in np.sort(chunks)):
+        place[at : at + stop - start] = source.block(start, stop)
+        at += stop - start
+    return place[:at]
 
 
 def moments(source: BackedMatrix, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +175,7 @@ def train_stream(
     checkpoint: Path | None = None,
     resume: bool = False,
     notes: Callable[[str], None] | None = None,
+    keep_end: bool = False,
 ) -> Training:
     """Train a compiled model in place on a matrix of which only some buffers are in memory.
 
@@ -168,6 +194,8 @@ def train_stream(
         See `Options`; ``shuffle=False`` takes the rows of each buffer in their order.
     progress, checkpoint, resume, notes
         As in `train_together`; the state is kept between buffers, so that no pass has to be repeated.
+    keep_end
+        Whether the last state is kept, too, because other models follow that may be stopped.
 
     Raises
     ------
@@ -177,7 +205,7 @@ def train_stream(
     stream = _Stream(model, source, layout, options)
     if checkpoint is not None:
         stream.keep_in(Checkpoints(checkpoint, stream.identity(), CHECKPOINT_SECONDS), resume, notes)
-    return stream.finish(progress)
+    return stream.finish(progress, keep_end)
 
 
 class _Stream:
@@ -231,7 +259,7 @@ class _Stream:
             number = len(self.rows) * 1_000_000 + self.buffer
             self.checkpoints.save({"rows": self.rows, "buffer": np.array(self.buffer), **arrays}, number)
 
-    def finish(self, progress: Progress | None) -> Training:
+    def finish(self, progress: Progress | None, keep_end: bool) -> Training:
         """Train to the end and give the model its weights."""
         epochs, patience = self.options.epochs, self.options.patience or NEVER
         if self.keep and self.first_candidate == 0 and len(self.rows) == 0 and self.buffer == 0:
@@ -250,6 +278,8 @@ class _Stream:
                 self._end_epoch(patience)
                 if progress is not None:
                     progress(len(self.rows), epochs, self._shown())
+        if keep_end:
+            self.save()
         write_state(self.model, self.state, best=self.keep)
         table = history(self.rows, self.program.columns, len(self.layout.held_out) > 0)
         best = int(self.state.best_epoch) if self.keep else None
@@ -298,7 +328,7 @@ class _Stream:
         held_out = self.layout.held_out
         buffers = [held_out[i : i + self.layout.per_buffer] for i in range(0, len(held_out), self.layout.per_buffer)]
         for block in ahead(self.source, self.layout, buffers):
-            metrics = self._test(self.state, metrics, block, self.live)
+            metrics = jax.block_until_ready(self._test(self.state, metrics, block, self.live))
         return self.program.results(metrics)
 
     def _shown(self) -> dict[str, float]:

@@ -102,14 +102,14 @@ def train_together(
         if checkpoint is not None:
             folder = checkpoint if len(groups) == 1 else checkpoint / f"group-{number + 1}-of-{len(groups)}"
             run.keep_in(Checkpoints(folder, run.identity(hashed), CHECKPOINT_SECONDS), resume, notes)
-        shown = _shifted(progress, number, len(groups), options.epochs)
+        shown = shifted(progress, number, len(groups), options.epochs)
         called = Callbacks(callbacks, models[0]) if callbacks else None
         done += run.finish(shown, called, keep_end=number + 1 < len(groups))
     return done
 
 
-def _shifted(progress: Progress | None, group: int, groups: int, epochs: int) -> Progress | None:
-    """One progress over several groups of models."""
+def shifted(progress: Progress | None, group: int, groups: int, epochs: int) -> Progress | None:
+    """One progress over several groups of models, or single ones."""
     if progress is None or groups == 1:
         return progress
     return lambda done, total, row: progress(group * epochs + done, groups * epochs, row)

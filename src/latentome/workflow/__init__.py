@@ -7,13 +7,13 @@ from latentome.workflow.figures import draw_interpretation, visualize_step
 from latentome.workflow.generate import generate_samples
 from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
-from latentome.workflow.prepare import prepare_again
+from latentome.workflow.prepare import prepare_again, trained_from_disk
 from latentome.workflow.process_table import process_table
 from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
 from latentome.workflow.sizes import dimensions_step
-from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_step, train_step
+from latentome.workflow.steps import evaluate_step, open_run, open_to_write, predict_run, predict_step, train_step
 from latentome.workflow.tybalt import reproduce_tybalt
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "open_run",
     "open_to_write",
     "predict_new",
+    "predict_run",
     "predict_step",
     "prepare_again",
     "process_table",
@@ -39,5 +40,6 @@ __all__ = [
     "run",
     "run_config",
     "train_step",
+    "trained_from_disk",
     "visualize_step",
 ]

@@ -28,6 +28,9 @@ class RunConfig:
         ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
     duplicates
         What becomes of genes of the same name: ``refuse``, ``drop``, ``most-variable`` or ``sum``.
+    on_disk
+        Whether the matrix, an ``.h5ad`` file or Zarr, is read from disk in blocks; by default where it would fill more
+        than a quarter of the free memory.
     impute
         ``none``: missing values are refused; ``mean``: a few are filled with the training mean of their gene.
     transform
@@ -59,6 +62,7 @@ class RunConfig:
     orientation: str = "auto"
     duplicates: str = "refuse"
     impute: str = "none"
+    on_disk: bool | None = None
     transform: str = "auto"
     genes: int | str | None = None
     select: str = "mean-deviation"

@@ -36,6 +36,7 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
             "path": str(source["path"]),
             "sha256": str(source["sha256"]),
             "labels_sha256": source.get("labels_sha256"),
+            "on_disk": prepared.matrix is not None,
             "n_samples": prepared.adata.n_obs,
             "n_genes": prepared.n_genes_read,
             "label_column": prepared.label_column,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,17 @@ from latentome.io import RunFolder
 from latentome.io.runfolder import is_litter
 from latentome.pp import Preprocessing, align
 from latentome.workflow.config import RunConfig
+from latentome.workflow.encode_backed import predict_others
 from latentome.workflow.judge_new import class_probabilities, judge_errors, nearest_training
-from latentome.workflow.prepare import load_data
+from latentome.workflow.on_disk import check_as_it_is, read_backed, streams
+from latentome.workflow.prepare import load_data, trained_from_disk
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import read_encoded
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from latentome.estimators import BaseAutoencoder
 
 
 def predict_new(
@@ -30,6 +35,7 @@ def predict_new(
     orientation: str = "auto",
     max_missing: float = 0.2,
     check_range: bool = True,
+    on_disk: bool | None = None,
     replace: bool = False,
     reporter: Reporter | None = None,
 ) -> Path:
@@ -52,6 +58,10 @@ def predict_new(
         The largest share of the model's genes that the samples may lack.
     check_range
         Whether samples are refused whose range tells that they are on another scale than the training data.
+    on_disk
+        Whether the samples, an ``.h5ad`` file or Zarr, are read from disk in blocks; by default where they would fill
+        more than a quarter of the free memory. ``latent.tsv``, ``latent.h5ad`` and ``error.tsv`` are then written, and
+        so they are with the model of a run that was trained from disk.
     replace
         Whether files that are there are replaced.
     reporter
@@ -67,60 +77,79 @@ def predict_new(
         If the samples cannot be read, lack too many genes or are on another scale, or the folder is in use, or cannot
         be written.
     """
-    import pandas as pd
-
-    from latentome import tl
     from latentome.estimators import load_model
 
     reporter = reporter or Reporter()
     run.require("model")
     asked = RunConfig.from_dict(run.read_config(), str(run.config))
-    with reporter.step("read and align", "bytes"):
-        model = load_model(run.path)
-        key = f"X_{model.family}"
-        adata = load_data(data, orientation, asked.duplicates, asked.impute, reporter.progress)
-        reporter.progress(0, 0)
-        kept = Preprocessing.load(run.require("preprocessing"))
-        adata = align(adata, kept, max_missing=max_missing, check_range=check_range)
-    x = adata.X
+    folder = Path(out) if out else run.path / "predictions" / Path(data).name.split(".")[0]
+    how = {"max_missing": max_missing, "check_range": check_range}
+    with contextlib.ExitStack() as opened:
+        adata, matrix = None, None
+        with reporter.step("read and align", "bytes"):
+            model = load_model(run.path)
+            kept = Preprocessing.load(run.require("preprocessing"))
+            if streams(data, on_disk, reporter):
+                check_as_it_is(orientation)
+                matrix, told = read_backed(data, "drop" if asked.duplicates == "drop" else "refuse")
+                opened.enter_context(matrix)
+            else:
+                told = load_data(data, orientation, asked.duplicates, asked.impute, reporter.progress)
+                reporter.progress(0, 0)
+                if trained_from_disk(run):
+                    matrix = io.MemoryMatrix(told.X, list(told.var_names), list(told.obs_names))
+                else:
+                    adata = align(told, kept, **how)
+        _check_folder(folder, replace)
+        # A run is written into by one process, wherever in it. What is written elsewhere only reads the run, which may
+        # lie where nothing can be written.
+        inside = folder.resolve().is_relative_to(run.path.resolve())
+        opened.enter_context(RunFolder(run.path if inside else folder).lock())
+        _check_folder(folder, replace)
+        if matrix is not None:
+            predict_others(model, kept, matrix, told, folder, reporter, **how)
+        else:
+            _predict_whole(run, model, adata, folder, reporter)
+    return folder
+
+
+def _predict_whole(run: RunFolder, model: BaseAutoencoder, adata: AnnData, folder: Path, reporter: Reporter) -> None:
+    """Encode samples in memory, aligned and scaled, and compare them with those of the run."""
+    import pandas as pd
+
+    from latentome import tl
+
+    key, x = f"X_{model.family}", adata.X
     for note in adata.uns["source"]["notes"]:
         reporter.say(str(note))
-    folder = Path(out) if out else run.path / "predictions" / Path(data).name.split(".")[0]
-    _check_folder(folder, replace)
-    # A run is written into by one process, wherever in it. What is written elsewhere only reads the run, which may lie
-    # where nothing can be written.
-    inside = folder.resolve().is_relative_to(run.path.resolve())
-    with RunFolder(run.path if inside else folder).lock():
-        _check_folder(folder, replace)
-        names = pd.Index(adata.obs_names, name="sample")
-        with reporter.step("encode and reconstruct"):
-            table = pd.DataFrame(x, index=names, columns=model.feature_names_in_)
-            codes = model.transform(table)
-            decoded = model.inverse_transform(codes)
-        encoded: AnnData = read_encoded(run)
-        with reporter.step("place on the map"):
-            positions = tl.place_on_map(encoded.obsm[key], encoded.obsm[f"X_tsne_{model.family}"], codes)
-        columns = [f"{model.family}_{i + 1}" for i in range(codes.shape[1])]
-        error = np.square(x - decoded, dtype=np.float64).mean(axis=1)
-        with reporter.step("compare with the run"):
-            errors = judge_errors(encoded, error, names, reporter)
-            neighbours = nearest_training(encoded, key, codes, names)
-            classes = class_probabilities(encoded, key, codes, names)
-        tables = {
-            "latent.tsv": pd.DataFrame(codes, index=names, columns=columns),
-            "tsne.tsv": pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]),
-            "error.tsv": errors,
-            "nearest.tsv": neighbours,
-            "reconstruction.tsv.gz": pd.DataFrame(decoded, index=names, columns=table.columns),
-        }
-        if classes is not None:
-            tables["classes.tsv"] = classes
-        with io.guard_writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        with reporter.step("write", "tables"):
-            for name in reporter.each(list(tables)):
-                io.write_table(folder / name, tables[name])
-    return folder
+    encoded: AnnData = read_encoded(run)
+    names = pd.Index(adata.obs_names, name="sample")
+    with reporter.step("encode and reconstruct"):
+        table = pd.DataFrame(x, index=names, columns=model.feature_names_in_)
+        codes = model.transform(table)
+        decoded = model.inverse_transform(codes)
+    with reporter.step("place on the map"):
+        positions = tl.place_on_map(encoded.obsm[key], encoded.obsm[f"X_tsne_{model.family}"], codes)
+    columns = [f"{model.family}_{i + 1}" for i in range(codes.shape[1])]
+    error = np.square(x - decoded, dtype=np.float64).mean(axis=1)
+    with reporter.step("compare with the run"):
+        errors = judge_errors(encoded, error, names, reporter)
+        neighbours = nearest_training(encoded, key, codes, names)
+        classes = class_probabilities(encoded, key, codes, names)
+    tables = {
+        "latent.tsv": pd.DataFrame(codes, index=names, columns=columns),
+        "tsne.tsv": pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]),
+        "error.tsv": errors,
+        "nearest.tsv": neighbours,
+        "reconstruction.tsv.gz": pd.DataFrame(decoded, index=names, columns=table.columns),
+    }
+    if classes is not None:
+        tables["classes.tsv"] = classes
+    with io.guard_writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with reporter.step("write", "tables"):
+        for name in reporter.each(list(tables)):
+            io.write_table(folder / name, tables[name])
 
 
 def _check_folder(folder: Path, replace: bool) -> None:

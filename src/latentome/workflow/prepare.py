@@ -18,7 +18,7 @@ from latentome.workflow.reporter import Reporter
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from latentome.io import RunFolder
+    from latentome.io import MappedMatrix, RunFolder
     from latentome.io.unpack import Progress
     from latentome.workflow.config import RunConfig
 
@@ -49,6 +49,8 @@ class Prepared:
         Number of genes before preprocessing.
     stratified_by, grouped_by
         The columns whose classes are held out in their share, and the one whose groups are on one side.
+    matrix
+        Of data that are read from disk in blocks: all samples x genes, as they come; `adata` has no X then.
     """
 
     adata: AnnData
@@ -58,6 +60,7 @@ class Prepared:
     n_genes_read: int
     stratified_by: tuple[str, ...] = ()
     grouped_by: str | None = None
+    matrix: MappedMatrix | None = None
 
     @property
     def training(self) -> np.ndarray:
@@ -130,7 +133,7 @@ def prepare(config: RunConfig, scaling: str, reporter: Reporter | None = None) -
         Is told how far the reading is; silent by default.
     """
     raw, label_column, notes = read_labelled(config, reporter)
-    held_out = _hold_out(raw, label_column, config)
+    held_out = hold_out(raw, label_column, config)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
     fitted = fit_preprocessing(
         raw[~held_out], config.transform, genes, scaling, selection=config.select, clip=config.clip
@@ -148,7 +151,7 @@ def prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter | None =
     """
     raw, label_column, notes = read_again(config, run, reporter)
     kept = Preprocessing.load(run.require("preprocessing"))
-    return _scale(raw, kept, _hold_out(raw, label_column, config), label_column, notes, config)
+    return _scale(raw, kept, hold_out(raw, label_column, config), label_column, notes, config)
 
 
 def read_again(
@@ -161,7 +164,20 @@ def read_again(
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
+    if trained_from_disk(run):
+        raise RunFolderError(
+            "This run was trained from disk: what needs all samples in memory cannot follow it.",
+            where=str(run.path),
+            expected="'latentome predict', which goes through the samples in blocks",
+            todo=f"use latentome predict {run.path}; or train on fewer samples or genes, with --in-memory",
+        )
     raw, label_column, notes = read_labelled(config, reporter)
+    check_unchanged(raw, config, run)
+    return raw, label_column, notes
+
+
+def check_unchanged(raw: AnnData, config: RunConfig, run: RunFolder) -> None:
+    """Refuse data or labels that are not the ones that a run was made with."""
     now, then = raw.uns["source"], run.read_manifest()["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
     for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
@@ -172,26 +188,39 @@ def read_again(
                 expected="the very file that the run was made with",
                 todo="restore the file, or make a new run",
             )
-    return raw, label_column, notes
+
+
+def trained_from_disk(run: RunFolder) -> bool:
+    """Whether the matrix of a run was read from disk in blocks."""
+    return bool(run.read_manifest()["data"].get("on_disk"))
 
 
 def read_labelled(config: RunConfig, reporter: Reporter | None = None) -> tuple[AnnData, str | None, list[str]]:
     """Samples x genes as they come, with labels; the column of the labels; sentences about both."""
     reporter = reporter or Reporter()
+    if config.on_disk:
+        raise InputError(
+            "Only training and encoding go through a matrix on disk in blocks.",
+            where="--on-disk",
+            expected="'latentome train --on-disk', then 'latentome predict RUN'",
+            todo="train and predict in two commands; or leave --on-disk out and keep fewer genes or samples",
+        )
     raw = load_data(config.data, config.orientation, config.duplicates, config.impute, reporter.progress)
     reporter.progress(0, 0)  # how far what follows is nobody says
     notes = [str(note) for note in raw.uns["source"].get("notes", [])]
-    return raw, _label(raw, config, notes), notes
+    return raw, find_label(raw, config, notes), notes
 
 
-def _hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
-    columns = _strata(config, label_column)
+def hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
+    """Choose the held-out samples: boolean, one for each."""
+    columns = strata(config, label_column)
     groups = None if config.group is None else find_groups(raw, config.group)
     generator = np.random.default_rng([config.seed, 0])
     return split_rows(raw.n_obs, config.test_size, combine(raw.obs, columns), generator, groups)
 
 
-def _strata(config: RunConfig, label_column: str | None) -> list[str]:
+def strata(config: RunConfig, label_column: str | None) -> list[str]:
+    """The columns whose classes are held out in their share."""
     return list(config.stratify) or ([] if label_column is None else [label_column])
 
 
@@ -207,11 +236,11 @@ def _scale(
     adata = raw[:, preprocessing.genes].copy()
     adata.X = scaled
     adata.obs["split"] = np.where(held_out, "test", "train")
-    strata = tuple(_strata(config, label_column))
-    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars, strata, config.group)
+    columns = tuple(strata(config, label_column))
+    return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars, columns, config.group)
 
 
-def _label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
+def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
     """Join the labels and decide which column of them counts."""
     joined: list[str] = []
     if config.labels is not None:

@@ -14,8 +14,16 @@ from latentome import io
 from latentome.io import RunFolder
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
+from latentome.workflow.encode_backed import predict_own
 from latentome.workflow.manifest import describe_data, describe_environment, describe_model
-from latentome.workflow.prepare import Prepared, prepare, prepare_again
+from latentome.workflow.on_disk import (
+    extremes,
+    prepare_backed,
+    prepare_backed_again,
+    streams,
+    training_matrix,
+)
+from latentome.workflow.prepare import Prepared, prepare, prepare_again, trained_from_disk
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -118,18 +126,24 @@ def _train(
         elif _is_trained(run):
             reporter.say(f"The model in {run.path} is trained; going on after it.")
             with reporter.step("read and prepare", "bytes"):
-                return run, prepare_again(config, run, reporter)
+                return run, _prepare_again(config, run, reporter, goes_on)
     if not going_on:
         RunFolder.check_free(path, replace)
     with reporter.step("read and prepare", "bytes"):
         # What goes on keeps its preprocessing, and refuses data that have changed meanwhile.
-        prepared = prepare_again(config, run, reporter) if going_on else prepare(config, scaling, reporter)
+        prepared = (
+            _prepare_again(config, run, reporter, goes_on)
+            if going_on
+            else _prepare(config, scaling, path, reporter, goes_on)
+        )
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
         tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components * estimator.members)
-        tl.check_tsne(prepared.adata.n_obs)
-        data = prepared.adata.to_df()[prepared.training]
-        estimator.check(data.to_numpy(np.float32))
+        if prepared.matrix is None:
+            tl.check_tsne(prepared.adata.n_obs)
+            estimator.check(prepared.adata.X[prepared.training])
+        else:
+            estimator.check_for((int(prepared.training.sum()), prepared.adata.n_vars), extremes(prepared.preprocessing))
     for note in [*prepared.notes, *prepared.preprocessing.notes]:
         reporter.say(note)
     if not going_on:
@@ -139,7 +153,10 @@ def _train(
         prepared.preprocessing.save(run.preprocessing)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
-    with reporter.step("train", "epochs"):
+    with (
+        _training_data(run, prepared, estimator.batch_size, reporter) as data,
+        reporter.step("train", "epochs"),
+    ):
         estimator.fit(
             data,
             progress=reporter.progress,
@@ -152,13 +169,55 @@ def _train(
     with reporter.step("save the model"), io.guard_writing(run.model):
         estimator.save(run.path, prepared.preprocessing)
     clear_checkpoints(run.checkpoints)
+    run.remove_matrix()
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())
     return run, prepared
 
 
+def _prepare(config: RunConfig, scaling: str, path: str, reporter: Reporter, goes_on: bool) -> Prepared:
+    # What goes on after the training needs all samples in memory.
+    if not goes_on and streams(config.data, config.on_disk, reporter):
+        return prepare_backed(config, scaling, path)
+    return prepare(config, scaling, reporter)
+
+
+def _prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter, goes_on: bool) -> Prepared:
+    on_disk = not goes_on and trained_from_disk(run)
+    return prepare_backed_again(config, run) if on_disk else prepare_again(config, run, reporter)
+
+
+@contextlib.contextmanager
+def _training_data(run: RunFolder, prepared: Prepared, batch_size: int, reporter: Reporter) -> Iterator[Any]:
+    """The scaled training samples: a table, or a copy on disk."""
+    if prepared.matrix is None:
+        yield prepared.adata.to_df()[prepared.training]
+        return
+    with prepared.matrix, contextlib.ExitStack() as opened:
+        with reporter.step("transform, scale, write"):
+            matrix = opened.enter_context(training_matrix(run, prepared, batch_size))
+        yield matrix
+
+
 def _is_trained(run: RunFolder) -> bool:
     return run.manifest.exists() and run.read_manifest().get("status") != "training"
+
+
+def predict_run(
+    run: RunFolder,
+    config: RunConfig,
+    reporter: Reporter,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    umap: bool = False,
+) -> None:
+    """Encode the samples of a run: as `predict_step`, or in blocks where the model was trained from disk."""
+    with reporter.step("read and prepare", "bytes"):
+        prepared = _prepare_again(config, run, reporter, goes_on=False)
+    if prepared.matrix is None:
+        predict_step(run, prepared, reporter, settings=settings, umap=umap)
+    else:
+        predict_own(run, prepared, load_trained(run)[0], reporter)
 
 
 @holding

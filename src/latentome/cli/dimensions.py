@@ -20,12 +20,15 @@ def command(
     ] = None,
 ) -> None:
     """Train the model of a run with several latent sizes; recommend one by held-out error, beside PCA."""
-    from latentome.cli.show import Terminal
-    from latentome.workflow import dimensions_step, open_to_write, prepare_again
+    from latentome.cli.log import listener
+    from latentome.workflow import dimensions_step, draw_interpretation, open_to_write, prepare_again
 
     with open_to_write(str(run), "model") as (folder, config):
         how = {"sizes": o.whole_numbers("-k", sizes), "members": members, "gene_sets": gene_sets}
-        prepared = prepare_again(config, folder)
-        table, _, reason = dimensions_step(folder, config, prepared, Terminal(), **how)
+        reporter = listener()
+        with reporter.step("read and prepare", "bytes"):
+            prepared = prepare_again(config, folder, reporter)
+        table, _, reason = dimensions_step(folder, config, prepared, reporter, **how)
+        drawn = draw_interpretation(folder, reporter, ["dimensions"])
     typer.echo(table.to_string(index=False, na_rep="", float_format="{:.4g}".format))
-    typer.echo(f"{reason}\nTable: {folder.interpretation / 'dimensions.tsv'}")
+    typer.echo(f"{reason}\nTable: {folder.interpretation / 'dimensions.tsv'}\nFigure: {drawn[0]}")

@@ -21,13 +21,16 @@ def command(
     replace: Annotated[bool, typer.Option("--replace", help="Replace the file that is there.")] = False,
 ) -> None:
     """Generate samples with the model of a run, and tell by classifiers whether they pass for held-out ones."""
-    from latentome.cli.show import Terminal
+    from latentome.cli.log import listener
     from latentome.workflow import generate_samples, open_run, prepare_again
 
     folder, config = open_run(str(run))
     folder.require("h5ad")
     how = {"n": number, "source": source, "seed": seed, "replace": replace}
-    judged = generate_samples(folder, prepare_again(config, folder), out, Terminal(), **how)
+    reporter = listener()
+    with reporter.step("read and prepare", "bytes"):
+        prepared = prepare_again(config, folder, reporter)
+    judged = generate_samples(folder, prepared, out, reporter, **how)
     typer.echo(
         f"A classifier tells generated from held-out samples with AUROC {judged['AUROC']:.3f} (0.5: it cannot). "
         f"The means of genes correlate by {judged['mean']:.3f}; the variance of the median gene is "

@@ -12,7 +12,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.pp import fit_preprocessing, fold_rows
 from latentome.tl.encode import make_pca
-from latentome.tl.evaluate import known_classes, separation
+from latentome.tl.evaluate import by_labels, known_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,16 @@ Maker = Callable[[int, int], Any]
 #: What identifies a row of the table.
 KEY = ("method", "k", "seed", "fold")
 #: What is measured, in the order of the table.
-MEASURES = ("held-out MSE", "variance explained", "probe accuracy", "5-NN accuracy", "silhouette", "seconds")
+MEASURES = (
+    "held-out MSE",
+    "variance explained",
+    "probe accuracy",
+    "5-NN accuracy",
+    "silhouette",
+    "ARI",
+    "NMI",
+    "seconds",
+)
 #: Of these, those of which less is better.
 LOWER_IS_BETTER = ("held-out MSE", "seconds")
 
@@ -142,7 +151,7 @@ def _measure(
     if labels is not None:
         known, classes = known_classes(labels, training, [])
         if len(np.unique(classes[known & ~training])) >= 2:
-            measured |= separation(codes, known, classes, training)
+            measured |= by_labels(codes, known, classes, training, rng=seed)
     return measured
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ def dimensions(
     *,
     gene_sets: Mapping[str, Sequence[str]] | None = None,
     genes: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Train a model with each number of latent dimensions and see what that gives on held-out samples.
 
@@ -51,6 +52,8 @@ def dimensions(
     gene_sets, genes
         Gene sets, as `read_gmt` gives them, and the names of the genes of `x`: then the sets that some feature stands
         for are counted, too.
+    progress
+        Is told how many sizes are done, of how many.
 
     Returns
     -------
@@ -81,7 +84,9 @@ def dimensions(
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))
     held_out, rows, by_sample = x[~training], [], []
-    for size in sizes:
+    for done, size in enumerate(sizes):
+        if progress is not None:
+            progress(done, len(sizes))
         fitted = clone(model).set_params(n_components=int(size), members=members, random_state=rng).fit(x[training])
         codes = fitted.transform(held_out)
         found = stability(codes, members)

@@ -98,7 +98,7 @@ def evaluate(
             for done, (name, method) in enumerate(methods.items()):
                 if progress is not None:
                     progress(done, len(methods))
-                for metric, value in _by_labels(method.codes, known, classes, training, clustering, rng).items():
+                for metric, value in by_labels(method.codes, known, classes, training, clustering, rng).items():
                     table.setdefault(metric, {})[name] = value
         for label in np.unique(classes[known & test]):
             here = classes[test] == label
@@ -133,10 +133,29 @@ def known_classes(labels: np.ndarray, training: np.ndarray, notes: list[str]) ->
     return present & taught, classes
 
 
-def _by_labels(
-    codes: np.ndarray, known: np.ndarray, classes: np.ndarray, training: np.ndarray, clustering: str, rng: int
+def by_labels(
+    codes: np.ndarray,
+    known: np.ndarray,
+    classes: np.ndarray,
+    training: np.ndarray,
+    clustering: str = "k-means",
+    rng: int = 0,
 ) -> dict[str, float]:
-    """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples."""
+    """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples.
+
+    Parameters
+    ----------
+    codes, known, classes, training
+        As in `separation`.
+    clustering
+        See `latentome.tl.cluster`.
+    rng
+        Seed of the clusters.
+
+    Returns
+    -------
+    What `separation` gives, ``ARI`` and ``NMI`` of the clusters of the held-out samples against their classes.
+    """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     seen, new = _parts(codes, known, training)

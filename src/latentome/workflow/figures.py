@@ -64,10 +64,25 @@ def visualize_step(
 
 
 @holding
-def draw_interpretation(run: RunFolder, reporter: Reporter) -> list[Path]:
-    """Draw the tables that `interpret_step` has left, into ``figures/``; return the paths of the files."""
+def draw_interpretation(run: RunFolder, reporter: Reporter, names: Sequence[str] = ()) -> list[Path]:
+    """Draw the tables that `interpret_step` and `dimensions_step` have left, into ``figures/``.
+
+    Parameters
+    ----------
+    run
+        The folder.
+    reporter
+        Takes note of the step.
+    names
+        Of the figures; by default all that there are tables for.
+
+    Returns
+    -------
+    The paths of the files.
+    """
     with reporter.step("figures", "files"):
-        return _write(run.figures, _of_interpretation(run), ("png",), reporter)
+        figures = _of_interpretation(run)
+        return _write(run.figures, {n: f for n, f in figures.items() if not names or n in names}, ("png",), reporter)
 
 
 def _write(folder: Path, figures: Mapping[str, Figure], formats: Sequence[str], reporter: Reporter) -> list[Path]:
@@ -183,6 +198,9 @@ def _of_interpretation(run: RunFolder) -> dict[str, Figure]:
         figures["consensus"] = pl.consensus(tables["consensus"], tables["consensus_features"])
     if "similarity" in tables:
         figures["similarity"] = pl.similarity(tables["similarity"])
+    if "dimensions" in tables:
+        chosen = json.loads((run.interpretation / "dimensions.json").read_text(encoding="utf-8"))["size"]
+        figures["dimensions"] = pl.dimensions(tables["dimensions"], chosen)
     return figures
 
 

@@ -78,8 +78,10 @@ def dimensions_step(
     if gene_sets is not None:
         genes = [str(gene) for gene in prepared.adata.var_names]
         options = {"gene_sets": tl.read_gmt(Path(gene_sets) if gene_sets != "hallmark" else gene_sets), "genes": genes}
-    with reporter.step("sizes"):
-        table = tl.dimensions(x, estimator, sizes, training, prepared.labels, members, config.seed, **options)
+    with reporter.step("sizes", "sizes"):
+        table = tl.dimensions(
+            x, estimator, sizes, training, prepared.labels, members, config.seed, **options, progress=reporter.progress
+        )
     size, reason = tl.choose_size(table)
     with io.guard_writing(run.interpretation):
         run.interpretation.mkdir(exist_ok=True)

@@ -22,9 +22,11 @@ TRANSFORM_STEPS = 150
 #: Up to so many samples their neighbours are found exactly: as fast as a search at random, and the same everywhere.
 EXACT = 50_000
 #: From so many samples on forces are interpolated on a grid (FFT), then faster than the tree of Barnes and Hut, and
-#: more momentum settles the map in as many iterations (benchmarks/tsne.py).
+#: more momentum settles the map in as many iterations. On a coarse grid these take half of the time; the last ones, on
+#: the usual grid, make up for it (benchmarks/tsne.py).
 LARGE_FROM = 3_000
-LARGE: dict[str, Any] = {"n_iter": 500, "final_momentum": 0.9}
+LARGE: dict[str, Any] = {"n_iter": 500, "final_momentum": 0.9, "ints_in_interval": 2}
+SETTLED: dict[str, Any] = {"n_iter": 150, "ints_in_interval": 1}
 #: Settings of published maps. Tybalt (2018): perplexity 20, learning rate 300, 400 iterations in all, of which
 #: scikit-learn spends 250 on early exaggeration. That is too few for a map of 10,000 samples to settle.
 #: Multi-scale (Kobak and Berens 2019): the second perplexity is a hundredth of the samples.
@@ -51,8 +53,8 @@ def tsne(
     """Map all samples to two dimensions with t-SNE, or with UMAP.
 
     openTSNE with its defaults: start from PCA, learning rate n/12 (Belkina et al. 2019), 250 iterations of early
-    exaggeration and 500 without; from 3,000 samples on these with momentum 0.9. Neighbours are exact up to 50,000
-    samples.
+    exaggeration and 500 without; from 3,000 samples on these with momentum 0.9 and on a coarser grid, and then 150 more
+    on the usual one. Neighbours are exact up to 50,000 samples.
 
     Parameters
     ----------
@@ -152,10 +154,14 @@ def _tsne(
         near = affinity.Multiscale(codes, perplexities=scales, **how)
     forces = "fft" if n >= LARGE_FROM else "bh"
     optimizer = TSNE(**settings, negative_gradient_method=forces, random_state=rng, n_jobs=1)
+    settled = SETTLED if large else {}
     if progress is not None:
-        total = optimizer.early_exaggeration_iter + optimizer.n_iter
+        total = optimizer.early_exaggeration_iter + optimizer.n_iter + settled.get("n_iter", 0)
         optimizer.callbacks, optimizer.callbacks_every_iters = [_Iterations(progress, total)], 10
     positions = optimizer.fit(codes, affinities=near)
+    if settled:
+        positions = positions.optimize(**settled, momentum=LARGE["final_momentum"])
+        settings |= {f"settled_{name}": value for name, value in settled.items()}
     return positions, {**settings, "perplexity": scales[0] if len(scales) == 1 else np.array(scales)}
 
 

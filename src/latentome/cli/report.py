@@ -12,6 +12,7 @@ def command(run: o.Run) -> None:
     from latentome.cli.log import listener
     from latentome.report import write
 
-    with listener().step("report"):
-        path = write(run)
+    reporter = listener()
+    with reporter.step("report", "figures"):
+        path = write(run, reporter.progress)
     typer.echo(f"Report: {path}")

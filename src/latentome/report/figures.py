@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,15 @@ LARGE = 100_000
 DOTS_PER_PIXEL = 2.4
 
 
-def read_figures(run: RunFolder) -> dict[str, list[dict[str, Any]]]:
+def read_figures(run: RunFolder, progress: Callable[[int, int], None] | None = None) -> dict[str, list[dict[str, Any]]]:
     """Read the PNG files of a run's figures folder.
+
+    Parameters
+    ----------
+    run
+        The run.
+    progress
+        Is told how many figures are done, of how many.
 
     Returns
     -------
@@ -156,7 +164,10 @@ def read_figures(run: RunFolder) -> dict[str, list[dict[str, Any]]]:
     if not paths:
         raise _refusal(run, folder, "The run has no figures yet", "no PNG file in it")
     sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
-    for stem in [*(known for known in KNOWN if known in paths), *(stem for stem in paths if stem not in KNOWN)]:
+    order = [*(known for known in KNOWN if known in paths), *(stem for stem in paths if stem not in KNOWN)]
+    for done, stem in enumerate(order):
+        if progress is not None:
+            progress(done, len(order))
         title = stem.replace("_", " ")
         section, caption, alt = KNOWN.get(stem, ("further", title, f"Figure: {title}"))
         sections[section].append({"caption": caption, "alt": alt, **_embed(run, paths[stem])})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ SECTIONS = (
 )
 
 
-def write(path: str | os.PathLike[str]) -> Path:
+def write(path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None) -> Path:
     """Write the report of a run as one HTML file into its folder.
 
     The page holds its figures, its styles and the explorer's program and data, and loads nothing: it can be mailed,
@@ -51,6 +51,8 @@ def write(path: str | os.PathLike[str]) -> Path:
         The run folder, with ``manifest.json``, ``config.toml``, ``history.tsv``, ``latent.tsv``, ``metrics.json`` and
         ``figures/``; ``signatures.tsv``, ``latent.h5ad`` (for the explorer) and ``interpretation/`` are used if they
         are there.
+    progress
+        Is told how many figures are packed, of how many.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def write(path: str | os.PathLike[str]) -> Path:
     _require(run)
     target = Path(run.report)
     with run.lock():  # already for reading: the files of one run belong together
-        write_bytes(target, render(run).encode())
+        write_bytes(target, render(run, progress=progress).encode())
     return target
 
 
@@ -76,7 +78,9 @@ def _require(run: RunFolder) -> None:
         run.require(part)
 
 
-def render(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> str:
+def render(
+    run: RunFolder, remote: Sequence[tuple[str, str]] = (), progress: Callable[[int, int], None] | None = None
+) -> str:
     """Make the page of a run.
 
     Parameters
@@ -85,9 +89,11 @@ def render(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> str:
         The run.
     remote
         Kind and name of the columns that the page may ask its server for; a file has none, and may ask nobody.
+    progress
+        Is told how many figures are packed, of how many.
     """
     _require(run)
-    return _fill(read_sources(run), read_figures(run), read_explorer(run, remote), bool(remote))
+    return _fill(read_sources(run), read_figures(run, progress), read_explorer(run, remote), bool(remote))
 
 
 def _fill(

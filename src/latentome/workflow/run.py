@@ -88,8 +88,8 @@ def run_config(
         evaluate_step(folder, prepared, reporter)
         visualize_step(folder, prepared, reporter)
         folder.update_manifest(status="done", timings=reporter.timings)
-        with reporter.step("report"):
-            report.write(folder.path)
+        with reporter.step("report", "figures"):
+            report.write(folder.path, reporter.progress)
     return folder
 
 

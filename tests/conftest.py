@@ -10,7 +10,7 @@ import tempfile
 # Half of the tests' time would go into optimising programs that then run for milliseconds. What is tested does not
 # depend on it; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests the programs as they are shipped.
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
-    # The older emitters of fused loops compile in half of the time. XLA does not start with a flag that it does not
+    # The older emitters of fused loops compile faster. XLA does not start with a flag that it does not
     # know; those of jaxlib 0.6 to 0.10 know this one.
     flag = "--xla_cpu_use_fusion_emitters"
     flags = os.environ.get("XLA_FLAGS", "")

@@ -20,7 +20,7 @@ from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.checks import check_zero_one, wrong_parameter
 from latentome.estimators.covariate import NoCovariate, part_categories
-from latentome.estimators.face import fitted_face
+from latentome.estimators.face import Shown
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
 from latentome.estimators.together import Fit, fit_together
@@ -41,7 +41,7 @@ from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
 
-class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators; a leaf says how its Keras model is built.
 
     Attributes
@@ -390,17 +390,6 @@ class BaseAutoencoder(Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, Tran
             residual += np.square(rows - decoded, dtype=np.float64).sum()
             total += np.square(rows - mean, dtype=np.float64).sum()
         return float(1.0 - residual / total) if total > 0 else 0.0
-
-    @property
-    def _repr_html_(self):
-        plain = super()._repr_html_  # raises AttributeError where scikit-learn is set to show texts
-        return lambda: plain() + fitted_face(self)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] += fitted_face(self)
-        return bundle
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,6 +11,21 @@ if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
 
 
+class Shown:
+    """An estimator that shows what it has learned below scikit-learn's diagram of it."""
+
+    @property
+    def _repr_html_(self):
+        plain = super()._repr_html_  # raises AttributeError where scikit-learn is set to show texts
+        return lambda: plain() + fitted_face(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += fitted_face(self)
+        return bundle
+
+
 def fitted_face(model: BaseAutoencoder) -> str:
     """Tell what a trained estimator is: its sizes, its training with the curve of the loss, and how it did beside PCA.
 

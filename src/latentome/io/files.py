@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 from pathlib import Path
+from types import ModuleType
 
 from latentome.errors import InputError
 from latentome.io.unpack import PACKED_SUFFIXES, UNPACK_ERRORS, damaged, open_unpacked, packing
@@ -227,3 +228,23 @@ def _neighbours(path: Path) -> str:
         return f"Did you mean {' or '.join(close)}? "
     shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "") if names else "nothing"
     return f"The folder {folder} holds {shown}. "
+
+
+def need_zarr(path: Path) -> ModuleType:
+    """The package zarr, which reads and writes `path`.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    try:
+        import zarr
+    except ImportError as failure:
+        raise InputError(
+            f"{path.name} needs zarr",
+            where=str(path),
+            expected="the package zarr",
+            todo="pip install 'latentome[zarr]'",
+        ) from failure
+    return zarr

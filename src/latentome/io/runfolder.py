@@ -1,9 +1,8 @@
-"""The folder of a run: what is in it, which command makes it, and when it may be written."""
+"""The folder of a run: its parts, and when it may be written."""
 
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import json
 import os
 import shutil
@@ -11,58 +10,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from latentome.errors import RunFolderError, nearest
 from latentome.io.atomic import TEMPORARY_SUFFIX, guard_writing, write_json, write_toml
+from latentome.io.contents import FOLDERS, ITEMS, PROBE, is_litter
 from latentome.io.html import run_face
-from latentome.io.lock import HOLDER, LOCK, lock_folder, refuse_held
-
-
-class Item(NamedTuple):
-    """A file or folder of a run, and the command that makes it."""
-
-    path: str
-    command: str
-
-
-ITEMS = {
-    "config": Item("config.toml", "train"),
-    "manifest": Item("manifest.json", "train"),
-    "model": Item("model.keras", "train"),
-    "encoder": Item("encoder.weights.h5", "train"),
-    "decoder": Item("decoder.weights.h5", "train"),
-    "test_vectors": Item("test-vectors.npz", "train"),
-    "estimator": Item("estimator.json", "train"),
-    "preprocessing": Item("preprocessing.json", "train"),
-    "history": Item("history.tsv", "train"),
-    "checkpoints": Item("checkpoints", "train"),
-    "matrix": Item("preprocessed.zarr", "train"),  # of data on disk, as long as the training lasts
-    "latent": Item("latent.tsv", "predict"),
-    "tsne": Item("tsne.tsv", "predict"),
-    "umap": Item("umap.tsv", "predict --umap"),
-    "h5ad": Item("latent.h5ad", "predict"),
-    "metrics": Item("metrics.json", "evaluate"),
-    "errors_by_gene": Item("errors_by_gene.tsv", "evaluate"),
-    "errors_by_class": Item("errors_by_class.tsv", "evaluate"),
-    "confusion": Item("confusion.tsv", "evaluate"),
-    "evaluation": Item("evaluation.tsv", "evaluate --folds 5"),
-    "signatures": Item("signatures.tsv", "predict"),
-    "interpretation": Item("interpretation", "interpret"),
-    "figures": Item("figures", "visualize"),
-    "onnx": Item("onnx", "export"),
-    "report": Item("report.html", "report"),
-}
-# What runs write into their folders, by suffix. Nothing else in them is ever removed.
-_FOLDERS = {
-    "figures": (".png", ".pdf", ".svg"),
-    "figures-dark": (".png", ".pdf", ".svg"),
-    "interpretation": (".tsv", ".json", ".graphml"),
-    "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
-    "onnx": (".onnx", ".json"),
-    ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
-}
-_PROBE = f".probe{TEMPORARY_SUFFIX}"
+from latentome.io.lock import lock_folder, refuse_held
 
 
 class RunFolder:
@@ -379,7 +333,7 @@ class RunFolder:
 
     def _folders(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
         """The folders of the run, inner ones first, each with the suffixes of what runs write there."""
-        for pattern, suffixes in _FOLDERS.items():
+        for pattern, suffixes in FOLDERS.items():
             for folder in self.path.glob(pattern):
                 if folder.is_symlink() or not folder.is_dir():
                     continue
@@ -390,13 +344,8 @@ class RunFolder:
 
     def _prepare(self) -> None:
         with guard_writing(self.path):
-            (self.path / _PROBE).touch()
-            (self.path / _PROBE).unlink()
-
-
-def is_litter(name: str) -> bool:
-    """Whether a file is what a killed process leaves: a lock that nobody holds, or half of a file."""
-    return name in (LOCK, HOLDER, _PROBE) or fnmatch.fnmatchcase(name, f".*{TEMPORARY_SUFFIX}.*")
+            (self.path / PROBE).touch()
+            (self.path / PROBE).unlink()
 
 
 def _neighbours(path: Path) -> str:

@@ -20,6 +20,7 @@ from latentome.io.files import (
     check_suffix,
     check_text,
     data_suffix,
+    need_zarr,
     sha256,
 )
 from latentome.io.genes import check_duplicates, tidy_genes
@@ -216,15 +217,7 @@ def _stored_bytes(path: Path) -> int:
 
 
 def _open_zarr(path: Path) -> AnnData:
-    try:
-        import zarr  # noqa: F401
-    except ImportError as failure:
-        raise InputError(
-            f"{path.name} needs zarr",
-            where=str(path),
-            expected="the package zarr",
-            todo="pip install 'latentome[zarr]'",
-        ) from failure
+    need_zarr(path)
     import anndata
 
     try:

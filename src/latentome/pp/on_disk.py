@@ -16,6 +16,7 @@ from latentome.errors import InputError
 from latentome.io import BackedMatrix, MappedMatrix, check_room, guard_writing
 from latentome.io.atomic import TEMPORARY_SUFFIX
 from latentome.io.backed import ZARR_MARKS
+from latentome.io.files import need_zarr
 from latentome.pp.align import MAX_MISSING
 from latentome.pp.values import BLOCK_VALUES
 
@@ -171,16 +172,7 @@ def _zarr(path: Path) -> Any:
             expected="a path that ends in .zarr, at which there is nothing, or Zarr that may be replaced",
             todo="give such a path",
         )
-    try:
-        import zarr
-    except ImportError as failure:
-        raise InputError(
-            f"{path.name} needs zarr",
-            where=str(path),
-            expected="the package zarr",
-            todo="pip install 'latentome[zarr]'",
-        ) from failure
-    return zarr
+    return need_zarr(path)
 
 
 @contextmanager

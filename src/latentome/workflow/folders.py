@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latentome import io
 from latentome.errors import RunFolderError
-from latentome.io.runfolder import is_litter
+from latentome.io.contents import is_litter
 
 
 def claim_folder(out: str | Path, own: Iterable[str], replace: bool, what: str) -> Path:

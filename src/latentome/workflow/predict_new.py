@@ -11,7 +11,7 @@ import numpy as np
 from latentome import io
 from latentome.errors import RunFolderError
 from latentome.io import RunFolder
-from latentome.io.runfolder import is_litter
+from latentome.io.contents import is_litter
 from latentome.pp import Preprocessing, align
 from latentome.workflow.config import RunConfig
 from latentome.workflow.encode_backed import predict_others

@@ -167,6 +167,22 @@ def test_settings_are_recorded_and_unknown_ones_refused():
             tl.tsne(adata, "X_z", **wrong)
 
 
+def test_a_large_map_settles_on_the_usual_grid(mapped, monkeypatch):
+    monkeypatch.setattr(sys.modules[tl.tsne.__module__], "LARGE_FROM", 100)
+    reference, told = mapped[0].copy(), []
+    tl.tsne(reference, "X_pca", key_added="large", progress=lambda done, total: told.append((done, total)))
+    params = reference.uns["large"]["params"]
+    assert (params["n_iter"], params["ints_in_interval"]) == (500, 2)
+    assert (params["settled_n_iter"], params["settled_ints_in_interval"]) == (150, 1)
+    assert told[-1] == (900, 900)  # 250 of early exaggeration, 500 and 150
+    # Coarser forces and more momentum keep the neighbours that the map of a smaller set keeps.
+    usual, large = (
+        tl.map_quality(reference.obsm["X_pca"], reference.obsm[key])["trustworthiness"]
+        for key in ("X_tsne_pca", "X_large")
+    )
+    assert large > usual - 0.01
+
+
 def test_a_multi_scale_map_keeps_what_is_near_and_what_is_far(tcga):
     """Classes far apart on the map are those far apart in truth, more so than with 30 neighbours alone."""
     adata = AnnData(np.zeros((300, 1), np.float32), obsm={"X_x": tcga[0].X[:300, :20].astype(np.float64)})

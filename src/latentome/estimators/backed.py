@@ -15,6 +15,7 @@ from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix
 from latentome.models.summary import summarise
 from latentome.training import Split
+from latentome.training.cache import keep_compiled_programs
 from latentome.training.run import Progress
 from latentome.training.stream import lay_out, moments, train_stream
 from latentome.training.train import shifted
@@ -54,6 +55,7 @@ def fit_backed(
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     estimator._learn_covariate(None, len(matrix))
+    keep_compiled_programs()
     estimator._validate_params()
     estimator._check_early_stopping()
     estimator._check_shape(*matrix.shape)

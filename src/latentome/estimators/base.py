@@ -37,6 +37,7 @@ from latentome.training import (
     make_optimizer,
     make_schedule,
 )
+from latentome.training.cache import keep_compiled_programs
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
@@ -142,6 +143,7 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
     def check_for(self, shape: tuple[int, int], X: np.ndarray) -> None:
         """As `check`, of data of a certain shape, of which `X` are some rows that reach as far as all of them."""
         n_samples, n_features = shape
+        keep_compiled_programs()
         try:
             self._validate_params()
             rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)

@@ -25,6 +25,7 @@ from latentome.estimators.variational import VariationalAutoencoder
 from latentome.estimators.vectors import make_vectors
 from latentome.io.files import sha256
 from latentome.pp import Preprocessing
+from latentome.training.cache import keep_compiled_programs
 
 #: Version of the layout of a saved model. Raised when the layout changes; older ones stay readable.
 #: 2 added checksums, test vectors and the preprocessing.
@@ -145,6 +146,7 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
     """
     folder = Path(folder)
     description = _read_description(folder)
+    keep_compiled_programs()
     estimator = ESTIMATORS[description["estimator"]](**_parameters(description["parameters"]))
     estimator.models_ = [_read_keras(folder / _member(i)) for i in range(description.get("members", 1))]
     # Read as text and converted by NumPy, which is exact: pandas' own parser can miss the last bit of a double.

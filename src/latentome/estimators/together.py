@@ -14,6 +14,7 @@ from latentome.errors import InputError
 from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix
 from latentome.training import Split, Training, train_together
+from latentome.training.cache import keep_compiled_programs
 from latentome.training.optimizers import describe_optimizer, without_rates
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def fit_together(
         raise InputError(
             "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"
         )
+    keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
     for estimator in estimators:
         estimator._validate_params()
         x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)

@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 
 from latentome.models import Autoencoder, VariationalModel
 from latentome.models.bounds import bounds
+from latentome.training.cache import keep_compiled_programs
 
 #: Rows of a block. Every call runs the same compiled program on full blocks, the last one filled up with zeros.
 BLOCK = 256
@@ -106,6 +107,7 @@ def _bounds_program(model: VariationalModel) -> Callable:
 def _kept(model: Autoencoder, what: str, build: Callable[[Autoencoder], Callable]) -> Callable:
     key = (model.architecture, what)
     if key not in _programs:
+        keep_compiled_programs()
         # A copy, so that the program does not hang on to the weights and the optimizer of the user's model.
         _programs[key] = jax.jit(build(type(model).from_config(model.get_config())))
         while len(_programs) > MAX_PROGRAMS:

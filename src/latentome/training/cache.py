@@ -13,6 +13,8 @@ from latentome.io.converted import cache_folder
 
 #: The most that is kept, in bytes; what was used longest ago goes first.
 MAX_BYTES = 256 * 2**20
+#: What compiles in less is compiled anew: JAX goes through all that is kept whenever it keeps one more.
+MIN_SECONDS = 0.02
 
 
 @functools.cache
@@ -35,7 +37,7 @@ def keep_compiled_programs() -> Path | None:
         return None
     folder = base / f"jax-{jax.__version__}-{_processor()}"
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_SECONDS)
     jax.config.update("jax_compilation_cache_max_size", MAX_BYTES)
     return folder
 

@@ -333,7 +333,7 @@ def program_for(model: keras.Model, batch_size: int, shuffle: bool, devices: Seq
     if program is None:
         # A copy, because the user is free to compile the model anew, with another optimizer, while the program lives.
         template = type(model).from_config(model.get_config())
-        template.compile(optimizer=keras.saving.deserialize_keras_object(optimizer))
+        template.compile(optimizer=type(model.optimizer).from_config(optimizer["config"]))
         program = Program(template, batch_size, shuffle, devices)
     _programs[key] = program
     while len(_programs) > MAX_PROGRAMS:

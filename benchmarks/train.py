@@ -13,6 +13,11 @@ Columns: ``s_per_epoch`` without the first epoch, which compiles; ``ours_to_it``
 by these; ``whole_s`` the whole training with compilation and without imports; ``final_loss`` the mean loss of the last
 epoch; ``gflop_per_epoch`` the arithmetic of the matrix products; ``share_of_product_rate`` that arithmetic per second
 divided by the machine's own rate in a large float32 product of JAX, measured in the same run.
+
+Of the models of the class there are also whole processes (whole.py), with their programs on disk from an earlier one:
+one for each model, one that trains both, and the command ``latentome reproduce class3``. ``process_s`` is everything,
+from the start of the interpreter to its end; ``training_to_process`` the time in which plain Keras on TensorFlow trains
+the same models, imports not counted, divided by it.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from pathlib import Path
 import numpy as np
 from engines import ENGINES, Job, NotAvailable, run
 from tasks import TASKS, make_data
+from whole import add_ratio, measure_processes
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = [
@@ -42,6 +48,8 @@ COLUMNS = [
     "final_loss",
     "gflop_per_epoch",
     "share_of_product_rate",
+    "process_s",
+    "training_to_process",
     "rounds",
     "note",
 ]
@@ -162,6 +170,7 @@ def finish(rows: list[dict], rate: float):
     ours = table[table["engine"] == ENGINES["latentome"].title].set_index("task")["s_per_epoch"]
     table["ours_to_it"] = table["task"].map(ours).astype(float) / table["s_per_epoch"].astype(float)
     table["share_of_product_rate"] = table["gflop_per_epoch"] / table["s_per_epoch"].astype(float) / rate
+    add_ratio(table, ENGINES["keras-tensorflow"].title)
     return table
 
 
@@ -197,19 +206,30 @@ def chosen(text: str | None, names: dict, prefix: bool) -> list[str]:
 def compare_all(tasks: list[str], engines: list[str], folder: Path, out: Path | None, options) -> None:
     """Run the tasks one after the other, print the table and, into `out`, write it and the figure."""
     rows, rate = [], 0.0
+    small = "small data (--quick): " if options.quick else ""
+
+    def save():
+        """Write what there is, so that an interrupted run leaves it."""
+        table = finish(rows, rate or float("nan"))
+        if out is not None:
+            from picture import draw
+
+            out.mkdir(parents=True, exist_ok=True)
+            table.to_csv(out / "train.tsv", sep="\t", index=False, float_format="%.5g")
+            draw(table[table["process_s"].isna()], out / "train.png", small + machine(options.threads, rate))
+        return table
+
     for task in tasks:
         fitting = [name for name in engines if TASKS[task].family in ENGINES[name].families]
         if not (options.quick and rate):
             rate = max(rate, measure("rate", task, folder, 0, options.threads).get("rate", 0.0))
         rows += compare(task, fitting, folder, options)
-        table = finish(rows, rate or float("nan"))
-        if out is not None:  # after each task, so that an interrupted run leaves what it has
-            from picture import draw
-
-            out.mkdir(parents=True, exist_ok=True)
-            table.to_csv(out / "train.tsv", sep="\t", index=False, float_format="%.5g")
-            small = "small data (--quick): " if options.quick else ""
-            draw(table, out / "train.png", small + machine(options.threads, rate))
+        save()
+    of_class = [task for task in tasks if TASKS[task].is_class]
+    if of_class and "latentome" in engines:
+        epochs = TASKS[of_class[0]].quick_epochs if options.quick else TASKS[of_class[0]].epochs
+        rows += measure_processes(of_class, folder, epochs, 1 if options.quick else options.rounds)
+    table = save()
     print(machine(options.threads, rate))
     print(table.to_string(index=False, na_rep="", float_format="{:.4g}".format))
 

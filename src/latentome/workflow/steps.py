@@ -16,6 +16,7 @@ from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
 from latentome.workflow.encode_backed import predict_own
 from latentome.workflow.manifest import describe_data, describe_environment, describe_model
+from latentome.workflow.maps import map_side_by_side
 from latentome.workflow.on_disk import (
     extremes,
     prepare_backed,
@@ -251,8 +252,7 @@ def predict_step(
             table["stability"] = found[table["feature"] - 1]
     methods, seed = ("tsne", "umap") if umap else ("tsne",), int(run.read_config()["seed"])
     with reporter.step("t-SNE of both", "iterations"):
-        for place, representation in enumerate((family, "pca")):
-            tl.tsne(adata, f"X_{representation}", rng=seed, progress=_half(reporter, place), **(settings or {}))
+        map_side_by_side(adata, (family, "pca"), reporter, rng=seed, **(settings or {}))
     if umap:
         with reporter.step("UMAP of both"):
             for representation in (family, "pca"):
@@ -285,11 +285,6 @@ def _write_features(
     adata.uns["model"] = {"family": family, "label_column": label_column or ""}
     adata.X = None  # the scaled matrix can be made again from the data and preprocessing.json; it may be large
     io.write_h5ad(run.h5ad, adata)
-
-
-def _half(reporter: Reporter, place: int) -> Callable[[int, int], None]:
-    """How far the first or the second of two equal halves is, as progress of the whole."""
-    return lambda done, total: reporter.progress(place * total + done, 2 * total)
 
 
 def maps_of(family: str, method: str = "tsne") -> tuple[str, str]:

@@ -1,0 +1,56 @@
+"""The maps of a run's samples: of the model's features and of PCA's, made side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+from latentome.workflow.reporter import Reporter
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def map_side_by_side(adata: AnnData, representations: Sequence[str], reporter: Reporter, **how: Any) -> None:
+    """Map representations of the same samples with t-SNE, each in a thread: it works outside of Python, on one core.
+
+    Parameters
+    ----------
+    adata
+        Has ``obsm["X_<name>"]`` and gains what `latentome.tl.tsne` adds, for each of the names.
+    representations
+        The names.
+    reporter
+        Is told how many iterations of all maps are done.
+    **how
+        See `latentome.tl.tsne`.
+    """
+    from anndata import AnnData
+
+    from latentome import tl
+
+    seen, lock, stop = dict.fromkeys(representations, 0), Lock(), Event()
+
+    def mapped(name: str) -> AnnData:
+        def progress(done: int, total: int) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            with lock:
+                seen[name] = done
+                reporter.progress(sum(seen.values()), len(seen) * total)
+
+        alone = AnnData(obs=adata.obs[[]], obsm={f"X_{name}": adata.obsm[f"X_{name}"]})
+        tl.tsne(alone, f"X_{name}", progress=progress, **how)
+        return alone
+
+    with ThreadPoolExecutor(len(seen)) as pool:
+        try:
+            maps = list(pool.map(mapped, seen))
+        except BaseException:
+            stop.set()  # an interruption reaches this thread alone, and ends the others here
+            raise
+    for alone in maps:  # in their order, whichever was done first
+        for key, made in alone.uns.items():
+            adata.obsm[f"X_{key}"], adata.uns[key] = alone.obsm[f"X_{key}"], made

@@ -154,7 +154,7 @@ def _train(
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
     with (
-        _training_data(run, prepared, estimator.batch_size, reporter) as data,
+        _training_data(run, prepared, estimator.rows_of_batch(int(prepared.training.sum())), reporter) as data,
         reporter.step("train", "epochs"),
     ):
         estimator.fit(

@@ -46,7 +46,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(model, tmp_path):
 
 def test_an_interrupted_second_round_goes_on_to_the_same_bits(tmp_path):
     x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0
-    model = lt.NonlinearPCA(3, hidden=(8,), **SMALL)
+    model = lt.NonlinearPCA(3, hidden=(8,), learning_rate=0.01, **SMALL)
     whole = model.fit(x).model_.get_weights()
     history, best = model.history_, model.best_epoch_
     rounds = []

@@ -103,7 +103,7 @@ def test_the_start_is_judged_by_axes_that_have_not_seen_the_held_out_rows():
     assert start.history_["val_reconstruction"].iloc[0] == pytest.approx(mse(pca(rows), held_out), rel=1e-3)
     assert mse(pca(x), held_out) < 0.97 * mse(pca(rows), held_out)
     assert model.best_epoch_ > 0
-    assert mse(model, new) < 0.97 * mse(pca(x), new)
+    assert mse(model, new) < 0.98 * mse(pca(x), new)
 
 
 def test_the_second_round_trains_on_all_rows_for_as_many_epochs(trained, tumours):

@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 
 #: Said first of a non-linear PCA whose best epoch is the one before training: what follows compares PCA with itself.
-STAYED_PCA = (
-    "The model is PCA: training found nothing beyond it that held on the validation samples. "
-    "Where there are a few hundred samples and few features are asked for, the VAE (-m vae) may still find something."
-)
+STAYED_PCA = "The model is PCA: training found nothing beyond it that held on the validation samples."
 
 
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:

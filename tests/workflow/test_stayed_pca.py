@@ -15,7 +15,7 @@ def test_a_run_says_when_its_model_is_pca(tmp_path):
     # Three linear factors and hardly any noise: there is nothing beyond PCA, and a step away from it costs at once.
     rng = np.random.default_rng(0)
     linear = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 30))
-    adata = AnnData((8.0 + linear + rng.normal(scale=1e-3, size=(60, 30))).astype(np.float32))
+    adata = AnnData((8.0 + linear + rng.normal(scale=0.02, size=(60, 30))).astype(np.float32))
     adata.obs_names, adata.var_names = ([f"{kind}{i}" for i in range(n)] for kind, n in (("S", 60), ("G", 30)))
     adata.write_h5ad(tmp_path / "linear.h5ad")
     config = RunConfig(

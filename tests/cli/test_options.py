@@ -31,6 +31,7 @@ TYPED = {
     "schedule_warmup": (["--schedule-warmup", "0.1"], "schedule_warmup", 0.1),
     "clip_norm": (["--clip-norm", "1"], "clip_norm", 1.0),
     "patience": (["--patience", "5"], "patience", 5),
+    "refit": (["--no-refit"], "refit", False),
     "hidden": (["--hidden", "300,100"], "hidden", [300, 100]),
     "beta": (["--beta", "0.5"], "beta", 0.5),
     "warmup": (["--warmup", "0.25"], "warmup", 0.25),

@@ -44,6 +44,32 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(model, tmp_path):
     np.testing.assert_array_equal(model.history_.to_numpy(), history.to_numpy())
 
 
+def test_an_interrupted_second_round_goes_on_to_the_same_bits(tmp_path):
+    x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0
+    model = lt.NonlinearPCA(3, hidden=(8,), learning_rate=0.01, **SMALL)
+    whole = model.fit(x).model_.get_weights()
+    history, best = model.history_, model.best_epoch_
+    rounds = []
+
+    class StopInTheSecondRound(StopAfter):
+        def __call__(self, done, total, row):
+            rounds.append("val_loss" not in row)
+            if rounds[-1]:
+                super().__call__(done, total, row)
+
+    folder = tmp_path / "states"
+    with pytest.raises(KeyboardInterrupt, match=f"interrupted after epoch [0-9]+ of {best}"):
+        model.fit(x, progress=StopInTheSecondRound(1), checkpoint=folder)
+    assert rounds[0] is False, "there was a first round"
+    went_on = []
+    model.fit(x, progress=lambda done, total, row: went_on.append("val_loss" in row), checkpoint=folder, resume=True)
+    assert not any(went_on), "the first round is not trained again"
+    for resumed, uninterrupted in zip(model.model_.get_weights(), whole, strict=True):
+        np.testing.assert_array_equal(resumed, uninterrupted)
+    np.testing.assert_array_equal(model.history_.to_numpy(), history.to_numpy())
+    assert model.best_epoch_ == best
+
+
 @pytest.mark.parametrize("model", FAMILIES, ids=lambda m: m.family)
 def test_a_member_of_an_ensemble_is_the_single_model_of_its_seed(model):
     x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0

@@ -83,14 +83,57 @@ def test_it_never_ends_worse_than_pca_on_its_validation_rows(rate, seed, tumours
 
 
 def test_it_ends_better_where_there_is_something_to_find(trained, tumours):
-    held_out = tumours[trained.validation_rows_]
-    assert trained.best_epoch_ > 0
-    assert mse(trained, held_out) < 0.95 * mse(pca(tumours), held_out)
-    # The model is that of the best epoch, and the history tells its error.
-    told = trained.history_.set_index("epoch").loc[trained.best_epoch_]
-    assert mse(trained, held_out) == pytest.approx(told["val_reconstruction"], rel=1e-4)
-    share = tumours.var(axis=0, dtype=float).mean()
+    first = lt.NonlinearPCA(K, **SMALL, refit=False).fit(tumours)
+    held_out, rows = tumours[first.validation_rows_], tumours[first.training_rows_]
+    assert first.best_epoch_ == trained.best_epoch_ > 0
+    assert mse(first, held_out) < 0.95 * mse(pca(rows), held_out)
+    # Without a second round the model is that of the best epoch, and the history tells its error.
+    told = first.history_.set_index("epoch").loc[first.best_epoch_]
+    assert mse(first, held_out) == pytest.approx(told["val_reconstruction"], rel=1e-4)
+    share = rows.var(axis=0, dtype=float).mean()
     assert told["val_loss"] == pytest.approx(told["val_reconstruction"] / share, rel=1e-4)
+
+
+def test_the_start_is_judged_by_axes_that_have_not_seen_the_held_out_rows():
+    """Of few samples of many genes: PCA of all rows looks better on them than on new ones, and nothing beats it."""
+    x, new = np.split(lt.datasets.load("tcga-6").X[:, :500].astype("float32"), [120])
+    model = lt.NonlinearPCA(K, hidden=(64,), max_epochs=60, random_state=0).fit(x)
+    held_out, rows = x[model.validation_rows_], x[model.training_rows_]
+    start = lt.NonlinearPCA(K, **{**STILL, "hidden": (64,)}, refit=False).fit(x)
+    assert start.history_["val_reconstruction"].iloc[0] == pytest.approx(mse(pca(rows), held_out), rel=1e-3)
+    assert mse(pca(x), held_out) < 0.97 * mse(pca(rows), held_out)
+    assert model.best_epoch_ > 0
+    assert mse(model, new) < 0.98 * mse(pca(x), new)
+
+
+def test_the_second_round_trains_on_all_rows_for_as_many_epochs(trained, tumours):
+    alone = {**SMALL, "validation_fraction": 0.0, "patience": None}
+    whole = lt.NonlinearPCA(K, **alone).fit(tumours)
+    best = trained.best_epoch_
+    # The schedule is that of all 30 epochs, so that a training of the best number alone is another one.
+    assert best < 30
+    assert mse(pca(tumours), tumours) > mse(trained, tumours) > mse(whole, tumours)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([trained.training_rows_, trained.validation_rows_])), range(300)
+    )
+
+
+def test_many_rows_are_trained_on_once(tumours, monkeypatch):
+    from latentome.estimators import nonlinear_pca
+
+    monkeypatch.setattr(nonlinear_pca, "REFIT_ROWS", 299)
+    told, models = [], {}
+    for refit in ("auto", False, True):
+        models[refit] = lt.NonlinearPCA(K, **SMALL, refit=refit).fit(tumours, notes=told.append)
+    np.testing.assert_array_equal(models["auto"].transform(tumours), models[False].transform(tumours))
+    assert mse(models[True], tumours) < mse(models[False], tumours)
+    (said,) = told
+    assert said.startswith(f"Trained anew on all training samples, for the {models[True].best_epoch_} epochs")
+
+
+def test_a_batch_is_a_twentieth_of_few_rows():
+    assert [lt.NonlinearPCA().rows_of_batch(n) for n in (30, 280, 884, 5000)] == [10, 14, 44, 50]
+    assert lt.NonlinearPCA(batch_size=50).rows_of_batch(30) == 50
 
 
 def test_without_held_out_rows_the_last_epoch_is_kept(tumours):

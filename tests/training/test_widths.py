@@ -10,7 +10,7 @@ from latentome.training import engine
 CASES = {
     "deep": (lt.DeepAutoencoder, {"hidden": (8,), "activation": "gelu"}, 1),
     "denoising, relu": (lt.DenoisingAutoencoder, {"sparsity": 0.01}, 1),
-    "non-linear PCA": (lt.NonlinearPCA, {"hidden": (8,)}, 1),
+    "non-linear PCA": (lt.NonlinearPCA, {"hidden": (8,)}, 2),  # one for each round
     # A sigmoid unit is one half at zero: no padding is exact.
     "denoising, sigmoid": (lt.DenoisingAutoencoder, {"activation": "sigmoid"}, 2),
 }

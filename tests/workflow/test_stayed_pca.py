@@ -12,15 +12,16 @@ from latentome.workflow.steps import STAYED_PCA
 
 
 def test_a_run_says_when_its_model_is_pca(tmp_path):
-    # Noise alone: whatever a network learns of it holds on no other sample.
+    # Three linear factors and hardly any noise: there is nothing beyond PCA, and a step away from it costs at once.
     rng = np.random.default_rng(0)
-    adata = AnnData(rng.normal(8.0, 1.0, size=(60, 30)).astype(np.float32))
+    linear = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 30))
+    adata = AnnData((8.0 + linear + rng.normal(scale=0.02, size=(60, 30))).astype(np.float32))
     adata.obs_names, adata.var_names = ([f"{kind}{i}" for i in range(n)] for kind, n in (("S", 60), ("G", 30)))
-    adata.write_h5ad(tmp_path / "noise.h5ad")
+    adata.write_h5ad(tmp_path / "linear.h5ad")
     config = RunConfig(
-        data=str(tmp_path / "noise.h5ad"), parameters={"n_components": 3, "max_epochs": 4, "patience": 2}
+        data=str(tmp_path / "linear.h5ad"), parameters={"n_components": 3, "max_epochs": 4, "patience": 2}
     )
-    run = run_config(config, str(tmp_path / "run"), command="latentome run noise.h5ad")
+    run = run_config(config, str(tmp_path / "run"), command="latentome run linear.h5ad")
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
     assert json.loads((run.path / "estimator.json").read_text())["best_epoch"] == 0
     assert metrics["verdict"][0] == STAYED_PCA

@@ -88,6 +88,14 @@ ClipNorm = Annotated[float | None, typer.Option(help="Largest norm of the gradie
 Patience = Annotated[
     int | None, typer.Option(help="Stop after so many epochs without a better validation loss; keep the best epoch.")
 ]
+Refit = Annotated[
+    bool | None,
+    typer.Option(
+        "--refit/--no-refit",
+        help="Train non-linear PCA anew on all training samples, for as many epochs as the held-out ones chose. "
+        "By default for at most 10,000 samples.",
+    ),
+]
 Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: faster products on some GPUs.")]
 Members = Annotated[int | None, typer.Option(help="Train so many models that differ in their seed, as one ensemble.")]
 OnDisk = Annotated[
@@ -121,6 +129,7 @@ _TRAINING: dict[str, tuple[Any, Any]] = {
     "schedule_warmup": (ScheduleWarmup, None),
     "clip_norm": (ClipNorm, None),
     "patience": (Patience, None),
+    "refit": (Refit, None),
     "hidden": (Hidden, None),
     "beta": (Beta, None),
     "warmup": (Warmup, None),
@@ -155,7 +164,7 @@ _RENAMED = {"latent_dim": "n_components", "epochs": "max_epochs"}
 _SAME = (
     *("batch_size", "learning_rate", "optimizer", "momentum", "nesterov", "schedule", "schedule_warmup", "clip_norm"),
     *("patience", "hidden", "beta", "warmup", "likelihood", "free_bits", "noise", "noise_kind", "tied", "loss"),
-    *("dropout", "sparsity", "precision", "members"),
+    *("refit", "dropout", "sparsity", "precision", "members"),
 )
 _PARAMETERS = {**_RENAMED, **{name: name for name in _SAME}}
 _SETTINGS = (

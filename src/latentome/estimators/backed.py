@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.run import Progress
-from latentome.training.stream import lay_out, moments, train_stream
+from latentome.training.stream import fitted, lay_out, moments, train_stream
 from latentome.training.train import shifted
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def fit_backed(
     progress, checkpoint, **how
         See `latentome.training.stream.train_stream`; each of several members has a folder of its own in `checkpoint`.
     """
-    from latentome.estimators.together import Fit
+    from latentome.estimators.together import ANEW, Fit
 
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
@@ -67,24 +68,36 @@ def fit_backed(
     members, summary, fits, trainings = estimator.members, None, [], []
     for member in range(members):
         seed = estimator.seed_ + member
-        layout = lay_out(matrix, estimator.batch_size, estimator.validation_fraction, seed)
+        batch = estimator.rows_of_batch(len(matrix))
+        layout = lay_out(matrix, batch, estimator.validation_fraction, seed)
         split = Split(layout.rows(held_out=False), layout.rows(held_out=True), seed)
-        steps = math.ceil(len(split.rows) / min(estimator.batch_size, len(matrix)))
+        steps = math.ceil(len(split.rows) / min(batch, len(matrix)))
         model = estimator._make_model(matrix.shape[1], seed, steps)
         if model.starts_from_data:
             model.start_from(*moments(matrix, layout))
-        if model.n_axes:
+        if model.n_axes and estimator._starts_fairly and len(split.held_out):
+            model.start_at(summarise(lambda layout=layout: fitted(matrix, layout), model.n_axes))
+        elif model.n_axes:
             summary = summary or summarise(lambda: blocks_of(matrix), model.n_axes)  # the same for all members
             model.start_at(summary)
         model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
         fits.append(Fit(model, split))
         folder = checkpoint if checkpoint is None or members == 1 else checkpoint / f"member-{member + 1}-of-{members}"
         shown = shifted(progress, member, members, estimator.max_epochs)
-        options = estimator._options(tolerate=False)
-        last = member + 1 == members
+        options = estimator._options(False, len(matrix))
+        more = member + 1 < members or estimator._has_second_round
         trainings.append(
-            train_stream(model, matrix, layout, options, progress=shown, checkpoint=folder, keep_end=not last, **how)
+            train_stream(model, matrix, layout, options, progress=shown, checkpoint=folder, keep_end=more, **how)
         )
+        fresh = estimator._anew(lambda: blocks_of(matrix), len(matrix), fits[-1:], trainings[-1:])[0]
+        if fresh is fits[-1]:
+            continue
+        if fresh.split.epochs:
+            options = replace(options, epochs=fresh.split.epochs, patience=None, keep_best=False)
+            whole = lay_out(matrix, batch, 0.0, seed)
+            folder = None if folder is None else folder / ANEW
+            train_stream(fresh.model, matrix, whole, options, progress=shown, checkpoint=folder, keep_end=True, **how)
+        fits[-1] = Fit(fresh.model, split)
     estimator._finish_fit(fits, trainings, matrix)
     return estimator
 

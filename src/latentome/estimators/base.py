@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -41,6 +42,9 @@ from latentome.training.cache import keep_compiled_programs
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
+#: Gives all samples anew at each call, in blocks.
+Blocks = Callable[[], Iterable[np.ndarray]]
+
 
 class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators; a leaf says how its Keras model is built.
@@ -75,6 +79,11 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
 
     #: The name of the family on the command line.
     family: ClassVar[str]
+    #: Whether a model that starts from principal axes has them from the rows that are not held out: where its start is
+    #: compared with what it learns.
+    _starts_fairly: ClassVar[bool] = False
+    #: Whether there can be a second round of training; see `_anew`.
+    _has_second_round: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -147,7 +156,7 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
         try:
             self._validate_params()
             rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)
-            steps = math.ceil(rows / min(self.batch_size, max(rows, 1)))
+            steps = math.ceil(rows / min(self.rows_of_batch(n_samples), max(rows, 1)))
             model = self._make_model(n_features, 0, steps)
         except InputError:
             raise
@@ -225,13 +234,14 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
         fits, summary = [], None
         for member in range(self.members):
             rows, held_out = self._hold_out(len(X), self.seed_ + member)
-            size = min(self.batch_size, len(rows))
-            steps = math.ceil(len(rows) / size)
+            steps = math.ceil(len(rows) / min(self.rows_of_batch(len(X)), len(rows)))
             model = self._make_model(X.shape[1], self.seed_ + member, steps)
             # A copy only where a model looks at its rows: a training set can be most of the memory.
             if model.starts_from_data:
                 model.adapt(X if len(held_out) == 0 else X[rows])
-            if model.n_axes:
+            if model.n_axes and self._starts_fairly and len(held_out):
+                model.start_at(summarise(lambda own=rows: [within[own]], model.n_axes))
+            elif model.n_axes:
                 summary = summary or summarise(lambda: [within], model.n_axes)  # the same for all members
                 model.start_at(summary)
             if columns is not None:
@@ -240,16 +250,38 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
             fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
         return fits
 
-    def _options(self, tolerate: bool) -> Options:
-        """How the models are trained; `tolerate` as in `Options`."""
+    def rows_of_batch(self, n_samples: int) -> int:
+        """The batch size for so many samples."""
+        del n_samples
+        return self.batch_size
+
+    def _options(self, tolerate: bool, n_samples: int) -> Options:
+        """How the models are trained on so many samples; `tolerate` as in `Options`."""
         return Options(
             epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            batch_size=self.rows_of_batch(n_samples),
             shuffle=bool(self.shuffle),
             patience=self.patience,
             keep_best=self.patience is not None,
             tolerate=tolerate,
         )
+
+    def _anew(self, blocks: Blocks, n_samples: int, fits: list[Fit], trainings: list[Training]) -> list[Fit]:
+        """What is trained in a second round, now that the first one is known: the same fits where there is none.
+
+        A new fit with ``epochs=0`` is ready as it is.
+
+        Parameters
+        ----------
+        blocks
+            Gives all samples anew at each call, in blocks.
+        n_samples
+            How many these are.
+        fits, trainings
+            The first round, one for each member.
+        """
+        del blocks, n_samples, trainings
+        return fits
 
     def _finish_fit(self, fits: list[Fit], trainings: list[Training], data: BackedMatrix) -> None:
         """Keep the trained models and what became of them; `data` are all rows, samples x features."""

@@ -187,8 +187,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         whole = len(rows) - len(rows) % min(self.batch_size, len(rows))
         return rows[:whole] if self.drop_last else rows, held_out
 
-    def _options(self, tolerate: bool) -> Options:
-        return replace(super()._options(tolerate), shuffle=self.shuffle not in ("once", False))
+    def _options(self, tolerate: bool, n_samples: int) -> Options:
+        return replace(super()._options(tolerate, n_samples), shuffle=self.shuffle not in ("once", False))
 
     def fit(self, X: Any, y: Any = None, **how: Any) -> Self:
         """Train the model; see `LinearAutoencoder.fit`. A fixed order needs the data in memory."""

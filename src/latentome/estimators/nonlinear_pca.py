@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of
-from latentome.estimators.base import BaseAutoencoder
+from latentome.estimators.base import BaseAutoencoder, Blocks
 from latentome.estimators.checks import check_widths
 from latentome.estimators.together import Fit
 from latentome.io import BackedMatrix
 from latentome.models import NonlinearPCAModel
-from latentome.training import Options, Training, apply_in_blocks
+from latentome.models.summary import summarise
+from latentome.training import Options, Split, Training, apply_in_blocks
+
+#: The most rows for which ``refit="auto"`` trains a second time: of more, a tenth held out is hardly missed.
+REFIT_ROWS = 10_000
+#: Where no batch size is given: at least so many steps an epoch, of batches within these sizes.
+STEPS, LEAST_BATCH, LARGEST_BATCH = 20, 10, 50
 
 
 class NonlinearPCA(BaseAutoencoder):
     """Principal components, and beyond them what a network learns: PCA where that is the best that the data allow.
 
-    The model starts as the PCA of X. Networks on both sides of the code, which start at zero, then learn what a linear
-    map cannot say; the model is left as it was at the epoch with the lowest loss on the held-out rows, and the start is
-    one of the candidates. So it does not end worse than PCA on these rows, and where nothing better is found
-    (``best_epoch_ == 0``) it is the PCA of all rows.
+    The model starts as a PCA. Networks on both sides of the code, which start at zero, then learn what a linear map
+    cannot say. That is done in two rounds. The first one starts from the PCA of the rows that are not held out, and
+    finds the epoch with the lowest loss on those that are; the start is one of the candidates. The second one starts
+    from the PCA of all rows and is trained on all of them for as many epochs. Where nothing better than PCA is found
+    (``best_epoch_ == 0``), or the second round has more error on the held-out rows than it started with, the model is
+    the PCA of all rows.
+
+    Axes that have seen the held-out rows would make the start look better on them than it is: of few samples the model
+    would stay the PCA that it could be better than.
 
     Parameters
     ----------
@@ -44,8 +56,14 @@ class NonlinearPCA(BaseAutoencoder):
     validation_fraction
         Share of the rows that is held out to choose the best epoch. With 0 the last epoch is kept.
     patience
-        Epochs without a better validation loss after which the training ends.
-    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, batch_size, max_epochs, shuffle
+        Epochs without a better validation loss after which the first round ends.
+    refit
+        Whether there is a second round; ``"auto"`` for at most 10,000 rows. Without it the model is that of the first
+        round's best epoch, or the PCA of all rows where that is the start. Keras callbacks see the first round only.
+    batch_size
+        Rows of a step. None for 50, and fewer where there are fewer than 1,000 rows: a twentieth of them, at least 10,
+        so that an epoch of few rows has steps enough.
+    optimizer, learning_rate, momentum, nesterov, schedule, schedule_warmup, clip_norm, max_epochs, shuffle
         As in `LinearAutoencoder`.
     precision, members, random_state
         As in `LinearAutoencoder`. The members of an ensemble all start from the same PCA.
@@ -83,7 +101,11 @@ class NonlinearPCA(BaseAutoencoder):
         "activation": [str],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "refit": ["boolean", StrOptions({"auto"})],
     }
+    _starts_fairly: ClassVar[bool] = True
+    _has_second_round: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -100,10 +122,11 @@ class NonlinearPCA(BaseAutoencoder):
         schedule="cosine",
         schedule_warmup=0.0,
         clip_norm=None,
-        batch_size=50,
+        batch_size=None,
         max_epochs=100,
         validation_fraction=0.1,
         patience=20,
+        refit="auto",
         shuffle=True,
         precision="float32",
         members=1,
@@ -125,6 +148,7 @@ class NonlinearPCA(BaseAutoencoder):
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.refit = refit
         self.shuffle = shuffle
         self.precision = precision
         self.members = members
@@ -151,10 +175,45 @@ class NonlinearPCA(BaseAutoencoder):
             seed=seed,
         )
 
-    def _options(self, tolerate: bool) -> Options:
-        return replace(super()._options(tolerate), keep_best=self.validation_fraction > 0)
+    def rows_of_batch(self, n_samples: int) -> int:
+        """The batch size for so many samples; see `batch_size`."""
+        return min(max(n_samples // STEPS, LEAST_BATCH), LARGEST_BATCH) if self.batch_size is None else self.batch_size
+
+    def _options(self, tolerate: bool, n_samples: int) -> Options:
+        return replace(super()._options(tolerate, n_samples), keep_best=self.validation_fraction > 0)
+
+    def _anew(self, blocks: Blocks, n_samples: int, fits: list[Fit], trainings: list[Training]) -> list[Fit]:
+        if not self.validation_fraction:
+            return fits
+        refit = n_samples <= REFIT_ROWS if self.refit == "auto" else self.refit
+        anew = [not t.error and (refit or t.best_epoch == 0) for t in trainings]
+        summary = summarise(blocks, self.n_components) if any(anew) else None
+        steps, rows = math.ceil(n_samples / self.rows_of_batch(n_samples)), np.arange(n_samples)
+        fresh, errors = list(fits), vars(self).setdefault("_errors_of_pca", {})
+        for member in np.flatnonzero(anew):
+            split = fits[member].split
+            model = self._make_model(len(summary.mean), split.seed, steps)
+            model.start_at(summary)
+            model.compile(optimizer=self._optimizer(steps * self.max_epochs))
+            fresh[member] = Fit(model, Split(rows, rows[:0], split.seed, trainings[member].best_epoch))
+            errors[split.seed] = _error(model, blocks, split.held_out)
+        return fresh
+
+    def _stay_pca(self, fits: list[Fit], trainings: list[Training], blocks: Blocks) -> None:
+        """Go back to the PCA of all rows where the second round has made more of an error on the held-out rows."""
+        errors = vars(self).pop("_errors_of_pca", {})
+        for member, (model, split) in enumerate(fits):
+            of_pca = errors.get(split.seed)
+            if of_pca is None or trainings[member].error:
+                continue
+            if not _error(model, blocks, split.held_out) <= of_pca:
+                model = self._make_model(model.encoder.input_shape[-1], split.seed, 1)
+                model.start_at(summarise(blocks, self.n_components))
+                fits[member] = Fit(model, split)
+                trainings[member] = replace(trainings[member], best_epoch=0)
 
     def _finish_fit(self, fits: list[Fit], trainings: list[Training], data: BackedMatrix) -> None:
+        self._stay_pca(fits, trainings, lambda: blocks_of(data))
         super()._finish_fit(fits, trainings, data)
         for model in self.models_:
             moments = _moments(model, data)
@@ -173,6 +232,18 @@ class NonlinearPCA(BaseAutoencoder):
         check_is_fitted(self)
         whole = [float(model.data_variance) or 1.0 for model in self.models_]
         return self.explained_variance_ / np.repeat(whole, self.n_components)
+
+
+def _error(model: NonlinearPCAModel, blocks: Blocks, rows: np.ndarray) -> float:
+    """The sum of the squared errors on some rows of all samples, which come in blocks."""
+    total, start = 0.0, 0
+    for block in blocks():
+        own = block[rows[(rows >= start) & (rows < start + len(block))] - start]
+        start += len(block)
+        if len(own):
+            back = apply_in_blocks(model, "decoder", apply_in_blocks(model, "encoder", own))
+            total += float(np.square(own - back, dtype=np.float64).sum())
+    return total
 
 
 def _moments(model: NonlinearPCAModel, data: BackedMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from latentome.errors import InputError
 from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix
-from latentome.training import Split, Training, train_together
+from latentome.training import Options, Split, Training, train_together
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.optimizers import describe_optimizer, without_rates
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Models of several widths train padded to the widest where that makes the work at most so many times larger.
 WASTE = 2.0
+#: The folder of the second round's states, in that of the first.
+ANEW = "anew"
 
 
 class Fit(NamedTuple):
@@ -104,25 +107,82 @@ def fit_together(
             expected="callbacks with one estimator and members=1",
             todo="leave the callbacks out, or train the models one by one",
         )
-    programs = _programs(estimators, [fits[0] for fits in prepared])
     trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
-    trainings: dict[int, list[Training]] = {}
+    again = any(estimator._has_second_round for estimator in estimators)
+    how |= {"checkpoint": checkpoint}
+    options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
+    trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
+    if again:
+        _train_anew(estimators, prepared, trainings, trained_on, rows, options, **how)
+    for i, estimator in enumerate(estimators):
+        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
+    return [done[0] for done in trainings]
+
+
+def _train(
+    estimators: Sequence[BaseAutoencoder],
+    prepared: Sequence[Sequence[Fit]],
+    x: np.ndarray,
+    rows: Sequence[slice],
+    options: Sequence[Options],
+    *,
+    checkpoint: Path | None,
+    keep_end: bool = False,
+    **how: Any,
+) -> list[list[Training]]:
+    """Train the fits of each estimator (those that have any), one program after the other."""
+    numbers = [i for i, fits in enumerate(prepared) if fits]
+    programs = _programs(estimators, prepared, options, numbers)
+    trainings: list[list[Training]] = [[] for _ in estimators]
     for number, members in enumerate(programs):
-        fits = [fit for i in members for fit in prepared[i]]
+        last = number + 1 == len(programs)
         done = train_together(
-            [fit.model for fit in fits],
-            trained_on,
+            [fit.model for i in members for fit in prepared[i]],
+            x,
             [_shifted(fit.split, rows[i].start) for i in members for fit in prepared[i]],
-            estimators[members[0]]._options(tolerate),
+            options[members[0]],
             checkpoint=checkpoint if checkpoint is None or len(programs) == 1 else checkpoint / f"program-{number + 1}",
-            callbacks=callbacks,
+            keep_end=keep_end or not last,
             **how,
         )
         for i in members:
             trainings[i], done = done[: len(prepared[i])], done[len(prepared[i]) :]
-    for i, estimator in enumerate(estimators):
-        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
-    return [trainings[i][0] for i in range(len(estimators))]
+    return trainings
+
+
+def _train_anew(
+    estimators: Sequence[BaseAutoencoder],
+    prepared: list[list[Fit]],
+    trainings: list[list[Training]],
+    x: np.ndarray,
+    rows: Sequence[slice],
+    options: Sequence[Options],
+    *,
+    checkpoint: Path | None,
+    **how: Any,
+) -> None:
+    """Put what the second round of some estimators gives in the place of the first; see `BaseAutoencoder._anew`."""
+    fresh = [
+        estimator._anew(lambda own=own: [x[own]], len(x[own]), fits, done)
+        for estimator, own, fits, done in zip(estimators, rows, prepared, trainings, strict=True)
+    ]
+    changed = [(i, m) for i, fits in enumerate(fresh) for m, fit in enumerate(fits) if fit is not prepared[i][m]]
+    to_train: list[list[Fit]] = [[] for _ in estimators]
+    for i, m in changed:
+        if fresh[i][m].split.epochs:
+            to_train[i].append(fresh[i][m])
+    folder = None if checkpoint is None else checkpoint / ANEW
+    lengths = sorted({fit.split.epochs for fits in to_train for fit in fits})
+    if lengths and how.get("notes"):
+        long = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+        how["notes"](f"Trained anew on all training samples, for the {long} epochs that the held-out ones chose.")
+    later = [replace(each, patience=None, keep_best=False) for each in options]
+    ended = _train(estimators, to_train, x, rows, later, checkpoint=folder, **how)
+    for i, m in changed:
+        # The split of the first round: what the number of epochs was chosen with.
+        prepared[i][m] = Fit(fresh[i][m].model, prepared[i][m].split)
+        if fresh[i][m].split.epochs:
+            trainings[i][m] = replace(trainings[i][m], error=trainings[i][m].error or ended[i].pop(0).error)
 
 
 def describe_program(estimator: BaseAutoencoder, n_features: int) -> tuple[bool, int]:
@@ -137,16 +197,21 @@ def describe_program(estimator: BaseAutoencoder, n_features: int) -> tuple[bool,
 
 
 def _shifted(split: Split, start: int) -> Split:
-    return Split(split.rows + start, split.held_out + start, split.seed)
+    return replace(split, rows=split.rows + start, held_out=split.held_out + start)
 
 
-def _programs(estimators: Sequence[BaseAutoencoder], fits: Sequence[Fit]) -> list[list[int]]:
+def _programs(
+    estimators: Sequence[BaseAutoencoder],
+    prepared: Sequence[Sequence[Fit]],
+    options: Sequence[Options],
+    numbers: Sequence[int],
+) -> list[list[int]]:
     """The numbers of the estimators that train in one program, for each program."""
     families: dict[str, list[int]] = {}
-    for i, fit in enumerate(fits):
-        families.setdefault(_key(fit.model.family_of_widths or fit.model.architecture, estimators[i], fit), []).append(
-            i
-        )
+    for i in numbers:
+        fit = prepared[i][0]
+        shared = _key(fit.model.family_of_widths or fit.model.architecture, fit, options[i])
+        families.setdefault(shared, []).append(i)
     programs = []
     for members in families.values():
         widths = [estimators[i].n_components for i in members]
@@ -155,13 +220,14 @@ def _programs(estimators: Sequence[BaseAutoencoder], fits: Sequence[Fit]) -> lis
             continue
         same: dict[str, list[int]] = {}
         for i in members:
-            same.setdefault(_key(fits[i].model.architecture, estimators[i], fits[i]), []).append(i)
+            fit = prepared[i][0]
+            same.setdefault(_key(fit.model.architecture, fit, options[i]), []).append(i)
         programs += same.values()
     return programs
 
 
-def _key(architecture: str, estimator: BaseAutoencoder, fit: Fit) -> str:
+def _key(architecture: str, fit: Fit, options: Options) -> str:
     """Equal for two estimators that can train in one program, if their architectures can."""
     optimizer = without_rates(describe_optimizer(fit.model.optimizer))
     rows = (len(fit.split.rows), len(fit.split.held_out))
-    return str((architecture, optimizer, rows, estimator._options(False)))
+    return str((architecture, optimizer, rows, options))

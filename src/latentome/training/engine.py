@@ -84,7 +84,7 @@ class Limits(NamedTuple):
     Parameters
     ----------
     last
-        Number of epochs after which the chunk ends.
+        Number of epochs after which the chunk ends. A number for each model, where several train.
     patience
         Epochs without a better validation loss after which the training ends.
     first_candidate
@@ -188,7 +188,7 @@ class Program:
         return state._replace(best_loss=metrics[self.columns.index("loss")])
 
     def _run_members(self, states: State, data, samples: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
-        axes = (0, None, 0, None, Limits(None, None, 0))
+        axes = (0, None, 0, None, Limits(0, None, 0))
         with written_out_products(samples.seed.shape[0]):
             return jax.vmap(self._run, in_axes=axes)(states, data, samples, first, limits)
 

@@ -75,6 +75,7 @@ class Run:
         self.patience = NEVER if options.patience is None else options.patience
         firsts = [math.ceil(getattr(model, "warmup_steps", 0) / steps) for model in self.models]
         self.first_candidate = firsts[0] if self.alone else np.array(firsts, np.int32)
+        self.lasts = np.array([options.epochs if split.epochs is None else split.epochs for split in splits], np.int32)
         # Epochs x models x columns; the epochs after the end of a model are NaN.
         self.rows = np.zeros((0, len(self.models), len(program.columns)), np.float32)
         self.checkpoints: Checkpoints | None = None
@@ -86,6 +87,7 @@ class Run:
     def identity(self, data: str) -> dict[str, str]:
         """What makes this training the one it is, by the name under which a refusal tells a difference."""
         options = self.options
+        ends = {"the length of each model's training": str(self.lasts)} if (self.lasts < options.epochs).any() else {}
         return {
             **describe_models(self.models),
             "the training data": data,
@@ -94,6 +96,7 @@ class Run:
                 [options.batch_size, [s.seed for s in self.splits], options.shuffle]
             ),
             "early stopping": str([options.patience, options.keep_best]),
+            **ends,
         }
 
     def keep_in(self, checkpoints: Checkpoints, resume: bool, notes: Callable[[str], None] | None) -> None:
@@ -122,7 +125,7 @@ class Run:
 
     def finish(self, progress: Progress | None, callbacks: Callbacks | None, keep_end: bool) -> list[Training]:
         """Train to the end and give the models their weights."""
-        epochs = self.options.epochs
+        epochs = int(self.lasts.max())
         with DeferredInterrupt() as interrupt:
             if callbacks:
                 self._write(best=False)  # a resumed state, say
@@ -161,11 +164,12 @@ class Run:
 
     def _goes_on(self) -> bool:
         over = np.atleast_1d(self.state.stopped) | (np.atleast_1d(self.state.bad_step) >= 0)
-        return len(self.rows) < self.options.epochs and not over.all()
+        return not (over | (len(self.rows) >= self.lasts)).all()
 
     def _chunk(self, length: int) -> None:
         first = len(self.rows)
-        limits = Limits(min(first + length, self.options.epochs), self.patience, self.first_candidate)
+        lasts = np.minimum(first + length, self.lasts)
+        limits = Limits(lasts[0] if self.alone else lasts, self.patience, self.first_candidate)
         self.good = copied(self.state)  # the program takes the state that it is given
         self.before = self.rows
         start = time.perf_counter()

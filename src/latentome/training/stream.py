@@ -160,9 +160,13 @@ def _read(source: BackedMatrix, layout: Layout, chunks: np.ndarray, place: np.nd
 
 def moments(source: BackedMatrix, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each feature over the rows that are not held out, float64."""
-    buffers = [np.array([chunk]) for chunk in range(layout.chunks) if chunk not in layout.held_out]
-    summary = summarise(lambda: ahead(source, layout, buffers))
+    summary = summarise(lambda: fitted(source, layout))
     return summary.mean, summary.variance
+
+
+def fitted(source: BackedMatrix, layout: Layout) -> Iterator[np.ndarray]:
+    """The rows that are not held out, chunk after chunk; see `ahead`."""
+    return ahead(source, layout, [np.array([c]) for c in range(layout.chunks) if c not in layout.held_out])
 
 
 def train_stream(

@@ -65,8 +65,19 @@ class Training:
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of the data that a model is trained on and validated on, and the seed of their order."""
+    """What a model is trained on.
+
+    Parameters
+    ----------
+    rows, held_out
+        The rows of the data that it is trained on and validated on.
+    seed
+        Seed of their order.
+    epochs
+        After how many epochs this model ends, at most those of the `Options`; None for all of these.
+    """
 
     rows: np.ndarray
     held_out: np.ndarray
     seed: int
+    epochs: int | None = None

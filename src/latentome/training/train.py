@@ -39,6 +39,7 @@ def train_together(
     notes: Callable[[str], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     devices: Sequence[jax.Device] = (),
+    keep_end: bool = False,
 ) -> list[Training]:
     """Train compiled models in place, all in one program.
 
@@ -67,6 +68,8 @@ def train_together(
         Keras callbacks, called at the boundaries of the epochs; with one model only.
     devices
         Devices that share every batch.
+    keep_end
+        Whether the last state is kept in `checkpoint`, too, because other trainings follow that may be stopped.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def train_together(
             run.keep_in(Checkpoints(folder, run.identity(hashed), CHECKPOINT_SECONDS), resume, notes)
         shown = shifted(progress, number, len(groups), options.epochs)
         called = Callbacks(callbacks, models[0]) if callbacks else None
-        done += run.finish(shown, called, keep_end=number + 1 < len(groups))
+        done += run.finish(shown, called, keep_end or number + 1 < len(groups))
     return done
 
 

@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 
 
 #: Said first of a non-linear PCA whose best epoch is the one before training: what follows compares PCA with itself.
-STAYED_PCA = (
-    "The model is PCA: training found nothing beyond it that held on the validation samples. "
-    "Where there are a few hundred samples and few features are asked for, the VAE (-m vae) may still find something."
-)
+STAYED_PCA = "The model is PCA: training found nothing beyond it that held on the validation samples."
 
 
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
@@ -155,7 +152,7 @@ def _train(
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
     with (
-        _training_data(run, prepared, estimator.batch_size, reporter) as data,
+        _training_data(run, prepared, estimator.rows_of_batch(int(prepared.training.sum())), reporter) as data,
         reporter.step("train", "epochs"),
     ):
         estimator.fit(

@@ -255,6 +255,11 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
         del n_samples
         return self.batch_size
 
+    @property
+    def second_round_(self) -> list[int]:
+        """For how many epochs each member was trained anew on all rows; empty where there was no second round."""
+        return []
+
     def _options(self, tolerate: bool, n_samples: int) -> Options:
         """How the models are trained on so many samples; `tolerate` as in `Options`."""
         return Options(

@@ -58,7 +58,8 @@ def _facts(model: BaseAutoencoder) -> list[tuple[str, Any]]:
     ]
     best = model.best_epoch_ if isinstance(model.best_epoch_, list) else [model.best_epoch_]
     if best[0] is not None:  # early stopping keeps it, for all members or for none
-        rows.append(("best epoch, kept", ", ".join(map(str, best))))
+        kept = "best epoch, then as many on all samples" if model.second_round_ else "best epoch, kept"
+        rows.append((kept, ", ".join(map(str, best))))
     weights = sum(one.count_params() - 1 for one in model.models_)  # without the step counter of the schedules
     return [*rows, ("weights", f"{weights:,}"), ("seed", str(model.seed_))]
 

@@ -185,8 +185,7 @@ class NonlinearPCA(BaseAutoencoder):
     def _anew(self, blocks: Blocks, n_samples: int, fits: list[Fit], trainings: list[Training]) -> list[Fit]:
         if not self.validation_fraction:
             return fits
-        refit = n_samples <= REFIT_ROWS if self.refit == "auto" else self.refit
-        anew = [not t.error and (refit or t.best_epoch == 0) for t in trainings]
+        anew = [not t.error and (self._refits(n_samples) or t.best_epoch == 0) for t in trainings]
         summary = summarise(blocks, self.n_components) if any(anew) else None
         steps, rows = math.ceil(n_samples / self.rows_of_batch(n_samples)), np.arange(n_samples)
         fresh, errors = list(fits), vars(self).setdefault("_errors_of_pca", {})
@@ -198,6 +197,17 @@ class NonlinearPCA(BaseAutoencoder):
             fresh[member] = Fit(model, Split(rows, rows[:0], split.seed, trainings[member].best_epoch))
             errors[split.seed] = _error(model, blocks, split.held_out)
         return fresh
+
+    def _refits(self, n_samples: int) -> bool:
+        return n_samples <= REFIT_ROWS if self.refit == "auto" else bool(self.refit)
+
+    @property
+    def second_round_(self) -> list[int]:
+        """For how many epochs each member was trained anew on all rows; empty where there was no second round."""
+        check_is_fitted(self)
+        best = self.best_epoch_ if isinstance(self.best_epoch_, list) else [self.best_epoch_]
+        refits = self._refits(len(self.training_rows_) + len(self.validation_rows_))
+        return best if refits and self.validation_fraction and any(best) else []
 
     def _stay_pca(self, fits: list[Fit], trainings: list[Training], blocks: Blocks) -> None:
         """Go back to the PCA of all rows where the second round has made more of an error on the held-out rows."""

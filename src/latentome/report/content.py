@@ -147,6 +147,10 @@ def training_facts(sources: Sources) -> Facts:
             if known:
                 lowest, epoch = min(known)
                 facts.append(("Lowest validation loss", f"{number(lowest)} at epoch {plain(epoch)}"))
+    model = sources.manifest.table("model")
+    if model.get("second_round"):
+        epochs = ", ".join(plain(value) for value in model["second_round"])
+        facts.append(("Epochs of the second round, on all training samples", epochs))
     facts += [(str(key), plain(value)) for key, value in sources.manifest.table("model", "parameters").items()]
     return facts
 

@@ -74,6 +74,7 @@ def describe_model(estimator: BaseAutoencoder, config: RunConfig, title: str) ->
             # The step counter of the schedules is a weight to Keras, and nothing that is learned.
             "n_parameters": sum(model.count_params() - 1 for model in estimator.models_),
             "validation_rows": len(estimator.validation_rows_),
+            "second_round": estimator.second_round_,
         },
         "seed": config.seed,
     }

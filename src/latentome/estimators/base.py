@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
-from latentome.estimators.checks import check_zero_one, wrong_parameter
+from latentome.estimators.checks import Checked
 from latentome.estimators.covariate import NoCovariate, part_categories
 from latentome.estimators.face import Shown
 from latentome.estimators.sparse import dense_blocks
@@ -34,11 +34,9 @@ from latentome.training import (
     Split,
     Training,
     apply_in_blocks,
-    check_warmup,
     make_optimizer,
     make_schedule,
 )
-from latentome.training.cache import keep_compiled_programs
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
@@ -46,7 +44,9 @@ from latentome.training.schedules import SHAPES
 Blocks = Callable[[], Iterable[np.ndarray]]
 
 
-class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(
+    Shown, Stored, Checked, NoCovariate, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Base of the estimators; a leaf says how its Keras model is built.
 
     Attributes
@@ -133,61 +133,6 @@ class BaseAutoencoder(Shown, Stored, NoCovariate, ClassNamePrefixFeaturesOutMixi
     @abstractmethod
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> Autoencoder:
         """Build the untrained Keras model."""
-
-    def check(self, X: np.ndarray) -> None:
-        """Refuse what `fit` would refuse, without training: parameters, data and the schedule.
-
-        Parameters
-        ----------
-        X
-            Training data, samples x features, float32.
-
-        Raises
-        ------
-        LatentomeError
-            If a parameter is out of range, unknown, or does not fit the data.
-        """
-        self.check_for(X.shape, X)
-
-    def check_for(self, shape: tuple[int, int], X: np.ndarray) -> None:
-        """As `check`, of data of a certain shape, of which `X` are some rows that reach as far as all of them."""
-        n_samples, n_features = shape
-        keep_compiled_programs()
-        try:
-            self._validate_params()
-            rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)
-            steps = math.ceil(rows / min(self.rows_of_batch(n_samples), max(rows, 1)))
-            model = self._make_model(n_features, 0, steps)
-        except InputError:
-            raise
-        except ValueError as error:
-            raise wrong_parameter(error) from error
-        self._optimizer(steps * self.max_epochs)
-        self._check_early_stopping()
-        self._check_shape(n_samples, n_features)
-        self._check_data(X)
-        check_warmup(model, steps * self.max_epochs, self.max_epochs)
-
-    def _check_early_stopping(self) -> None:
-        if self.patience is not None and not self.validation_fraction:
-            raise InputError(
-                "Early stopping needs held-out rows.",
-                where=f"patience={self.patience}, validation_fraction={self.validation_fraction}",
-                expected="a validation_fraction above 0",
-                todo="hold out a tenth of the rows (validation_fraction=0.1), or leave patience out",
-            )
-
-    def _check_shape(self, n_samples: int, n_features: int) -> None:
-        """Refuse data of which the model cannot be made; by default none."""
-
-    def _needs_zero_one(self) -> tuple[str, str] | None:
-        """Of a model for values in [0, 1] only: the parameter that says so, and the one to use instead."""
-        return None
-
-    def _check_data(self, X: np.ndarray) -> None:
-        """Refuse data that the model's likelihood cannot have produced (samples x features)."""
-        if words := self._needs_zero_one():
-            check_zero_one(X, *words)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, **how: Any) -> Self:

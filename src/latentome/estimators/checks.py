@@ -1,13 +1,75 @@
-"""Refusals that several estimators share."""
+"""What estimators refuse, and refusals that several of them share."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from numbers import Integral
 
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.training import check_warmup
+from latentome.training.cache import keep_compiled_programs
+
+
+class Checked:
+    """The part of every estimator that looks at parameters and data before anything is trained."""
+
+    def check(self, X: np.ndarray) -> None:
+        """Refuse what `fit` would refuse, without training: parameters, data and the schedule.
+
+        Parameters
+        ----------
+        X
+            Training data, samples x features, float32.
+
+        Raises
+        ------
+        LatentomeError
+            If a parameter is out of range, unknown, or does not fit the data.
+        """
+        self.check_for(X.shape, X)
+
+    def check_for(self, shape: tuple[int, int], X: np.ndarray) -> None:
+        """As `check`, of data of a certain shape, of which `X` are some rows that reach as far as all of them."""
+        n_samples, n_features = shape
+        keep_compiled_programs()
+        try:
+            self._validate_params()
+            rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)
+            steps = math.ceil(rows / min(self.rows_of_batch(n_samples), max(rows, 1)))
+            model = self._make_model(n_features, 0, steps)
+        except InputError:
+            raise
+        except ValueError as error:
+            raise wrong_parameter(error) from error
+        self._optimizer(steps * self.max_epochs)
+        self._check_early_stopping()
+        self._check_shape(n_samples, n_features)
+        self._check_data(X)
+        check_warmup(model, steps * self.max_epochs, self.max_epochs)
+
+    def _check_early_stopping(self) -> None:
+        if self.patience is not None and not self.validation_fraction:
+            raise InputError(
+                "Early stopping needs held-out rows.",
+                where=f"patience={self.patience}, validation_fraction={self.validation_fraction}",
+                expected="a validation_fraction above 0",
+                todo="hold out a tenth of the rows (validation_fraction=0.1), or leave patience out",
+            )
+
+    def _check_shape(self, n_samples: int, n_features: int) -> None:
+        """Refuse data of which the model cannot be made; by default none."""
+
+    def _needs_zero_one(self) -> tuple[str, str] | None:
+        """Of a model for values in [0, 1] only: the parameter that says so, and the one to use instead."""
+        return None
+
+    def _check_data(self, X: np.ndarray) -> None:
+        """Refuse data that the model's likelihood cannot have produced (samples x features)."""
+        if words := self._needs_zero_one():
+            check_zero_one(X, *words)
 
 
 def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:

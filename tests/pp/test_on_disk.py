@@ -52,16 +52,10 @@ def backed(adata) -> MemoryMatrix:
 def assert_same(one, other) -> None:
     for name in WORDS:
         assert getattr(one, name) == getattr(other, name), name
-    # Ranges, medians and quartiles are the same numbers.
-    exact = {"lowest", "highest"} | (set() if one.scaling == "z-score" else {"minimum", "span"})
     for name in ARRAYS:
         found, expected = getattr(other, name), getattr(one, name)
         assert found.dtype == np.float32
-        if name in exact:
-            assert found.tobytes() == expected.tobytes(), name
-            continue
-        # Sums in float64 in another order, then rounded to float32: one unit in the last place.
-        np.testing.assert_array_max_ulp(found, expected, maxulp=1)
+        assert found.tobytes() == expected.tobytes(), name
 
 
 @pytest.mark.parametrize("scaling", ["zero-one", "z-score", "robust", "none"])
@@ -87,12 +81,6 @@ def test_held_out_rows_make_no_difference(tcga, training):
     changed.X[~training] = 1e6
     fitted = [pp.fit_preprocessing(backed(adata), n_genes=50, rows=training) for adata in (tcga, changed)]
     assert_same(*fitted)
-
-
-def test_a_dask_array_is_computed_block_by_block(tcga, training):
-    dask = pytest.importorskip("dask.array")
-    lazy = MemoryMatrix(dask.from_array(tcga.X, chunks=(50, -1)), tcga.var_names, tcga.obs_names)
-    assert_same(pp.fit_preprocessing(tcga[training], n_genes=50), pp.fit_preprocessing(lazy, n_genes=50, rows=training))
 
 
 @pytest.mark.parametrize("kind", ["h5ad", "h5ad-csr", "zarr"])

@@ -84,12 +84,11 @@ def test_workers_learn_what_memory_does_from_an_array_and_from_disk(counts, trai
     counts.write_zarr(tmp_path / "counts.zarr")
     # Rows that are few and far between are read alone.
     few = np.isin(np.arange(counts.n_obs), [0, 1, 2, 100, 101, 349, 348])
+    how = {"n_genes": 60, "transform": "log2cpm", "selection": "median-deviation", "scaling": "z-score"}
+    expected = pp.fit_preprocessing(counts[training], **how)
     with cluster.as_current(), open_matrix(tmp_path / "counts.zarr", dask=True) as matrix:
-        for selection, scaling in ALL:
-            how = {"n_genes": 60, "selection": selection, "scaling": scaling, "transform": "log2cpm"}
-            expected = pp.fit_preprocessing(counts[training], **how)
-            same(expected, pp.fit_preprocessing(lazily(counts, CHUNKS[1]), rows=training, **how))
-            same(expected, pp.fit_preprocessing(matrix, rows=training, **how))
+        same(expected, pp.fit_preprocessing(lazily(counts), rows=training, **how))
+        same(expected, pp.fit_preprocessing(matrix, rows=training, **how))
         same(pp.fit_preprocessing(counts[few]), pp.fit_preprocessing(matrix, rows=few))
         pp.write_preprocessed(matrix, expected, tmp_path / "scaled.zarr", training, chunk_rows=30)
     with open_matrix(tmp_path / "scaled.zarr") as written:

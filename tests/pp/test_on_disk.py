@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from latentome import pp
 from latentome.datasets import load
 from latentome.errors import InputError, WriteError
 from latentome.io import MemoryMatrix, open_matrix
-from latentome.pp import values
+from latentome.pp import transform, values
 
 ARRAYS = ("minimum", "span", "mean", "lowest", "highest")
 WORDS = ("transform", "scaling", "genes", "constant", "notes", "selection", "scale")
@@ -81,6 +83,21 @@ def test_held_out_rows_make_no_difference(tcga, training):
     changed.X[~training] = 1e6
     fitted = [pp.fit_preprocessing(backed(adata), n_genes=50, rows=training) for adata in (tcga, changed)]
     assert_same(*fitted)
+
+
+def test_a_matrix_is_never_in_memory_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(transform, "_LOOKED_AT", 10_000)
+    x = np.random.default_rng(0).random((20_000, 50), dtype=np.float32)
+    with h5py.File(tmp_path / "x.h5ad", "w") as file:
+        file.create_dataset("X", data=x)
+    with open_matrix(tmp_path / "x.h5ad") as matrix:
+        tracemalloc.start()
+        try:
+            pp.fit_preprocessing(matrix, n_genes=20, selection="variance", scaling="z-score")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 0.4 * x.nbytes
 
 
 @pytest.mark.parametrize("kind", ["h5ad", "h5ad-csr", "zarr"])

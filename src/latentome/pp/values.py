@@ -242,7 +242,8 @@ def _on_scale(
 
 def _look(step: int, block: np.ndarray, first: int) -> Seen:
     low = float(block.min())
-    return Seen(low, float(block.max()), block[first::step], first_below(block) if low <= -1.0 else None)
+    some = block[first::step].copy()  # a view would keep the whole block
+    return Seen(low, float(block.max()), some, first_below(block) if low <= -1.0 else None)
 
 
 def _sums_and_range(values: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, ...]:

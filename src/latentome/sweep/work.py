@@ -74,11 +74,13 @@ def do_unit(
 
 def do_unit_from_disk(unit: Unit, request: SweepRequest, folder: str) -> dict[str, Any]:
     """The same in another process, which reads the data from the folder of the sweep, once."""
-    return do_unit(unit, request, _store(folder), Path(folder))
+    written = (Path(folder) / "store" / "store.json").stat().st_mtime_ns
+    return do_unit(unit, request, _store(folder, written), Path(folder))
 
 
 @lru_cache(maxsize=2)
-def _store(folder: str) -> Store:
+def _store(folder: str, written: int) -> Store:
+    del written  # a worker may live longer than a sweep, whose folder then has the data of another one
     return Store.load(Path(folder) / "store")
 
 

@@ -71,9 +71,9 @@ def test_a_worker_that_comes_later_and_is_another_is_refused(session, monkeypatc
     monkeypatch.setattr(workers, "do_unit_from_disk", pretend)
     with session() as mine:
         told, _ = mine.client, monkeypatch.setattr(workers, "VERSIONS", ())
-        ours = describe_worker(str(mine.folder)) | {"latentome": "0.0.1"}
-        future = told.submit(workers._do_unit, ours, UNITS[0], None, str(mine.folder))
-        with pytest.raises(ClusterError, match=r"not fit for this sweep.\n.*latentome: '0.0.1' here"):
+        ours = describe_worker(str(mine.store)) | {"latentome": "0.0.1"}
+        future = told.submit(workers._do_unit, ours, str(mine.store), UNITS[0], None, str(mine.folder))
+        with pytest.raises(ClusterError, match=r"not fit for this work.\n.*latentome: '0.0.1' here"):
             future.result()
 
 
@@ -169,7 +169,7 @@ def test_job_scripts_say_what_was_asked_for(monkeypatch):
 
 
 def test_what_a_worker_says_about_itself(tmp_path):
-    told = describe_worker(str(tmp_path))
-    assert told["sees the folder"] is False
+    told = describe_worker(str(tmp_path / "data"))
+    assert told[f"sees {tmp_path / 'data'}"] is False
     assert {"latentome", "jax", "keras", "numpy"} <= told.keys()
     json.dumps(told)

@@ -7,6 +7,7 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -48,6 +49,8 @@ class Session:
 
     def __init__(self, cluster: Cluster, folder: Path, reporter: Reporter) -> None:
         self.cluster, self.folder, self.reporter = cluster, folder, reporter
+        #: What the workers have to see.
+        self.store = folder.resolve() / "store" / "store.json"
         self._opened, self._client = contextlib.ExitStack(), None
 
     def __enter__(self) -> Session:
@@ -68,7 +71,7 @@ class Session:
         if self._client is None:
             self._client = self._opened.enter_context(self.cluster.client(self.folder))
             self.reporter.say(f"Dask dashboard: {self._client.dashboard_link}")
-            _check_workers(self._client, self.folder, self.cluster)
+            check_workers(self._client, self.cluster, self.store)
         return self._client
 
 
@@ -98,12 +101,11 @@ def on_dask(units: Sequence[Unit], request: SweepRequest, session: Session) -> I
 def _collect(units: Sequence[Unit], request: SweepRequest, session: Session) -> Iterator[Done]:
     client, folder = session.client, str(session.folder.resolve())
     # A key of its own: another sweep on the same cluster may have the same units of other data.
-    sweep, ours, done = uuid4().hex, describe_worker(folder), queue.SimpleQueue()
+    sweep, seen, done = uuid4().hex, str(session.store), queue.SimpleQueue()
+    task = partial(_do_unit, describe_worker(seen), seen)
     futures = {
-        client.submit(
-            _do_unit, ours, unit, request, folder, key=f"unit-{unit.number}-{sweep}", pure=False, priority=-unit.number
-        ): unit
-        for unit in units
+        client.submit(task, u, request, folder, key=f"unit-{u.number}-{sweep}", pure=False, priority=-u.number): u
+        for u in units
     }
     try:
         for future in futures:
@@ -125,9 +127,9 @@ def _result(future: Any, futures: dict[Any, Unit]) -> Done:
         return unit, {"identity": "", "rows": failed_rows(unit, reason), "curves": []}
 
 
-def _do_unit(client: dict[str, Any], unit: Unit, request: SweepRequest, folder: str) -> dict[str, Any]:
+def _do_unit(client: dict[str, Any], seen: str, unit: Unit, request: SweepRequest, folder: str) -> dict[str, Any]:
     """At a worker, which may have come after the others were looked at."""
-    _check_same("a worker", client, describe_worker(folder))
+    _check_same("a worker", client, describe_worker(seen))
     return do_unit_from_disk(unit, request, folder)
 
 
@@ -186,8 +188,14 @@ def _lost() -> tuple[type[Exception], ...]:
     return (import_extra("distributed.comm").CommClosedError, CancelledError)
 
 
-def _check_workers(client: Any, folder: Path, cluster: Cluster) -> None:
-    """Refuse workers that would give other numbers, or do not see the folder of the sweep."""
+def check_workers(client: Any, cluster: Cluster, path: Path) -> None:
+    """Refuse a cluster without workers, and workers that would give other numbers or do not see a path.
+
+    Raises
+    ------
+    ClusterError
+        With the versions here and there, or how long a worker was waited for.
+    """
     if cluster.kind == "dask":
         try:
             client.wait_for_workers(1, timeout=cluster.timeout)
@@ -198,8 +206,8 @@ def _check_workers(client: Any, folder: Path, cluster: Cluster) -> None:
                 expected="at least one worker (dask worker ADDRESS)",
                 todo="start some",
             ) from error
-    ours = describe_worker(str(folder.resolve()))
-    told = client.run(describe_worker, str(folder.resolve()), on_error="return")
+    ours = describe_worker(str(path))
+    told = client.run(describe_worker, str(path), on_error="return")
     for worker, theirs in told.items():
         if isinstance(theirs, OSError):  # it died meanwhile: what it was given goes to others
             continue
@@ -212,16 +220,15 @@ def _check_same(worker: str, ours: dict[str, Any], theirs: dict[str, Any]) -> No
     wrong = {name: (ours[name], theirs.get(name)) for name in ours if ours[name] != theirs.get(name)}
     if wrong:
         raise ClusterError(
-            "A worker of the cluster is not fit for this sweep.",
+            "A worker of the cluster is not fit for this work.",
             where=f"{worker}: " + "; ".join(f"{n}: {a!r} here, {b!r} there" for n, (a, b) in wrong.items()),
-            expected="workers with the same versions that see the folder of the sweep",
-            todo="install the same versions there, or put the sweep on a shared file system (-o)",
+            expected="workers with the same versions that see the data where this machine sees them",
+            todo="install the same versions there, or use a shared file system (-o)",
         )
 
 
-def describe_worker(folder: str) -> dict[str, Any]:
-    """Versions, and whether the data of the sweep can be read."""
+def describe_worker(path: str) -> dict[str, Any]:
+    """Versions, and whether a path is there."""
     from importlib import metadata
 
-    seen = (Path(folder) / "store" / "store.json").exists()
-    return {"latentome": __version__, **{n: metadata.version(n) for n in VERSIONS}, "sees the folder": seen}
+    return {"latentome": __version__, **{n: metadata.version(n) for n in VERSIONS}, f"sees {path}": Path(path).exists()}

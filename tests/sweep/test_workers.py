@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentome.errors import InputError
+from latentome.errors import InputError, TrainingError, WriteError
 from latentome.sweep import work, workers
 from latentome.sweep.cluster import Cluster, ClusterError
-from latentome.sweep.plan import Unit
+from latentome.sweep.plan import Trial, Unit
+from latentome.sweep.request import Configuration, SweepRequest
 from latentome.sweep.store import Fold, Store
 from latentome.sweep.workers import Session, describe_worker, on_dask
+from latentome.workflow import RunConfig
 
 UNITS = [Unit(number, sizes=(1,)) for number in range(1, 5)]
 
@@ -136,6 +138,20 @@ def test_a_worker_that_outlives_a_sweep_reads_the_data_of_the_next_one(tmp_path)
             patch.setattr(work, "do_unit", lambda unit, request, store, folder, seen=seen: seen.append(store))
             work.do_unit_from_disk(UNITS[0], None, str(tmp_path))
         assert seen[0].folds[0].x[0, 0] == value
+
+
+def test_a_unit_that_found_no_room_is_named_and_not_kept(tmp_path, monkeypatch):
+    unit = Unit(1, (Trial(Configuration(1, "linear", {"n_components": 1}), 0, 0),))
+    request = SweepRequest(RunConfig("blobs"), ("linear",), {"n_components": [1, 2]})
+    for error, kept in ((WriteError, False), (TrainingError, True)):
+
+        def fail(*_, kind=error):
+            raise kind("It failed.", where="there", expected="room", todo="make some")
+
+        monkeypatch.setattr(work, "_fit", fail)
+        result = work.do_unit(unit, request, Store([], None), tmp_path)
+        assert result["rows"][0]["error"] == "It failed. there"
+        assert result["identity"] == (unit.identity() if kept else "")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome import io
-from latentome.errors import LatentomeError
+from latentome.errors import LatentomeError, WriteError
 from latentome.sweep.plan import Trial, Unit
 from latentome.sweep.request import SweepRequest
 from latentome.sweep.store import Fold, Store
@@ -54,7 +54,9 @@ def do_unit(
     try:
         trainings = _fit(estimators, unit, store, folder, progress)
     except LatentomeError as error:
-        return {"identity": unit.identity(), "rows": failed_rows(unit, _in_a_line(error)), "curves": []}
+        # That a disk is full says nothing about the unit: it is not kept, but tried again by --resume.
+        identity = "" if isinstance(error, WriteError) else unit.identity()
+        return {"identity": identity, "rows": failed_rows(unit, _in_a_line(error)), "curves": []}
     seconds = (time.perf_counter() - start) / len(unit.trials)
     rows, curves = [], []
     for trial, estimator, training in zip(unit.trials, estimators, trainings, strict=True):

@@ -46,11 +46,16 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two processes with a worker each."""
+    """Two workers in this process, which all the same are given nothing but what travels over TCP."""
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None
+            n_workers=2,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp",
+            dashboard_address=None,
+            memory_limit=None,
         ) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):

@@ -69,7 +69,8 @@ def same(found, expected):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_that_is_killed_changes_nothing(undisturbed, halve, told, tmp_path):
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local:
+    # One worker, which another one follows: what it had begun is begun anew.
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as local:
         victim = local.workers[0].pid
 
         def kill_while_it_trains():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,23 +121,24 @@ class Cluster:
 
     def _submit(self, folder: Path, stack: contextlib.ExitStack) -> Any:
         """Give the jobs to the batch system: the cluster of dask-jobqueue, whose scheduler runs in this process."""
+        kind, told = self._batch_class(), queue.SimpleQueue()
         where = stack.enter_context(
-            self._batch_class()(
+            kind(
+                job_cls=_telling(kind.job_cls, told),
                 **self._job_options(),
                 scheduler_options={"dashboard_address": ":0"},
                 log_directory=str(folder / "jobs"),
             )
         )
         where.scale(jobs=self.workers or 1)
-        try:
-            where.sync(where._correct_state)  # scale gives the jobs later, where nobody hears that they were refused
-        except (OSError, RuntimeError) as error:
+        refused = [text for text in (told.get() for _ in range(self.workers or 1)) if text]
+        if refused:
             raise ClusterError(
                 f"The batch system '{self.kind}' does not take the jobs.",
-                where=" ".join(str(error).split()),
+                where=refused[0],
                 expected="a machine that can submit jobs, and a partition, memory and walltime that are granted",
                 todo="correct the options; --dry-run shows the job script",
-            ) from error
+            )
         return where
 
     @contextlib.contextmanager
@@ -168,6 +170,22 @@ class Cluster:
                     todo="start it, correct the address, or leave --on out",
                 ) from error
             yield client
+
+
+def _telling(kind: Any, told: queue.SimpleQueue) -> Any:
+    """A class of jobs that tell whether they were taken: empty, or why not. Their own would fail where nobody hears."""
+
+    class Telling(kind):
+        async def start(self) -> None:
+            problem = ""
+            try:
+                await super().start()
+            except (OSError, RuntimeError, ValueError) as error:
+                self.status = import_extra("distributed").Status.running  # so that it can be closed
+                problem = " ".join(str(error).split())
+            told.put(problem)
+
+    return Telling
 
 
 def import_extra(name: str) -> Any:

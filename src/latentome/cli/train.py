@@ -17,7 +17,7 @@ _OWN = {
         Annotated[
             str,
             typer.Option(
-                help="Where a matrix on disk is prepared: here, local (processes), or a Dask scheduler: tcp://host:8786."
+                help="Where a matrix on disk is prepared: here, local (threads), or a Dask scheduler: tcp://host:8786."
             ),
         ],
         "here",
@@ -48,7 +48,7 @@ def command(asked: o.Asked, prepare_on: str) -> None:
 @contextlib.contextmanager
 def _workers(place: str, data: str) -> Iterator[bool]:
     """Whether a matrix on disk is prepared by Dask, whose workers are there as long as the block lasts."""
-    from latentome.sweep.cluster import Cluster
+    from latentome.sweep.cluster import Cluster, import_extra
     from latentome.sweep.workers import check_workers
 
     cluster = Cluster.parse(place)
@@ -61,6 +61,10 @@ def _workers(place: str, data: str) -> Iterator[bool]:
         )
     if cluster.kind == "here":
         yield False
+        return
+    if cluster.kind == "local":
+        with import_extra("dask").config.set(scheduler="threads"):
+            yield True
         return
     with cluster.client(Path()) as client:
         check_workers(client, cluster, Path(data).expanduser().absolute())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -153,9 +154,9 @@ def _read_and_ask(path: str, numbers: np.ndarray, function: Callable[..., Any], 
 
 
 @lru_cache(maxsize=2)
-def _opened(path: str, changed: int) -> tuple[BackedMatrix, threading.Lock]:
-    """A matrix on disk, and what keeps threads from reading it at once."""
+def _opened(path: str, changed: int) -> tuple[BackedMatrix, AbstractContextManager]:
+    """A matrix on disk, and what keeps threads from reading one file at once; a folder of Zarr has many."""
     from latentome.io.backed import open_matrix
 
     del changed  # a file that was written anew is opened anew
-    return open_matrix(path), threading.Lock()
+    return open_matrix(path), nullcontext() if os.path.isdir(path) else threading.Lock()

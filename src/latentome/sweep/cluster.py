@@ -152,12 +152,7 @@ class Cluster:
         """
         distributed = import_extra("distributed")
         with contextlib.ExitStack() as stack:
-            where: Any = self.address
-            if self.is_batch:
-                where = self._submit(folder, stack)
-            elif self.kind == "local":
-                options = {"n_workers": self.workers, "threads_per_worker": 1, "dashboard_address": ":0"}
-                where = stack.enter_context(distributed.LocalCluster(**options))
+            where = self._submit(folder, stack) if self.is_batch else self.address
             try:
                 client = stack.enter_context(distributed.Client(where, timeout=self.timeout))
                 # What happens to the connection is told by the error that ends the sweep.

@@ -102,7 +102,7 @@ def cluster() -> pd.DataFrame:
     """One row for each number of workers."""
     import distributed
 
-    from latentome.sweep import cluster as engine
+    from latentome.sweep import workers as engine
     from latentome.sweep.plan import Unit
     from latentome.workflow import Reporter
 
@@ -120,7 +120,8 @@ def cluster() -> pd.DataFrame:
             (Path(folder) / "store" / "store.json").touch()
             place = SimpleNamespace(kind="dask", timeout=20.0, client=lambda _, at=local: distributed.Client(at))
             start = time.perf_counter()
-            done = sum(1 for _ in engine.on_dask(units, None, Path(folder), place, Reporter()))
+            with engine.Session(place, Path(folder), Reporter()) as session:
+                done = sum(1 for _ in engine.on_dask(units, None, session))
             seconds = time.perf_counter() - start
         if done != len(units):
             sys.exit(f"{done} of {len(units)} units were done")

@@ -51,6 +51,13 @@ _OWN = {
     "walltime": (Annotated[str, typer.Option(help="Time limit of a job.")], "04:00:00"),
     "cores": (Annotated[int, typer.Option(min=1, help="Processors of a job.")], 2),
     "gpus": (Annotated[int, typer.Option(min=0, help="GPUs of a job.")], 0),
+    "wait": (
+        Annotated[
+            float | None,
+            typer.Option(min=0, help="Seconds without any worker that end it (default: 600; the first job may wait)."),
+        ],
+        None,
+    ),
     "dry_run": (
         Annotated[bool, typer.Option("--dry-run", help="Show the plan and the job script, train nothing.")],
         False,
@@ -68,7 +75,7 @@ def command(asked: o.Asked, **own) -> None:
     from latentome.sweep.grid import parse_grid
     from latentome.sweep.named import as_published
 
-    place = {name: own[name] for name in ("partition", "memory", "walltime", "cores", "gpus")}
+    place = {name: own[name] for name in ("partition", "memory", "walltime", "cores", "gpus", "wait")}
     cluster = Cluster.parse(own["on"], own["workers"], **place)
     base, models, grid, seeds = (
         asked.config,

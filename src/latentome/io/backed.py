@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.checks import Cells, Grid, missing_refusal
 from latentome.io.files import check_exists, check_hdf5
+from latentome.io.tasks import Lazy, Wrong, map_array, map_path, not_finite, windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,7 @@ class BackedMatrix(AbstractContextManager):
         self._mark: Path | None = None  # of a matrix on disk, a file that is there as long as its data are
         self._root: Any = None  # of AnnData on disk
         self._opened = ExitStack()
+        self._tasks = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -105,16 +108,44 @@ class BackedMatrix(AbstractContextManager):
             if self._mark is not None:
                 self._mark.stat()  # zarr reads zeros from a folder that was removed or unmounted
             values = np.require(self._x[start:stop], np.float32, ["C", "O", "W"])
-        finite = np.isfinite(values)
-        if not finite.all():
-            at = np.argwhere(~finite)[:1000]
-            cells = Cells((at[:, 0] + start).tolist(), at[:, 1].tolist(), [str(values[i, j]) for i, j in at], True)
-            samples = range(1, len(self) + 1) if self.samples is None else self.samples
-            genes = range(1, self.shape[1] + 1) if self.genes is None else self.genes
-            raise missing_refusal(
-                Grid(self._name, samples, genes, lambda i: f"row {i + 1}", lambda j: f"column {j + 1}"), cells
-            )
+        wrong = not_finite(values, np.arange(start, stop))
+        if wrong is not None:
+            raise self._refusal_of(wrong)
         return values
+
+    def _refusal_of(self, wrong: Wrong) -> InputError:
+        """Say which values are missing or infinite, by the names of sample and gene."""
+        samples = range(1, len(self) + 1) if self.samples is None else self.samples
+        genes = range(1, self.shape[1] + 1) if self.genes is None else self.genes
+        grid = Grid(self._name, samples, genes, lambda i: f"row {i + 1}", lambda j: f"column {j + 1}")
+        return missing_refusal(grid, Cells(wrong.rows, wrong.columns, wrong.values, True))
+
+    def rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Read some rows by their numbers, counted from 0 and ascending; otherwise as `block`."""
+        parts = []
+        for start, stop, taken in windows(numbers):
+            block = self.block(start, stop)
+            parts.append(block if len(taken) == len(block) else block[taken])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def map(self, function: Callable[..., Any], numbers: Sequence[np.ndarray], *more: Sequence[Any]) -> Iterator[Any]:
+        """Give what a function makes of some rows, then of some others, in this order.
+
+        Here one after the other; by the scheduler of Dask that is in use, and side by side, where the matrix is a Dask
+        array or was opened so.
+
+        Parameters
+        ----------
+        function
+            Is given the rows (rows x genes, float32), which it must not change, and a value of each of `more`.
+        numbers
+            For each call the numbers of its rows, counted from 0 and ascending, at least one.
+        *more
+            For each call one more argument.
+        """
+        if self._tasks:
+            return map_path(self._name, function, numbers, more)
+        return (function(self.rows(mine), *own) for mine, *own in zip(numbers, *more, strict=True))
 
     def fingerprint(self) -> str:
         """Identify the data without reading all of them.
@@ -149,7 +180,7 @@ class MemoryMatrix(BackedMatrix):
     ----------
     x
         Samples x genes, numbers: an array, or a CSR matrix of SciPy, of which only blocks are made dense. Not copied.
-        Or a Dask array, of which only blocks are computed; best in chunks of whole rows.
+        Or a Dask array, with dense or sparse chunks, of which only blocks are computed; best in chunks of whole rows.
     genes, samples
         Their names, if they are known.
     """
@@ -160,10 +191,18 @@ class MemoryMatrix(BackedMatrix):
             raise _refusal(name, f"is sparse as {kind}", f"shape {x.shape}", "an array or CSR", "Give x.tocsr().")
         if kind:
             x = _Csr(x.data, x.indices, x.indptr, x.shape)
-        elif not hasattr(x, "__dask_graph__"):  # of which np.require computes the rows that are asked for
+        elif hasattr(x, "__dask_graph__"):
+            x = Lazy(x)
+        else:
             x = np.asarray(x)
         super().__init__(x, name, genes, samples)
         self.path = None
+
+    def map(self, function: Callable[..., Any], numbers: Sequence[np.ndarray], *more: Sequence[Any]) -> Iterator[Any]:
+        """As `BackedMatrix.map`."""
+        if not isinstance(self._x, Lazy):
+            return super().map(function, numbers, *more)
+        return map_array(self._x.array, function, numbers, more, self._refusal_of)
 
     def fingerprint(self) -> str:
         """Identify the data: SHA-256, in hexadecimal, of all values as float32, row by row."""
@@ -205,12 +244,22 @@ class MappedMatrix(BackedMatrix):
         """As `BackedMatrix.block`."""
         return self._change(self.source.block(start, stop))
 
+    def map(self, function: Callable[..., Any], numbers: Sequence[np.ndarray], *more: Sequence[Any]) -> Iterator[Any]:
+        """As `BackedMatrix.map`; where the rows are read they are changed, too."""
+        return self.source.map(partial(_changed, self._change, function), numbers, *more)
+
     def fingerprint(self) -> str:
         """Identify the data: those that it is made of, and three rows of what is made of them."""
         digest = hashlib.sha256(self.source.fingerprint().encode())
         for row in (0, len(self) // 2, len(self) - 1):
             digest.update(self.block(row, row + 1))
         return digest.hexdigest()
+
+
+def _changed(
+    change: Callable[[np.ndarray], np.ndarray], function: Callable[..., Any], rows: np.ndarray, *own: Any
+) -> Any:
+    return function(change(rows), *own)
 
 
 class _Csr:
@@ -234,7 +283,7 @@ class _Csr:
         return csr_array((data, columns, starts - first), shape=(len(starts) - 1, self.shape[1])).toarray()
 
 
-def open_matrix(path: str | os.PathLike[str]) -> BackedMatrix:
+def open_matrix(path: str | os.PathLike[str], *, dask: bool = False) -> BackedMatrix:
     """Open a matrix on disk of which blocks of rows are read.
 
     Parameters
@@ -242,6 +291,9 @@ def open_matrix(path: str | os.PathLike[str]) -> BackedMatrix:
     path
         An ``.h5ad`` file, or AnnData as zarr (a folder, or packed as ``.zarr.zip``), with X dense or CSR; or a bare
         2-D zarr array, which has no names. Samples x genes, any numbers.
+    dask
+        Whether what is learned from it block by block is learned by the scheduler of Dask that is in use, such as the
+        client of a cluster: each worker opens the path itself, which it has to see.
 
     Returns
     -------
@@ -262,7 +314,8 @@ def open_matrix(path: str | os.PathLike[str]) -> BackedMatrix:
             bare = hasattr(root, "shape")
             x = root if bare else _find_x(root, path)
             genes, samples = (None if bare or axis not in root else _names(root[axis]) for axis in ("var", "obs"))
-        matrix = BackedMatrix(x, path, genes, samples)
+        matrix = BackedMatrix(x, path.absolute() if dask else path, genes, samples)
+        matrix._tasks = dask
         matrix._opened = opened.pop_all()
         matrix._root = None if bare else root
         matrix._mark = next((path / mark for mark in ZARR_MARKS if (path / mark).exists()), path)

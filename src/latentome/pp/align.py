@@ -14,6 +14,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io import RunFolder, gene_table
 from latentome.io.genes import listed
+from latentome.io.tasks import densely, is_lazy
 from latentome.pp.transform import LOG_MAXIMUM
 
 if TYPE_CHECKING:
@@ -180,7 +181,13 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     if not found.any():
         return  # told by `check_missing`
     values = adata.X[:, positions[found]]
-    check_range(float(np.nanmin(values)), float(np.nanmax(values)), preprocessing, _source(adata))
+    if is_lazy(values):
+        import dask
+
+        low, high = dask.compute(np.nanmin(densely(values)), np.nanmax(densely(values)))
+    else:
+        low, high = np.nanmin(values), np.nanmax(values)
+    check_range(float(low), float(high), preprocessing, _source(adata))
 
 
 def check_range(low: float, high: float, preprocessing: Preprocessing, source: str) -> None:

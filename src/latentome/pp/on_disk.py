@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,8 @@ def write_preprocessed(
     Parameters
     ----------
     matrix
-        Samples x genes, as for :func:`preprocess`. Blocks of rows are in memory.
+        Samples x genes, as for :func:`preprocess`. Blocks of rows are in memory; where it is a Dask array or was opened
+        so, they are written by the tasks that read them, whose workers have to see the path.
     preprocessing
         What was learned from training samples.
     path
@@ -117,8 +119,12 @@ def write_preprocessed(
         _write_names(root, told.obs[wanted], told.var)
         x = create_plain(zarr, aside / "X", shape, chunk_rows)
         x.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-        for start, block in _chunks(scaled, wanted, BLOCK_VALUES // matrix.shape[1] or 1, chunk_rows):
-            x[start : start + len(block)] = block
+        # Whole chunks, so that workers can write side by side.
+        step = max(BLOCK_VALUES // matrix.shape[1] // chunk_rows, 1) * chunk_rows
+        numbers, starts = np.flatnonzero(wanted), range(0, shape[0], step)
+        put = partial(_put, str((aside / "X").absolute()))
+        for _ in scaled.map(put, [numbers[start : start + step] for start in starts], starts):
+            pass
         if matrix.path is not None:
             times = matrix.path.stat()
             for file in aside.rglob("*"):
@@ -126,20 +132,18 @@ def write_preprocessed(
     return path
 
 
-def _chunks(matrix: BackedMatrix, wanted: np.ndarray, step: int, chunk_rows: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The wanted rows in whole chunks, each with the number of its first one."""
-    done, waiting, ready = 0, [np.empty((0, matrix.shape[1]), np.float32)], 0
-    for start in range(0, len(matrix), step):
-        stop = min(start + step, len(matrix))
-        mine = wanted[start:stop]
-        if mine.any():
-            waiting.append(matrix.block(start, stop)[mine])
-            ready += len(waiting[-1])
-        whole = ready if stop == len(matrix) else ready - ready % chunk_rows
-        if whole:
-            rows = np.concatenate(waiting)
-            yield done, rows[:whole]
-            done, waiting, ready = done + whole, [rows[whole:]], ready - whole
+def _put(path: str, rows: np.ndarray, start: int) -> None:
+    """Write rows into an array that is there, from a certain row on."""
+    import zarr
+
+    if not Path(path).exists():
+        raise InputError(
+            "A worker does not see the place that is written to.",
+            where=path,
+            expected="a folder on a file system that all workers share",
+            todo="write to such a folder",
+        )
+    zarr.open_array(path, mode="r+")[start : start + len(rows)] = rows
 
 
 def create_plain(zarr: Any, path: Path, shape: tuple[int, int], chunk_rows: int) -> Any:

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.io import BackedMatrix, html, write_json
+from latentome.io import BackedMatrix, MemoryMatrix, html, write_json
+from latentome.io.tasks import densely, is_lazy
 from latentome.pp.align import MAX_MISSING, check_missing, match_genes
 from latentome.pp.scaling import check_scaling
 from latentome.pp.selection import check_selection, choose_by, listed_genes
 from latentome.pp.transform import apply_transform, choose_transform, library_sizes, recognise_scale
-from latentome.pp.values import InBlocks, InMemory, fill
+from latentome.pp.values import InBlocks, InMemory, Values, fill, shared_names, source_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -89,7 +90,8 @@ class Preprocessing:
 
         Returns
         -------
-        Samples x genes of the model, float32, and sentences about what was filled in.
+        Samples x genes of the model, float32, and sentences about what was filled in. Of a Dask array another one; what
+        its values lack is filled when they are computed, and not told.
 
         Raises
         ------
@@ -97,7 +99,10 @@ class Preprocessing:
             If too many genes are missing, or `adata` names one twice.
         """
         positions, notes = self.find(adata, max_missing)
-        aligned, told = self.apply_rows(adata.X, positions)
+        if is_lazy(adata.X):
+            aligned, told = self._apply_lazily(adata.X, positions), []
+        else:
+            aligned, told = self.apply_rows(adata.X, positions)
         absent = positions < 0
         if absent.any():
             told.append(
@@ -105,6 +110,11 @@ class Preprocessing:
                 "their training mean."
             )
         return aligned, notes + told
+
+    def _apply_lazily(self, x: Any, positions: np.ndarray) -> Any:
+        whole = densely(x).rechunk({1: -1})  # the depth of a library is the sum of a whole row
+        size, nothing = {"chunks": (whole.chunks[0], (len(self.genes),))}, np.empty((0, 0), np.float32)
+        return whole.map_blocks(lambda rows: self.apply_rows(rows, positions)[0], **size, meta=nothing)
 
     def find(self, adata: AnnData, max_missing: float = MAX_MISSING) -> tuple[np.ndarray, list[str]]:
         """Find the genes of the model among those of some samples, whose values are not looked at.
@@ -203,9 +213,10 @@ def fit_preprocessing(
     ----------
     adata
         Training samples x genes. Where ``var["duplicate_of"]`` tells of genes that share a name (see
-        :func:`latentome.io.read`), the most variable one of each is kept. NaN is a missing value. Or a matrix on disk
-        (see :func:`latentome.io.open_matrix`), which is read in blocks: two or three passes over it, and one more for
-        each 512 MiB where medians are asked for. What is learned is the same.
+        :func:`latentome.io.read`), the most variable one of each is kept. NaN is a missing value. With X as a Dask
+        array what is learned of a block is a task of its scheduler, and no value may be missing. Or a matrix on disk
+        (see :func:`latentome.io.open_matrix`), which is read in blocks. What is learned is the same, bit for bit, in
+        two or three passes, and one more for each 512 MiB of training values where medians are asked for.
     transform
         ``auto``, ``none``, ``log2p1`` or ``log2cpm``, see `latentome.pp.choose_transform`.
     n_genes
@@ -235,10 +246,7 @@ def fit_preprocessing(
             expected="2 or more, or none for all genes",
             todo="ask for more genes",
         )
-    if isinstance(adata, BackedMatrix):
-        values: InMemory | InBlocks = InBlocks(adata, rows)
-    else:
-        values = InMemory(adata if rows is None else adata[rows])
+    values = _values(adata, rows)
     seen = values.look()
     transform, said = choose_transform(seen, transform, (values.samples, values.genes))
     notes = [said, *values.transform(transform)]
@@ -282,7 +290,18 @@ def fit_preprocessing(
     )
 
 
-def _one_of_each_name(values: InMemory | InBlocks, keep: np.ndarray, selection: str, notes: list[str]) -> np.ndarray:
+def _values(adata: AnnData | BackedMatrix, rows: np.ndarray | None) -> Values:
+    """The training samples, as they can be measured."""
+    if isinstance(adata, BackedMatrix):
+        return InBlocks(adata, rows)
+    if not is_lazy(adata.X):
+        return InMemory(adata if rows is None else adata[rows])
+    values = InBlocks(MemoryMatrix(adata.X, adata.var_names, adata.obs_names), rows)
+    values.name, values.shared_names = source_name(adata), shared_names(adata)
+    return values
+
+
+def _one_of_each_name(values: Values, keep: np.ndarray, selection: str, notes: list[str]) -> np.ndarray:
     """Of genes that share a name keep the one that varies most."""
     names = values.shared_names
     if names is None:

@@ -1,9 +1,14 @@
-"""Training values as the preprocessing measures them, gene by gene: in memory, or on disk in blocks of rows."""
+"""Training values as the preprocessing measures them, gene by gene: in memory, on disk, or as tasks of Dask.
+
+What is measured is put together from blocks of training rows, in their order. Which rows are a block depends on the
+number of genes alone, so that the same numbers come out bit for bit, wherever the values are and whoever measures them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,163 +28,75 @@ BLOCK_VALUES = 8_000_000
 GENES_BYTES = 512 * 2**20
 
 
-class InMemory:
-    """Training samples in memory.
-
-    Parameters
-    ----------
-    adata
-        Samples x genes; NaN is a missing value.
+class Values:
+    """What is measured of training samples, wherever their values are.
 
     Attributes
     ----------
+    n_samples
+        How many there are.
+    samples, genes
+        Names of all samples and of all genes.
+    name
+        Where the values are from.
+    shared_names
+        The name that each gene shares with others, empty for one that does not; None if there are none.
     mean, lowest, highest
         Of each gene on the transformed scale, float32; there after `transform`.
     """
 
-    def __init__(self, adata: AnnData) -> None:
-        self._x = adata.X
-        self.n_samples = adata.n_obs
-        self.samples, self.genes = adata.obs_names, [str(gene) for gene in adata.var_names]
-        self.name = str(adata.uns.get("source", {}).get("name", "the matrix"))
-        self.shared_names: np.ndarray | None = None
-        if "duplicate_of" in adata.var:
-            self.shared_names = adata.var["duplicate_of"].astype(str).to_numpy()
+    n_samples: int
+    samples: Sequence[str]
+    genes: list[str]
+    name: str
+    shared_names: np.ndarray | None = None
 
-    def look(self) -> Seen:
-        """See what tells the scale of the values as they come."""
-        return look_at(self._x)
+    def __init__(self, n_samples: int, genes: Sequence[str]) -> None:
+        self.n_samples, self.genes = n_samples, [str(gene) for gene in genes]
+        step = max(1, BLOCK_VALUES // len(self.genes))
+        #: The places of each block among the training samples.
+        self._blocks = [slice(i, min(i + step, n_samples)) for i in range(0, n_samples, step)]
 
-    def transform(self, transform: str) -> list[str]:
-        """Transform the values; what is missing becomes the mean of its gene, which the sentences tell."""
-        values = self._values = apply_transform(self._x, transform)
-        gaps, notes = np.isnan(values), []
-        if gaps.any():
-            total = np.nansum(values, axis=0, dtype=np.float64)
-            self.mean = (total / np.maximum((~gaps).sum(axis=0), 1)).astype(np.float32)
-            notes = fill(values, self.mean)
-        else:
-            self.mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.lowest, self.highest = values.min(axis=0), values.max(axis=0)
-        return notes
+    def _measure(
+        self, function: Callable[..., Any], *more: Sequence[Any], genes: np.ndarray | None = None
+    ) -> Iterator[Any]:
+        """Give what a function makes of each block, on the transformed scale, and of a value of each of `more`."""
+        raise NotImplementedError
+
+    def _learn(self) -> None:
+        """Learn mean and range of each gene on the transformed scale."""
+        wanted = compared_rows(self.n_samples)
+        kept = [wanted[(wanted >= b.start) & (wanted < b.stop)] - b.start for b in self._blocks]
+        total, some = np.zeros(len(self.genes)), []
+        self.lowest, self.highest = np.full((2, len(self.genes)), [[np.inf], [-np.inf]], np.float32)
+        for sums, low, high, rows in self._measure(_sums_and_range, kept):
+            total += sums
+            np.minimum(self.lowest, low, out=self.lowest)
+            np.maximum(self.highest, high, out=self.highest)
+            some.append(rows)
+        self._mean = total / self.n_samples
+        self.mean, self._some = self._mean.astype(np.float32), np.concatenate(some)
 
     def some(self, genes: np.ndarray) -> np.ndarray:
         """The rows `compared_rows` of some genes, given by their positions."""
-        return self._values[:, genes][compared_rows(self.n_samples)]
-
-    def variability(self, genes: np.ndarray, rule: str) -> np.ndarray:
-        """How much each of some genes varies, see `latentome.pp.variability`."""
-        return variability(self._values[:, genes], rule)
-
-    def scaling(self, genes: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray]:
-        """What to subtract from some genes and what to divide them by, see `latentome.pp.fit_scaling`."""
-        return fit_scaling(self._values[:, genes], scaling)
-
-
-class InBlocks:
-    """Training samples of a matrix of which only blocks are in memory; the same answers as from `InMemory`.
-
-    Range, medians and quartiles are the same numbers. Sums are taken block by block, in float64: what is made of them
-    (means, deviations) differs by 1e-12 of its size at most before it is rounded to float32.
-
-    Parameters
-    ----------
-    matrix
-        Samples x genes, on the scale that they come in.
-    rows
-        Boolean, one for each sample: whether it is trained on; all by default.
-    """
-
-    def __init__(self, matrix: BackedMatrix, rows: np.ndarray | None = None) -> None:
-        self._matrix = matrix
-        self._rows = np.ones(len(matrix), bool) if rows is None else np.asarray(rows, bool)
-        if self._rows.shape != (len(matrix),) or not self._rows.any():
-            raise InputError(
-                "These rows are not the training samples of this matrix.",
-                where=f"{int(self._rows.sum())} of {self._rows.size} rows, a matrix of {len(matrix)}",
-                expected="one truth value for each sample, and at least one sample",
-                todo="give the mask that split_rows returns, inverted",
-            )
-        self.n_samples = int(self._rows.sum())
-        self.samples = range(len(matrix)) if matrix.samples is None else matrix.samples
-        named = matrix.genes is not None
-        self.genes = [str(gene) for gene in (matrix.genes if named else matrix.annotation("var").index)]
-        if len(set(self.genes)) < len(self.genes):
-            raise InputError(
-                "This matrix names a gene more than once.",
-                where=f"{matrix.path or 'the matrix in memory'}, of shape {matrix.shape}",
-                expected="every gene once",
-                todo="keep one of each; 'latentome train --duplicates drop' leaves out all of them",
-            )
-        self.name, self.shared_names = str(matrix.path or "the matrix in memory"), None
-        self._transform, self._totals = "none", np.zeros(0)
-
-    def _raw(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Blocks of training rows as they come: how many came before, their numbers in the matrix, their values."""
-        done, step = 0, max(1, BLOCK_VALUES // self._matrix.shape[1])
-        for start in range(0, len(self._matrix), step):
-            stop = min(start + step, len(self._matrix))
-            mine = np.flatnonzero(self._rows[start:stop])
-            if len(mine):
-                block = self._matrix.block(start, stop)
-                yield done, mine + start, block if len(mine) == len(block) else block[mine]
-                done += len(mine)
-
-    def _blocks(self, genes: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Blocks of training rows on the transformed scale, of some genes."""
-        for done, _, block in self._raw():
-            totals = self._totals[done : done + len(block)] if len(self._totals) else None
-            yield done, apply_transform(block if genes is None else block[:, genes], self._transform, totals)
-
-    def look(self) -> Seen:
-        """See what tells the scale of the values as they come."""
-        low, high, below, some = np.inf, -np.inf, None, []
-        step = every(self.n_samples * len(self.genes))
-        for done, rows, block in self._raw():
-            low, high = min(low, float(block.min())), max(high, float(block.max()))
-            some.append(block[-done % step :: step])
-            found = first_below(block) if below is None else None
-            if found is not None:
-                below = (int(rows[found[0]]), found[1])
-        return Seen(low, high, np.concatenate(some), below)
-
-    def transform(self, transform: str) -> list[str]:
-        """Learn mean and range of each gene on the transformed scale."""
-        self._transform = transform
-        if transform == "log2cpm":
-            self._totals = np.concatenate([library_sizes(block) for _, _, block in self._raw()])
-        total = np.zeros(len(self.genes))
-        self.lowest, self.highest = np.full((2, len(self.genes)), [[np.inf], [-np.inf]], np.float32)
-        wanted, kept = compared_rows(self.n_samples), []
-        for done, block in self._blocks():
-            total += block.sum(axis=0, dtype=np.float64)
-            np.minimum(self.lowest, block.min(axis=0), out=self.lowest)
-            np.maximum(self.highest, block.max(axis=0), out=self.highest)
-            kept.append(block[wanted[(wanted >= done) & (wanted < done + len(block))] - done])
-        self._mean = total / self.n_samples
-        self.mean, self._some = self._mean.astype(np.float32), np.concatenate(kept)
-        return []
-
-    def some(self, genes: np.ndarray) -> np.ndarray:
-        """As `InMemory.some`."""
         return self._some[:, genes]
 
     def variability(self, genes: np.ndarray, rule: str) -> np.ndarray:
-        """As `InMemory.variability`."""
+        """How much each of some genes varies, see `latentome.pp.variability`."""
         if rule == "median-deviation":
             return np.concatenate([variability(part, rule) for part in self._by_genes(genes)])
+        mean = self._mean[genes]
+        function = partial(_squares, mean) if rule == "variance" else partial(_deviations, mean.astype(np.float32))
         total = np.zeros(len(genes))
-        for _, block in self._blocks(genes):
-            if rule == "variance":
-                total += np.square(block - self._mean[genes]).sum(axis=0)
-            else:
-                total += np.abs(block - self.mean[genes]).sum(axis=0, dtype=np.float64)
+        for sums in self._measure(function, genes=genes):
+            total += sums
         return total / self.n_samples
 
     def scaling(self, genes: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray]:
-        """As `InMemory.scaling`."""
+        """What to subtract from some genes and what to divide them by, see `latentome.pp.fit_scaling`."""
         if scaling == "z-score":
-            return self.mean[genes], np.sqrt(self.variability(genes, "variance")).astype(np.float32)
+            mean = self._mean[genes].astype(np.float32)
+            return mean, np.sqrt(self.variability(genes, "variance")).astype(np.float32)
         if scaling == "robust":
             parts = [fit_scaling(part, scaling) for part in self._by_genes(genes)]
             return np.concatenate([low for low, _ in parts]), np.concatenate([span for _, span in parts])
@@ -190,9 +107,159 @@ class InBlocks:
         parts = -(-len(genes) * self.n_samples * 4 // GENES_BYTES)
         for part in np.array_split(genes, min(parts, len(genes))):
             values = np.empty((self.n_samples, len(part)), np.float32)
-            for done, block in self._blocks(part):
-                values[done : done + len(block)] = block
+            for block, measured in zip(self._blocks, self._measure(_as_they_are, genes=part), strict=True):
+                values[block] = measured
             yield values
+
+
+class InMemory(Values):
+    """Training samples in memory.
+
+    Parameters
+    ----------
+    adata
+        Samples x genes; NaN is a missing value.
+    """
+
+    def __init__(self, adata: AnnData) -> None:
+        super().__init__(adata.n_obs, adata.var_names)
+        self._x, self.samples = adata.X, adata.obs_names
+        self.name, self.shared_names = source_name(adata), shared_names(adata)
+
+    def look(self) -> Seen:
+        """See what tells the scale of the values as they come."""
+        return look_at(self._x)
+
+    def transform(self, transform: str) -> list[str]:
+        """Transform the values; what is missing becomes the mean of its gene, which the sentences tell."""
+        values = self._values = apply_transform(self._x, transform)
+        gaps = np.isnan(values)
+        if not gaps.any():
+            self._learn()
+            return []
+        total = np.nansum(values, axis=0, dtype=np.float64)
+        mean = (total / np.maximum((~gaps).sum(axis=0), 1)).astype(np.float32)
+        notes = fill(values, mean)
+        self._learn()
+        self.mean = mean  # that of what was measured
+        return notes
+
+    def _measure(
+        self, function: Callable[..., Any], *more: Sequence[Any], genes: np.ndarray | None = None
+    ) -> Iterator[Any]:
+        for block, *own in zip(self._blocks, *more, strict=True):
+            yield function(_in_rows(self._values[block], genes), *own)
+
+
+class InBlocks(Values):
+    """Training samples of a matrix of which only blocks are in memory, here or at the workers of Dask.
+
+    Parameters
+    ----------
+    matrix
+        Samples x genes, on the scale that they come in.
+    rows
+        Boolean, one for each sample: whether it is trained on; all by default.
+    """
+
+    def __init__(self, matrix: BackedMatrix, rows: np.ndarray | None = None) -> None:
+        wanted = np.ones(len(matrix), bool) if rows is None else np.asarray(rows, bool)
+        if wanted.shape != (len(matrix),) or not wanted.any():
+            raise InputError(
+                "These rows are not the training samples of this matrix.",
+                where=f"{int(wanted.sum())} of {wanted.size} rows, a matrix of {len(matrix)}",
+                expected="one truth value for each sample, and at least one sample",
+                todo="give the mask that split_rows returns, inverted",
+            )
+        named = matrix.genes is not None
+        super().__init__(int(wanted.sum()), matrix.genes if named else matrix.annotation("var").index)
+        self._matrix, numbers = matrix, np.flatnonzero(wanted)
+        #: The numbers in the matrix of the rows of each block.
+        self._rows = [numbers[block] for block in self._blocks]
+        self.samples = range(len(matrix)) if matrix.samples is None else matrix.samples
+        if len(set(self.genes)) < len(self.genes):
+            raise InputError(
+                "This matrix names a gene more than once.",
+                where=f"{matrix.path or 'the matrix in memory'}, of shape {matrix.shape}",
+                expected="every gene once",
+                todo="keep one of each; 'latentome train --duplicates drop' leaves out all of them",
+            )
+        self.name = str(matrix.path or "the matrix in memory")
+        self._transform, self._totals = "none", [None] * len(self._rows)
+
+    def look(self) -> Seen:
+        """See what tells the scale of the values as they come."""
+        low, high, below, some = np.inf, -np.inf, None, []
+        step = every(self.n_samples * len(self.genes))
+        firsts = [-block.start % step for block in self._blocks]
+        for rows, seen in zip(self._rows, self._matrix.map(partial(_look, step), self._rows, firsts), strict=True):
+            low, high = min(low, seen.low), max(high, seen.high)
+            some.append(seen.some)
+            if below is None and seen.below is not None:
+                below = (int(rows[seen.below[0]]), seen.below[1])
+        return Seen(low, high, np.concatenate(some), below)
+
+    def transform(self, transform: str) -> list[str]:
+        """Learn mean and range of each gene on the transformed scale; no value is missing."""
+        self._transform = transform
+        if transform == "log2cpm":
+            self._totals = list(self._matrix.map(library_sizes, self._rows))
+        self._learn()
+        return []
+
+    def _measure(
+        self, function: Callable[..., Any], *more: Sequence[Any], genes: np.ndarray | None = None
+    ) -> Iterator[Any]:
+        on_scale = partial(_on_scale, function, self._transform, genes)
+        return self._matrix.map(on_scale, self._rows, self._totals, *more)
+
+
+def source_name(adata: AnnData) -> str:
+    """Where samples are from, as far as they tell."""
+    return str(adata.uns.get("source", {}).get("name", "the matrix"))
+
+
+def shared_names(adata: AnnData) -> np.ndarray | None:
+    """See `Values`."""
+    return adata.var["duplicate_of"].astype(str).to_numpy() if "duplicate_of" in adata.var else None
+
+
+def _in_rows(block: np.ndarray, genes: np.ndarray | None) -> np.ndarray:
+    """Some genes of a block, all by default, row after row in memory: sums go by the order of the memory."""
+    return np.ascontiguousarray(block) if genes is None else np.take(block, genes, axis=1)
+
+
+def _on_scale(
+    function: Callable[..., Any],
+    transform: str,
+    genes: np.ndarray | None,
+    block: np.ndarray,
+    totals: np.ndarray | None,
+    *own: Any,
+) -> Any:
+    return function(apply_transform(_in_rows(block, genes), transform, totals), *own)
+
+
+def _look(step: int, block: np.ndarray, first: int) -> Seen:
+    low = float(block.min())
+    some = block[first::step].copy()  # a view would keep the whole block
+    return Seen(low, float(block.max()), some, first_below(block) if low <= -1.0 else None)
+
+
+def _sums_and_range(values: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, ...]:
+    return values.sum(axis=0, dtype=np.float64), values.min(axis=0), values.max(axis=0), values[kept]
+
+
+def _squares(mean: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.square(values - mean).sum(axis=0)
+
+
+def _deviations(mean: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.abs(values - mean).sum(axis=0, dtype=np.float64)
+
+
+def _as_they_are(values: np.ndarray) -> np.ndarray:
+    return values
 
 
 def fill(values: np.ndarray, mean: np.ndarray) -> list[str]:

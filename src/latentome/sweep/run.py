@@ -15,7 +15,7 @@ from latentome import io
 from latentome.errors import InputError
 from latentome.io import html
 from latentome.io.lock import lock_folder
-from latentome.sweep.cluster import Cluster, on_dask
+from latentome.sweep.cluster import Cluster
 from latentome.sweep.folder import check_folder, open_folder, read_results
 from latentome.sweep.grid import parse_grid
 from latentome.sweep.named import as_published
@@ -28,6 +28,7 @@ from latentome.sweep.rounds import rounds
 from latentome.sweep.store import Store, prepare_store
 from latentome.sweep.table import curve_table, final_round, summarise, trial_table, verdict
 from latentome.sweep.work import keep
+from latentome.sweep.workers import Session, on_dask
 from latentome.workflow.config import RunConfig
 from latentome.workflow.manifest import describe_environment
 from latentome.workflow.reporter import Reporter
@@ -179,14 +180,14 @@ def run_request(
         check_configurations(request, checked, store)
     for note in store.notes:
         reporter.say(note)
-    with lock_folder(out):
+    with lock_folder(out), Session(cluster, out, reporter) as session:
         open_folder(out, request, _about(request, store), replace=replace)
         trained, units, results = [], [], []
         try:
             with contextlib.suppress(StopIteration):
                 while True:
                     planned = plan(request, configurations, store, units)
-                    done = _train(request, configurations, planned, store, out, cluster, reporter)
+                    done = _train(request, configurations, planned, store, session)
                     trained, units, results = trained + configurations, units + planned, results + done
                     configurations = search.send(_errors(configurations, results))
         finally:
@@ -199,11 +200,10 @@ def _train(
     configurations: Sequence[Configuration],
     units: Sequence[Unit],
     store: Store,
-    out: Path,
-    cluster: Cluster,
-    reporter: Reporter,
+    session: Session,
 ) -> list[dict[str, Any]]:
     """Do what is missing of a round; the results of its units in their order."""
+    out, reporter = session.folder, session.reporter
     results = read_results(out, units)
     missing = [unit for unit in units if unit.number not in results]
     total, before = (sum(len(unit.trials) for unit in some) for some in (units, missing))
@@ -215,7 +215,7 @@ def _train(
     )
     try:
         with reporter.step("train", "trainings"):
-            for unit, result in _counted(_engine(cluster, missing, request, store, out, reporter), missing, reporter):
+            for unit, result in _counted(_engine(missing, request, store, session), missing, reporter):
                 # What a dead process leaves is not kept: it is tried again by --resume.
                 results[unit.number] = keep(out, unit, result) if result["identity"] else result
     except KeyboardInterrupt:
@@ -233,19 +233,19 @@ def _errors(configurations: Sequence[Configuration], results: Sequence[dict[str,
     return {c.number: sum(scores[c.number, c.round]) / len(scores[c.number, c.round]) for c in configurations}
 
 
-def _engine(
-    cluster: Cluster, units: list[Unit], request: SweepRequest, store: Store, out: Path, reporter: Reporter
-) -> Iterator[Done]:
+def _engine(units: list[Unit], request: SweepRequest, store: Store, session: Session) -> Iterator[Done]:
     if not units:
         return iter(())
+    cluster, out = session.cluster, session.folder
     workers = cluster.workers or default_workers()
     if cluster.kind == "here" or (cluster.kind == "local" and workers == 1):
-        return in_this_process(units, request, store, out, reporter)
-    with io.guard_writing(out / "store"):
-        store.save(out / "store")
+        return in_this_process(units, request, store, out, session.reporter)
+    if not (out / "store").exists():  # of an earlier round
+        with io.guard_writing(out / "store"):
+            store.save(out / "store")
     if cluster.kind == "local":
         return in_processes(units, request, out, workers)
-    return on_dask(units, request, out, cluster, reporter)
+    return on_dask(units, request, session)
 
 
 def _counted(done: Iterator[Done], units: Sequence[Unit], reporter: Reporter) -> Iterator[Done]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome import io
-from latentome.errors import LatentomeError
+from latentome.errors import LatentomeError, WriteError
 from latentome.sweep.plan import Trial, Unit
 from latentome.sweep.request import SweepRequest
 from latentome.sweep.store import Fold, Store
@@ -54,7 +54,9 @@ def do_unit(
     try:
         trainings = _fit(estimators, unit, store, folder, progress)
     except LatentomeError as error:
-        return {"identity": unit.identity(), "rows": failed_rows(unit, _in_a_line(error)), "curves": []}
+        # That a disk is full says nothing about the unit: it is not kept, but tried again by --resume.
+        identity = "" if isinstance(error, WriteError) else unit.identity()
+        return {"identity": identity, "rows": failed_rows(unit, _in_a_line(error)), "curves": []}
     seconds = (time.perf_counter() - start) / len(unit.trials)
     rows, curves = [], []
     for trial, estimator, training in zip(unit.trials, estimators, trainings, strict=True):
@@ -74,11 +76,13 @@ def do_unit(
 
 def do_unit_from_disk(unit: Unit, request: SweepRequest, folder: str) -> dict[str, Any]:
     """The same in another process, which reads the data from the folder of the sweep, once."""
-    return do_unit(unit, request, _store(folder), Path(folder))
+    written = (Path(folder) / "store" / "store.json").stat().st_mtime_ns
+    return do_unit(unit, request, _store(folder, written), Path(folder))
 
 
 @lru_cache(maxsize=2)
-def _store(folder: str) -> Store:
+def _store(folder: str, written: int) -> Store:
+    del written  # a worker may live longer than a sweep, whose folder then has the data of another one
     return Store.load(Path(folder) / "store")
 
 

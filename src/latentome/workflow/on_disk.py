@@ -54,7 +54,7 @@ def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
     return True
 
 
-def read_backed(data: str, duplicates: str = "refuse") -> tuple[MappedMatrix, AnnData]:
+def read_backed(data: str, duplicates: str = "refuse", *, dask: bool = False) -> tuple[MappedMatrix, AnnData]:
     """Open a matrix on disk as :func:`latentome.io.read` would read it, without its values.
 
     Parameters
@@ -63,6 +63,8 @@ def read_backed(data: str, duplicates: str = "refuse") -> tuple[MappedMatrix, An
         Path of an ``.h5ad`` file or of AnnData as Zarr.
     duplicates
         What becomes of genes of the same name: ``refuse`` or ``drop``.
+    dask
+        As for :func:`latentome.io.open_matrix`.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def read_backed(data: str, duplicates: str = "refuse") -> tuple[MappedMatrix, An
             todo="leave --on-disk out",
         )
     path = Path(data).expanduser()
-    source = io.open_matrix(path)
+    source = io.open_matrix(path, dask=dask)
     if source.genes is None or source.samples is None:
         raise InputError(
             f"{path.name} has no names of samples and genes",
@@ -113,7 +115,7 @@ def read_backed(data: str, duplicates: str = "refuse") -> tuple[MappedMatrix, An
     return matrix, told
 
 
-def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str]) -> Prepared:
+def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str], *, dask: bool = False) -> Prepared:
     """Label, split, and learn the preprocessing from the training samples alone, in blocks.
 
     Parameters
@@ -124,9 +126,11 @@ def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str])
         The scaling, where `config` leaves it to the model.
     out
         The folder of the run, where the preprocessed copy has to find room.
+    dask
+        Whether the client of Dask that is in use does it, with workers that see the data and that folder.
     """
     check_as_it_is(config.orientation, config.duplicates, config.impute)
-    matrix, told = read_backed(config.data, config.duplicates)
+    matrix, told = read_backed(config.data, config.duplicates, dask=dask)
     prepared = _label_and_split(config, matrix, told)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
     n_genes = told.n_vars if genes is None else min(len(genes) if isinstance(genes, list) else genes, told.n_vars)
@@ -143,9 +147,9 @@ def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str])
     return _with(prepared, fitted)
 
 
-def prepare_backed_again(config: RunConfig, run: RunFolder) -> Prepared:
+def prepare_backed_again(config: RunConfig, run: RunFolder, *, dask: bool = False) -> Prepared:
     """As `latentome.workflow.prepare_again`, of a run that was trained from disk."""
-    matrix, told = read_backed(config.data, config.duplicates)
+    matrix, told = read_backed(config.data, config.duplicates, dask=dask)
     prepared = _label_and_split(config, matrix, told)
     check_unchanged(prepared.adata, config, run)
     return _with(prepared, Preprocessing.load(run.require("preprocessing")))

@@ -84,15 +84,17 @@ def train_step(
     replace: bool = False,
     resume: bool = False,
     held: contextlib.ExitStack | None = None,
+    dask: bool = False,
 ) -> tuple[RunFolder, Prepared]:
     """Prepare the data and train the model.
 
     Nothing is written before the data and the options are known to be right. With `resume` a run that is there goes
     on, and one whose model is trained is left as it is. The folder is held from the moment it is written until `held`
-    is closed, for a caller that goes on writing; or else until the step is done.
+    is closed, for a caller that goes on writing; or else until the step is done. With `dask` a matrix on disk is
+    prepared by the client of Dask that is in use.
     """
     with contextlib.ExitStack() as own:
-        options = {"command": command, "replace": replace, "resume": resume, "goes_on": held is not None}
+        options = {"command": command, "replace": replace, "resume": resume, "goes_on": held is not None, "dask": dask}
         return _train(config, path, reporter, own if held is None else held, **options)
 
 
@@ -106,6 +108,7 @@ def _train(
     replace: bool,
     resume: bool,
     goes_on: bool,
+    dask: bool,
 ) -> tuple[RunFolder, Prepared]:
     from latentome import tl
     from latentome.training import clear_checkpoints
@@ -124,15 +127,15 @@ def _train(
         elif _is_trained(run):
             reporter.say(f"The model in {run.path} is trained; going on after it.")
             with reporter.step("read and prepare", "bytes"):
-                return run, _prepare_again(config, run, reporter, goes_on)
+                return run, _prepare_again(config, run, reporter, goes_on, dask)
     if not going_on:
         RunFolder.check_free(path, replace)
     with reporter.step("read and prepare", "bytes"):
         # What goes on keeps its preprocessing, and refuses data that have changed meanwhile.
         prepared = (
-            _prepare_again(config, run, reporter, goes_on)
+            _prepare_again(config, run, reporter, goes_on, dask)
             if going_on
-            else _prepare(config, scaling, path, reporter, goes_on)
+            else _prepare(config, scaling, path, reporter, goes_on, dask)
         )
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
@@ -173,16 +176,16 @@ def _train(
     return run, prepared
 
 
-def _prepare(config: RunConfig, scaling: str, path: str, reporter: Reporter, goes_on: bool) -> Prepared:
+def _prepare(config: RunConfig, scaling: str, path: str, reporter: Reporter, goes_on: bool, dask: bool) -> Prepared:
     # What goes on after the training needs all samples in memory.
     if not goes_on and streams(config.data, config.on_disk, reporter):
-        return prepare_backed(config, scaling, path)
+        return prepare_backed(config, scaling, path, dask=dask)
     return prepare(config, scaling, reporter)
 
 
-def _prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter, goes_on: bool) -> Prepared:
+def _prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter, goes_on: bool, dask: bool) -> Prepared:
     on_disk = not goes_on and trained_from_disk(run)
-    return prepare_backed_again(config, run) if on_disk else prepare_again(config, run, reporter)
+    return prepare_backed_again(config, run, dask=dask) if on_disk else prepare_again(config, run, reporter)
 
 
 @contextlib.contextmanager

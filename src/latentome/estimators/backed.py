@@ -51,7 +51,7 @@ def fit_backed(
     progress, checkpoint, **how
         See `latentome.training.stream.train_stream`; each of several members has a folder of its own in `checkpoint`.
     """
-    from latentome.estimators.together import ANEW, Fit
+    from latentome.estimators.together import ANEW, Fit, second_round
 
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
@@ -93,6 +93,8 @@ def fit_backed(
         if fresh is fits[-1]:
             continue
         if fresh.split.epochs:
+            if how.get("notes"):
+                how["notes"](second_round([fresh.split.epochs]))
             options = replace(options, epochs=fresh.split.epochs, patience=None, keep_best=False)
             whole = lay_out(matrix, batch, 0.0, seed)
             folder = None if folder is None else folder / ANEW

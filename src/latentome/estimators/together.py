@@ -174,8 +174,7 @@ def _train_anew(
     folder = None if checkpoint is None else checkpoint / ANEW
     lengths = sorted({fit.split.epochs for fits in to_train for fit in fits})
     if lengths and how.get("notes"):
-        long = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
-        how["notes"](f"Trained anew on all training samples, for the {long} epochs that the held-out ones chose.")
+        how["notes"](second_round(lengths))
     later = [replace(each, patience=None, keep_best=False) for each in options]
     ended = _train(estimators, to_train, x, rows, later, checkpoint=folder, **how)
     for i, m in changed:
@@ -183,6 +182,12 @@ def _train_anew(
         prepared[i][m] = Fit(fresh[i][m].model, prepared[i][m].split)
         if fresh[i][m].split.epochs:
             trainings[i][m] = replace(trainings[i][m], error=trainings[i][m].error or ended[i].pop(0).error)
+
+
+def second_round(lengths: Sequence[int]) -> str:
+    """What is said before models are trained anew for so many epochs, sorted."""
+    long = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} to {lengths[-1]}"
+    return f"Trained anew on all training samples, for the {long} epochs that the held-out ones chose."
 
 
 def describe_program(estimator: BaseAutoencoder, n_features: int) -> tuple[bool, int]:

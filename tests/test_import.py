@@ -32,3 +32,9 @@ def test_the_backend_is_jax_whatever_the_environment_says():
 def test_unknown_names_are_refused_as_python_does():
     done = run("import latentome; latentome.VariationalAutoencoderr")
     assert "has no attribute 'VariationalAutoencoderr'" in done.stderr
+
+
+def test_the_search_for_garbage_goes_on_after_an_import_as_before():
+    code = "import gc, latentome; {}; latentome.datasets; print(gc.isenabled())"
+    assert run(code.format("pass")).stdout.split() == ["True"]
+    assert run(code.format("gc.disable()")).stdout.split() == ["False"]

@@ -78,7 +78,7 @@ def test_the_first_process_keeps_its_programs_in_a_folder_of_this_processor(ran)
 def test_the_second_process_compiles_none_of_them_and_trains_to_the_same_bits(ran):
     folder, _, kept, first, _, (hits, misses, weights) = ran
     assert hits == len(kept)
-    # What took less than a tenth of a second is not kept, and may take longer another time: never the training.
+    # What took less than a fiftieth of a second is not kept, and may take longer another time: never the training.
     new = set(programs(folder)) - set(kept)
     assert misses == len(new)
     assert not [name for name in new if "jit__run" in name]

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from latentome.cli.later import load_later
 from latentome.errors import LatentomeError
 
 #: How the end of a command is told: its exit code, what it says, and the parts of that.
@@ -27,6 +28,7 @@ def main() -> None:
     # The libraries make half a million objects that stay. Looking for garbage among them after every 700 new ones, and
     # once more at the end, would take longer than their import.
     gc.set_threshold(COLLECT_AFTER)
+    load_later()
     code = run(sys.argv[1:])
     gc.freeze()
     sys.exit(code)

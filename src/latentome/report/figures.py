@@ -6,6 +6,7 @@ import base64
 import io
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,8 @@ SECTIONS = ("maps", "scores", "features", "training", "classes", "further")
 
 #: Larger PNG files, in bytes, are embedded as WebP without loss: the same dots in half the room or less.
 LARGE = 100_000
+#: Pictures that are packed side by side: Pillow does that outside of Python, on one core each.
+PACKED_AT_ONCE = 2
 #: Dots of a file for one pixel of the page: at 300 dots an inch, letters of 7 points get a size that reads easily.
 DOTS_PER_PIXEL = 2.4
 
@@ -165,12 +168,14 @@ def read_figures(run: RunFolder, progress: Callable[[int, int], None] | None = N
         raise _refusal(run, folder, "The run has no figures yet", "no PNG file in it")
     sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
     order = [*(known for known in KNOWN if known in paths), *(stem for stem in paths if stem not in KNOWN)]
-    for done, stem in enumerate(order):
-        if progress is not None:
-            progress(done, len(order))
-        title = stem.replace("_", " ")
-        section, caption, alt = KNOWN.get(stem, ("further", title, f"Figure: {title}"))
-        sections[section].append({"caption": caption, "alt": alt, **_embed(run, paths[stem])})
+    with ThreadPoolExecutor(PACKED_AT_ONCE) as pool:
+        embedded = pool.map(lambda stem: _embed(run, paths[stem]), order)
+        for done, stem in enumerate(order):
+            if progress is not None:
+                progress(done, len(order))
+            title = stem.replace("_", " ")
+            section, caption, alt = KNOWN.get(stem, ("further", title, f"Figure: {title}"))
+            sections[section].append({"caption": caption, "alt": alt, **next(embedded)})
     return sections
 
 

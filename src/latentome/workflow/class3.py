@@ -113,6 +113,8 @@ def _train(x: np.ndarray, seed: int, reporter: Reporter) -> tuple[dict[str, Base
         models["model 1"].fit(x)
         from sklearn.decomposition import PCA
 
+        from latentome.pl import figure  # noqa: F401  loads matplotlib meanwhile
+
         pca = PCA(2).fit(x)
         longest.result()
     return models, pca

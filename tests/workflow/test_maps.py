@@ -1,0 +1,50 @@
+"""Maps made side by side are those made one after the other, and end together."""
+
+import time
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from latentome import tl
+from latentome.workflow.maps import map_side_by_side
+from latentome.workflow.reporter import Reporter
+
+
+class Listening(Reporter):
+    def __init__(self, patience=np.inf):
+        super().__init__()
+        self.patience, self.seen = patience, []
+
+    def progress(self, done, total, row=None):
+        self.seen.append((done, total))
+        if len(self.seen) > self.patience:
+            raise KeyboardInterrupt("enough")
+
+
+def samples(n):
+    rng = np.random.default_rng(0)
+    return AnnData(obsm={name: rng.normal(size=(n, 4)).astype("float32") for name in ("X_vae", "X_pca")})
+
+
+def test_side_by_side_gives_the_same_positions_and_settings_and_one_progress():
+    adata, apart, reporter = samples(40), samples(40), Listening()
+    map_side_by_side(adata, ("vae", "pca"), reporter, rng=3)
+    for name in ("vae", "pca"):
+        tl.tsne(apart, f"X_{name}", rng=3)
+    assert list(adata.obsm) == list(apart.obsm) == ["X_vae", "X_pca", "X_tsne_vae", "X_tsne_pca"]
+    for name in ("tsne_vae", "tsne_pca"):
+        assert np.array_equal(adata.obsm[f"X_{name}"], apart.obsm[f"X_{name}"])
+        assert adata.uns[name] == apart.uns[name]
+    done = [at for at, _ in reporter.seen]
+    assert done == sorted(done)
+    assert reporter.seen[-1] == (1500, 1500), "750 iterations of each"
+
+
+def test_an_interruption_ends_both_and_leaves_the_data_as_they_were():
+    adata, start = samples(2500), time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        map_side_by_side(adata, ("vae", "pca"), reporter := Listening(patience=2))
+    assert len(reporter.seen) <= 4, "each map is told of the end at its next ten iterations"
+    assert list(adata.obsm) == ["X_vae", "X_pca"]
+    assert time.perf_counter() - start < 30

@@ -133,6 +133,18 @@ def test_missing_genes_are_allowed_up_to_the_share_that_is_told(latentome, finis
     assert latentome(*asked, "--max-missing", "0.31")[0] == 0
 
 
+def test_where_a_matrix_is_prepared(latentome, monkeypatch):
+    pytest.importorskip("dask")
+    asked = []
+    monkeypatch.setattr("latentome.workflow.train_step", lambda *_, dask, **__: asked.append(dask) or 1 / 0)
+    for place in ([], ["--prepare-on", "local"]):
+        latentome("train", "blobs", *place)
+    assert asked == [False, True]
+    code, _, told = latentome("train", "blobs", "--prepare-on", "slurm")
+    assert code == 2
+    assert "not prepared by jobs of its own" in told
+
+
 def test_a_dry_run_shows_the_plan_and_the_job_script(latentome, tmp_path):
     pytest.importorskip("dask_jobqueue")
     grid = ["--grid", "latent_dim=2,3,4", "--grid", "learning_rate=0.001,0.01", "--limit", "4", "--seeds", "2"]

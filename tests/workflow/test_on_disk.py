@@ -56,6 +56,14 @@ def test_the_folder_is_that_of_a_run_in_memory(asked, trained):
     assert one["status"] == "trained"
 
 
+def test_tasks_of_dask_prepare_the_same(asked, trained, tmp_path):
+    pytest.importorskip("dask")
+    prepared = on_disk.prepare_backed(asked, "zero-one", tmp_path / "run", dask=True)
+    with prepared.matrix:
+        prepared.preprocessing.save(tmp_path / "preprocessing.json")
+    assert (tmp_path / "preprocessing.json").read_bytes() == trained[0].preprocessing.read_bytes()
+
+
 def test_the_model_is_that_of_the_scaled_training_rows(asked, trained):
     run, prepared = trained
     x = prepared.preprocessing.apply(anndata.read_h5ad(asked.data)[prepared.training])[0]

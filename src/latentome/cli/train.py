@@ -48,6 +48,9 @@ def command(asked: o.Asked, prepare_on: str) -> None:
 @contextlib.contextmanager
 def _workers(place: str, data: str) -> Iterator[bool]:
     """Whether a matrix on disk is prepared by Dask, whose workers are there as long as the block lasts."""
+    if place == "here":
+        yield False
+        return
     from latentome.sweep.cluster import Cluster, import_extra
     from latentome.sweep.workers import check_workers
 
@@ -59,9 +62,6 @@ def _workers(place: str, data: str) -> Iterator[bool]:
             expected="here, local, or the address of a Dask scheduler",
             todo="start Dask workers as jobs, and give the address of their scheduler",
         )
-    if cluster.kind == "here":
-        yield False
-        return
     if cluster.kind == "local":
         with import_extra("dask").config.set(scheduler="threads"):
             yield True

@@ -214,7 +214,7 @@ def predict_run(
 ) -> None:
     """Encode the samples of a run: as `predict_step`, or in blocks where the model was trained from disk."""
     with reporter.step("read and prepare", "bytes"):
-        prepared = _prepare_again(config, run, reporter, goes_on=False)
+        prepared = _prepare_again(config, run, reporter, goes_on=False, dask=False)
     if prepared.matrix is None:
         predict_step(run, prepared, reporter, settings=settings, umap=umap)
     else:

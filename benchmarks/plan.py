@@ -118,7 +118,14 @@ def cluster() -> pd.DataFrame:
         ):
             (Path(folder) / "store").mkdir()
             (Path(folder) / "store" / "store.json").touch()
-            place = SimpleNamespace(kind="dask", timeout=20.0, client=lambda _, at=local: distributed.Client(at))
+            place = SimpleNamespace(
+                kind="dask",
+                address="here",
+                is_batch=False,
+                wait=None,
+                timeout=20.0,
+                client=lambda _, at=local: distributed.Client(at),
+            )
             start = time.perf_counter()
             with engine.Session(place, Path(folder), Reporter()) as session:
                 done = sum(1 for _ in engine.on_dask(units, None, session))

@@ -66,6 +66,6 @@ def _workers(place: str, data: str) -> Iterator[bool]:
         with import_extra("dask").config.set(scheduler="threads"):
             yield True
         return
-    with cluster.client(Path()) as client:
+    with cluster.client(Path()) as client, import_extra("dask").config.set(scheduler=client):
         check_workers(client, cluster, Path(data).expanduser().absolute())
         yield True

@@ -154,7 +154,7 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             where = self._submit(folder, stack) if self.is_batch else self.address
             try:
-                client = stack.enter_context(distributed.Client(where, timeout=self.timeout))
+                client = stack.enter_context(distributed.Client(where, timeout=self.timeout, set_as_default=False))
                 # What happens to the connection is told by the error that ends the sweep.
                 logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             except (OSError, TimeoutError) as error:

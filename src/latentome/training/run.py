@@ -28,7 +28,9 @@ from latentome.training.engine import (
     write_state,
 )
 from latentome.training.interrupt import DeferredInterrupt
+from latentome.training.lanes import MIN_MODELS
 from latentome.training.live import read_live
+from latentome.training.pieces import run_pieces
 from latentome.training.task import Options, Split, Training
 
 #: Seconds between two returns to Python: what keeps a progress bar alive and an interruption prompt.
@@ -54,6 +56,7 @@ class Run:
     ) -> None:
         self.program, self.data, self.x, self.models, self.options = program, data, x, list(models), options
         self.alone = len(self.models) == 1
+        self.in_pieces = len(self.models) >= MIN_MODELS and program.has_lanes(data)
         self.splits = list(splits)
         keep = options.keep_best or options.patience is not None
         samples = [
@@ -66,7 +69,7 @@ class Run:
             for model, split in zip(self.models, self.splits, strict=True)
         ]
         self.sample = program.place(samples[0] if self.alone else jax.tree.map(_stack, *samples))
-        states = [read_state(model, keep) for model in self.models]
+        states = [read_state(model, keep, copy=self.alone) for model in self.models]
         self.shapes = [jax.eval_shape(lambda state: state, state) for state in states]
         widest = max(self.shapes, key=lambda shapes: sum(math.prod(a.shape) for a in jax.tree.leaves(shapes)))
         states = [widen(state, widest) for state in states]
@@ -169,8 +172,11 @@ class Run:
         self.good = copied(self.state)  # the program takes the state that it is given
         self.before = self.rows
         start = time.perf_counter()
-        run = self.program.run if self.alone else self.program.run_members
-        self.state, table = run(self.state, self.data, self.sample, first, limits)
+        if self.in_pieces:
+            self.state, table = run_pieces(self.program, self.state, self.data, self.sample, first, limits)
+        else:
+            run = self.program.run if self.alone else self.program.run_members
+            self.state, table = run(self.state, self.data, self.sample, first, limits)
         table = np.asarray(table)[None] if self.alone else np.asarray(table)  # waits for the device
         took = time.perf_counter() - start
         new = int(np.atleast_1d(self.state.epochs).max()) - first

@@ -49,8 +49,8 @@ def fit_together(
     """Train estimators on the same data; those that run the same computation train in one program.
 
     Two estimators share a program when they differ only in their seeds and in learning rate, beta, warm-up, noise and
-    sparsity; linear, deep and denoising ones also when they differ in `n_components`, where the code's activation is
-    zero at zero and padding the narrower ones does not double the work.
+    sparsity; linear, deep, denoising and non-linear PCA ones also when they differ in `n_components`, where padding the
+    narrower ones is exact (of denoising ones where the code's activation is zero at zero) and does not double the work.
 
     Parameters
     ----------

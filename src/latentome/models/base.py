@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -116,9 +117,11 @@ class Autoencoder(keras.Model):
         return None
 
     def _architecture_but_width(self, code_activation: str) -> str | None:
-        at_zero = float(keras.activations.get(code_activation)(ops.zeros((1, 1)))[0, 0])
+        """That text for a model whose code has this activation; one with a live `width` needs no zero there."""
+        if "width" not in vars(self.live) and not zero_at_zero(code_activation):
+            return None
         width = f'"n_components": {json.loads(self._config)["n_components"]}'
-        return self.architecture.replace(width, '"n_components": any') if at_zero == 0.0 else None
+        return self.architecture.replace(width, '"n_components": any')
 
     @property
     def architecture(self) -> str:
@@ -128,7 +131,7 @@ class Autoencoder(keras.Model):
         zero can change the computation (without noise nothing is drawn), so that it counts.
         """
         config = {k: v for k, v in json.loads(self._config).items() if k != "seed"}
-        config |= {name: bool(config[name]) for name in vars(self.live)}
+        config |= {name: bool(config[name]) for name in vars(self.live) if name in config}
         return f"{type(self).__name__} {json.dumps(config, sort_keys=True)}"
 
     def get_config(self) -> dict[str, Any]:
@@ -140,3 +143,9 @@ class Autoencoder(keras.Model):
         """Build the model again from `get_config`."""
         del custom_objects
         return cls(**config)
+
+
+@functools.cache
+def zero_at_zero(activation: str) -> bool:
+    """Whether a unit with this activation, by its Keras name, is zero where its input is."""
+    return float(keras.activations.get(activation)(ops.zeros((1, 1)))[0, 0]) == 0.0

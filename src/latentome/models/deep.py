@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
+from keras.layers import Dense
 
-from latentome.models.base import Autoencoder
+from latentome.models.base import Autoencoder, zero_at_zero
 from latentome.models.layers import Seeds, dense_stack, dtype_policy
 from latentome.models.losses import squared_error
-from latentome.models.products import Dense
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -56,7 +57,9 @@ class DeepModel(Autoencoder):
             "precision": precision,
             "seed": seed,
         }
-        super().__init__(config, ("reconstruction",), name="deep")
+        # Units beyond the width of a model that trains padded to a wider one are kept at zero, where they would not be.
+        live = {} if zero_at_zero(code_activation) else {"width": n_components}
+        super().__init__(config, ("reconstruction",), name="deep", live=live)
         seeds, dtype = Seeds(seed), dtype_policy(precision)
         x = keras.Input((n_features,), name="x")
         h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype)
@@ -74,11 +77,14 @@ class DeepModel(Autoencoder):
 
     @property
     def family_of_widths(self) -> str | None:
-        """See `Autoencoder`: holds where the code's activation is zero at zero."""
+        """See `Autoencoder`: holds for all, because a code that is not zero at zero is masked."""
         return self._architecture_but_width(self.get_config()["code_activation"])
 
     def call(self, x, training: bool = False):
         """Reconstruct `x` (samples x features)."""
-        y = self.decoder(self.encoder(x, training=training), training=training)
+        z = self.encoder(x, training=training)
+        if vars(self.live):
+            z *= ops.cast(np.arange(z.shape[-1], dtype="float32") < self.live.width, "float32")
+        y = self.decoder(z, training=training)
         self.add_loss(ops.mean(squared_error(x, y)) / ops.shape(x)[-1])
         return y

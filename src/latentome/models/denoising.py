@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keras
 from keras import ops
+from keras.layers import Dense
 
 from latentome.models.base import Autoencoder
 from latentome.models.layers import InputNoise, Seeds, TiedDecoder, dtype_policy
 from latentome.models.losses import bernoulli_nll, squared_error
-from latentome.models.products import Dense
 
 
 @keras.saving.register_keras_serializable("latentome")

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 from keras import ops
-
-from latentome.models.products import Dense
+from keras.layers import Dense
 
 
 class Seeds(Iterator[int]):

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.layers import Dense
 
 from latentome.models.base import Autoencoder
 from latentome.models.layers import InputNoise, Seeds, Standardise, dtype_policy
 from latentome.models.losses import squared_error
-from latentome.models.products import Dense
 from latentome.models.summary import Summary, scale_of
 
 #: The standard deviation of the code, as a share of the largest one, below which a component counts as constant.

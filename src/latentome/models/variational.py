@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.layers import Dense
 
 from latentome.models.base import Autoencoder
 from latentome.models.layers import PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
@@ -21,7 +22,6 @@ from latentome.models.losses import (
     squared_error,
     with_free_bits,
 )
-from latentome.models.products import Dense
 from latentome.models.summary import Summary
 
 #: A Bernoulli mean starts inside these: the logit of a gene that is zero in every sample would be infinite.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +50,8 @@ def do_unit(
     if not unit.trials:
         return {"identity": unit.identity(), "rows": _score_pca(unit, store), "curves": []}
     start = time.perf_counter()
-    estimators = [request.estimator(trial.configuration, trial.seed)[0] for trial in unit.trials]
     try:
-        trainings = _fit(estimators, unit, store, folder, progress)
+        estimators, trainings = train_unit(unit, request, store, folder, progress)
     except LatentomeError as error:
         # That a disk is full says nothing about the unit: it is not kept, but tried again by --resume.
         identity = "" if isinstance(error, WriteError) else unit.identity()
@@ -100,13 +99,14 @@ def _in_a_line(error: LatentomeError) -> str:
     return " ".join(f"{error.what} {error.where}".split())
 
 
-def _fit(
-    estimators: list[BaseAutoencoder], unit: Unit, store: Store, folder: Path, progress: Callable[..., None] | None
-) -> list[Training]:
+def train_unit(
+    unit: Unit, request: SweepRequest, store: Store, folder: Path, progress: Callable[..., None] | None
+) -> tuple[list[BaseAutoencoder], list[Training]]:
     """Train the models of a unit on the training rows of their folds, which lie one below the other."""
     from latentome.estimators import fit_together
     from latentome.training import clear_checkpoints
 
+    estimators = [request.estimator(trial.configuration, trial.seed)[0] for trial in unit.trials]
     folds = sorted({trial.fold for trial in unit.trials})
     parts = [store.folds[fold].x[store.folds[fold].training] for fold in folds]
     n = len(parts[0])
@@ -122,7 +122,7 @@ def _fit(
         progress=progress,
     )
     clear_checkpoints(checkpoint)
-    return trainings
+    return estimators, trainings
 
 
 def _score(estimator: BaseAutoencoder, fold: Fold, labels: np.ndarray | None) -> dict[str, Any]:
@@ -177,24 +177,32 @@ def score(codes: np.ndarray, decoded: np.ndarray, fold: Fold, labels: np.ndarray
 
 
 def _by_labels(codes: np.ndarray, training: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    from sklearn import config_context
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
 
     fit = training & (labels != "")
     test = ~training & np.isin(labels, np.unique(labels[fit]))
     if len(np.unique(labels[fit])) < 2 or len(np.unique(labels[test])) < 2:
         return {}
     # These products are too small for several threads, which on a busy machine wait for each other most of the time.
-    with threadpool_limits(1, user_api="blas"):
+    with _threads().limit(limits=1, user_api="blas"), config_context(skip_parameter_validation=True):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(codes[fit], labels[fit])
         neighbours = KNeighborsClassifier(min(5, int(fit.sum()))).fit(codes[fit], labels[fit])
         return {
             "probe accuracy": float(probe.score(codes[test], labels[test])),
             "5-NN accuracy": float(neighbours.score(codes[test], labels[test])),
         }
+
+
+@cache
+def _threads() -> Any:
+    """The libraries that have threads: to look for them takes as long as a probe of some classes."""
+    from threadpoolctl import ThreadpoolController  # a dependency of scikit-learn
+
+    return ThreadpoolController()
 
 
 def keep(folder: Path, unit: Unit, result: dict[str, Any]) -> dict[str, Any]:

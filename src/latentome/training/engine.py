@@ -8,16 +8,19 @@ that differ in their seeds and in the values of their live hyperparameters train
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
-from latentome.models.products import written_out_products
 from latentome.training.cache import keep_compiled_programs
-from latentome.training.live import live_names, live_values
+from latentome.training.lanes import COMPILER_OPTIONS, fit_in_lanes, in_one_function, is_plain, pass_in_lanes
+from latentome.training.live import live_names, live_values, read_live
 from latentome.training.optimizers import describe_optimizer, without_rates
 from latentome.training.order import epoch_order
 
@@ -68,6 +71,8 @@ class Sample(NamedTuple):
         Numbers of the rows of the data that are trained on and validated on, int32.
     seed
         Seed of the order of the samples, int32.
+    epochs
+        Number of epochs after which its training ends, int32.
     live
         The values of the live hyperparameters by name.
     """
@@ -75,6 +80,7 @@ class Sample(NamedTuple):
     rows: Any
     held_out: Any
     seed: Any
+    epochs: Any
     live: dict[str, Any]
 
 
@@ -84,7 +90,7 @@ class Limits(NamedTuple):
     Parameters
     ----------
     last
-        Number of epochs after which the chunk ends. A number for each model, where several train.
+        Number of epochs after which the chunk ends.
     patience
         Epochs without a better validation loss after which the training ends.
     first_candidate
@@ -97,16 +103,18 @@ class Limits(NamedTuple):
     first_candidate: Any
 
 
-def read_state(model: keras.Model, keep_best: bool = False) -> State:
-    """Copy the variables of a compiled `model` and its optimizer; the copies may be donated to the program."""
+def read_state(model: keras.Model, keep_best: bool = False, copy: bool = True) -> State:
+    """The variables of a compiled `model` and its optimizer; copies of them may be donated to the program."""
     model.optimizer.build(model.trainable_variables)
     groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    trainable, fixed, optimizer = (copied([v.value for v in variables]) for variables in groups)
+    trainable, fixed, optimizer = ([v.value for v in variables] for variables in groups)
+    if copy:
+        trainable, fixed, optimizer = copied(trainable), copied(fixed), copied(optimizer)
     return State(
         trainable,
         fixed,
         optimizer,
-        best=copied([*trainable, *fixed]) if keep_best else [],
+        best=(copied if copy else list)([*trainable, *fixed]) if keep_best else [],
         best_loss=jnp.float32(jnp.inf),
         best_epoch=jnp.int32(0),
         epochs=jnp.int32(0),
@@ -131,11 +139,11 @@ def write_state(model: keras.Model, state: State, best: bool = False) -> None:
 
 
 def widen(state: State, shapes: State) -> State:
-    """Fill the arrays of `state` up with zeros to those `shapes`."""
+    """Fill the arrays of `state` up with zeros to those `shapes`, on the host: each shape would be a program."""
 
     def fill(array: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
         missing = [(0, n - m) for m, n in zip(array.shape, like.shape, strict=True)]
-        return jnp.pad(array, missing) if any(more for _, more in missing) else array
+        return np.pad(np.asarray(array), missing) if any(more for _, more in missing) else array
 
     return jax.tree.map(fill, state, shapes)
 
@@ -143,6 +151,10 @@ def widen(state: State, shapes: State) -> State:
 def narrow(state: State, shapes: State) -> State:
     """Cut the arrays of `state` back to those `shapes`."""
     return jax.tree.map(lambda a, like: a[tuple(slice(n) for n in like.shape)], state, shapes)
+
+
+#: Which arguments of a chunk of epochs each of several models has its own of.
+MEMBERS = (0, None, 0, None, Limits(None, None, 0))
 
 
 class Program:
@@ -172,8 +184,28 @@ class Program:
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None
         self.run = jax.jit(self._run, donate_argnums=0)
         self.run_members = jax.jit(self._run_members, donate_argnums=0)
+        self._pieces: dict[tuple[Any, ...], Callable] = {}
         self.start = jax.jit(self._start, donate_argnums=0)
         self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
+
+    def has_lanes(self, data: jax.Array) -> bool:
+        """Whether many of these models train side by side in the lanes of the processor's vectors."""
+        variables = (self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables)
+        layers = self.model._flatten_layers(include_self=False)
+        if (
+            jax.default_backend() != "cpu"
+            or self.mesh is not None
+            or any(layer.compute_dtype != "float32" for layer in layers)
+            or not fit_in_lanes([tuple(v.shape) for v in variables[0]], self.batch_size)
+        ):
+            return False
+        carry = (*([v.value for v in some] for some in variables), self.zero_metrics(), jnp.int32(-1))
+        batch = jax.ShapeDtypeStruct((self.batch_size, data.shape[1]), jnp.float32)
+        return is_plain(self._live_step, carry, read_live(self.model), batch, jnp.int32(0))
+
+    def _live_step(self, carry, live, batch, number):
+        with live_values(self.model, live):
+            return self.step(carry, batch, number)
 
     def place(self, tree: Any) -> Any:
         """Put arrays where the program runs: on each of its devices, so that it need not compile for another place."""
@@ -188,21 +220,34 @@ class Program:
         return state._replace(best_loss=metrics[self.columns.index("loss")])
 
     def _run_members(self, states: State, data, samples: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
-        axes = (0, None, 0, None, Limits(0, None, 0))
-        with written_out_products(samples.seed.shape[0]):
-            return jax.vmap(self._run, in_axes=axes)(states, data, samples, first, limits)
+        return jax.vmap(self._run, in_axes=MEMBERS)(states, data, samples, first, limits)
 
-    def _run(self, state: State, data, sample: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
+    def _run_piece(self, states: State, data, samples: Sample, first, limits: Limits) -> tuple[State, jax.Array]:
+        run = functools.partial(self._run, lanes=True)
+        return jax.vmap(run, in_axes=MEMBERS)(states, data, samples, first, limits)
+
+    def piece(self, *args: Any) -> Callable:
+        """The compiled chunk of epochs of a piece; compiled here, so that threads which share it do not each do it."""
+        key = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(args))
+        if key not in self._pieces:
+            run = jax.jit(self._run_piece, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
+            self._pieces[key] = run.lower(*args).compile()
+        return self._pieces[key]
+
+    def _run(
+        self, state: State, data, sample: Sample, first, limits: Limits, lanes: bool = False
+    ) -> tuple[State, jax.Array]:
         """Train the epochs ``first .. limits.last - 1``; return the state and a row of metrics for each epoch."""
 
         def goes_on(carry):
             epoch, state, _ = carry
-            return (epoch < limits.last) & ~state.stopped & (state.bad_step < 0)
+            ends = jnp.minimum(limits.last, sample.epochs)
+            return (epoch < ends) & ~state.stopped & (state.bad_step < 0)
 
         def one_epoch(carry):
             epoch, state, rows = carry
             with live_values(self.model, sample.live):
-                state, row = self._epoch(state, data, sample, epoch)
+                state, row = self._epoch(state, data, sample, epoch, lanes)
                 row += self._validate(state, data, sample.held_out)
             if state.best:
                 loss = row[self.columns.index("val_loss")]
@@ -213,10 +258,16 @@ class Program:
         _, state, rows = jax.lax.while_loop(goes_on, one_epoch, (first, state, rows))
         return state, rows
 
-    def _epoch(self, state: State, data, sample: Sample, epoch) -> tuple[State, list[jax.Array]]:
-        n = sample.rows.shape[0]
-        rows = sample.rows[epoch_order(sample.seed, epoch, n)] if self.shuffle else sample.rows
-        carry = self.pass_over((*state[:3], self.zero_metrics(), jnp.int32(-1)), data, rows)
+    def _epoch(self, state: State, data, sample: Sample, epoch, lanes: bool) -> tuple[State, list[jax.Array]]:
+        order = functools.partial(epoch_order, n_samples=sample.rows.shape[0])
+        order = in_one_function(order) if lanes else order
+        rows = sample.rows[order(sample.seed, epoch)] if self.shuffle else sample.rows
+        carry = (*state[:3], self.zero_metrics(), jnp.int32(-1))
+        if lanes:
+            ends = functools.partial(self._end_of_pass, steps=math.ceil(rows.shape[0] / self.batch_size))
+            carry = pass_in_lanes(self._live_step, ends, self.batch_size)(carry, sample.live, rows, data)
+        else:
+            carry = self.pass_over(carry, data, rows)
         trainable, fixed, optimizer, metrics, bad = carry
         state = State(trainable, fixed, optimizer, *state[3:])._replace(epochs=state.epochs + 1, bad_step=bad)
         return state, [*self.results(metrics), self.learning_rate(state)]
@@ -243,11 +294,14 @@ class Program:
         carry, _ = jax.lax.scan(step, carry, batches)
         if n % size:
             carry, _ = step(carry, (full, rows[full * size :]))
+        return self._end_of_pass(carry, math.ceil(n / size))
+
+    @staticmethod
+    def _end_of_pass(carry, steps: int):
+        """A loss can be finite while the update that follows it is not."""
         *values, bad = carry
-        # A loss can be finite while the update that follows it is not.
         sound = jnp.isfinite(sum(jnp.sum(a) for a in values[0]))
-        last = full + (n % size > 0) - 1
-        return (*values, jnp.where((bad < 0) & ~sound, last, bad))
+        return (*values, jnp.where((bad < 0) & ~sound, steps - 1, bad))
 
     def step(self, carry, batch, number):
         """One step of training: the carry of ``model.train_step``, and the first step with a loss that is not finite.

@@ -28,7 +28,9 @@ from latentome.training.engine import (
     write_state,
 )
 from latentome.training.interrupt import DeferredInterrupt
+from latentome.training.lanes import MIN_MODELS
 from latentome.training.live import read_live
+from latentome.training.pieces import run_pieces
 from latentome.training.task import Options, Split, Training
 
 #: Seconds between two returns to Python: what keeps a progress bar alive and an interruption prompt.
@@ -54,19 +56,22 @@ class Run:
     ) -> None:
         self.program, self.data, self.x, self.models, self.options = program, data, x, list(models), options
         self.alone = len(self.models) == 1
+        self.in_pieces = len(self.models) >= MIN_MODELS and program.has_lanes(data)
         self.splits = list(splits)
         keep = options.keep_best or options.patience is not None
+        self.lasts = np.array([options.epochs if split.epochs is None else split.epochs for split in splits], np.int32)
         samples = [
             Sample(
                 np.asarray(split.rows, np.int32),
                 np.asarray(split.held_out, np.int32),
                 np.int32(split.seed),
+                last,
                 {name: np.float32(value) for name, value in read_live(model).items()},
             )
-            for model, split in zip(self.models, self.splits, strict=True)
+            for model, split, last in zip(self.models, self.splits, self.lasts, strict=True)
         ]
         self.sample = program.place(samples[0] if self.alone else jax.tree.map(_stack, *samples))
-        states = [read_state(model, keep) for model in self.models]
+        states = [read_state(model, keep, copy=self.alone) for model in self.models]
         self.shapes = [jax.eval_shape(lambda state: state, state) for state in states]
         widest = max(self.shapes, key=lambda shapes: sum(math.prod(a.shape) for a in jax.tree.leaves(shapes)))
         states = [widen(state, widest) for state in states]
@@ -75,7 +80,6 @@ class Run:
         self.patience = NEVER if options.patience is None else options.patience
         firsts = [math.ceil(getattr(model, "warmup_steps", 0) / steps) for model in self.models]
         self.first_candidate = firsts[0] if self.alone else np.array(firsts, np.int32)
-        self.lasts = np.array([options.epochs if split.epochs is None else split.epochs for split in splits], np.int32)
         # Epochs x models x columns; the epochs after the end of a model are NaN.
         self.rows = np.zeros((0, len(self.models), len(program.columns)), np.float32)
         self.checkpoints: Checkpoints | None = None
@@ -168,13 +172,15 @@ class Run:
 
     def _chunk(self, length: int) -> None:
         first = len(self.rows)
-        lasts = np.minimum(first + length, self.lasts)
-        limits = Limits(lasts[0] if self.alone else lasts, self.patience, self.first_candidate)
+        limits = Limits(min(first + length, int(self.lasts.max())), self.patience, self.first_candidate)
         self.good = copied(self.state)  # the program takes the state that it is given
         self.before = self.rows
         start = time.perf_counter()
-        run = self.program.run if self.alone else self.program.run_members
-        self.state, table = run(self.state, self.data, self.sample, first, limits)
+        if self.in_pieces:
+            self.state, table = run_pieces(self.program, self.state, self.data, self.sample, first, limits)
+        else:
+            run = self.program.run if self.alone else self.program.run_members
+            self.state, table = run(self.state, self.data, self.sample, first, limits)
         table = np.asarray(table)[None] if self.alone else np.asarray(table)  # waits for the device
         took = time.perf_counter() - start
         new = int(np.atleast_1d(self.state.epochs).max()) - first

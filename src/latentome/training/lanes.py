@@ -1,0 +1,251 @@
+"""Many tiny models side by side in the lanes of the processor's vectors: `jax.vmap` with the models on the last axis.
+
+`jax.vmap` puts the models on the first axis and makes batched products of small ones, which the compiler runs one by
+one. With the models on the last axis every operation of a step is a loop over neighbouring numbers, the products among
+them, once they are written out as sums. `LANES` models are a piece, of which the compiler makes whole vectors.
+
+An epoch of a piece is compiled into one function of the calling thread: the runtime neither starts each operation by
+itself nor cuts it up for its pool of threads, which for some microseconds of work costs more than it gains. Whole
+pieces go to threads instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend import core
+
+#: Models of a piece: one vector of the longest that processors have. The compiler makes fewer or more into slower code.
+LANES = 16
+#: Fewer models train as `jax.vmap` has it: a piece takes as long as with all its lanes in use.
+MIN_MODELS = 8
+#: No weight has more values and no batch more rows: sums are written out, which larger ones do not need.
+MAX_KERNEL, MAX_ROWS = 64, 64
+#: How the compiler is asked to make vectors (processors with shorter ones make two of each), and not to try as hard
+#: as it can, which takes longer and gains nothing here.
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 2}
+#: The releases of JAX whose compiler is known to make one function of an epoch. With others it runs its operations.
+ONE_FUNCTION = ((0, 10),)
+
+#: Computations that have a name.
+_NAMES = frozenset(("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call"))
+#: What does the same to each number of its arguments.
+_ELEMENTWISE = frozenset(
+    (
+        *("abs", "add", "add_any", "and", "convert_element_type", "copy", "cos", "div", "eq", "erf", "erfc", "exp"),
+        *("expm1", "ge", "gt", "integer_pow", "is_finite", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul"),
+        *("ne", "neg", "not", "or", "pow", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "stop_gradient"),
+        *("sub", "tanh"),
+    )
+)
+
+
+def fit_in_lanes(shapes: Sequence[tuple[int, ...]], rows: int) -> bool:
+    """Whether models with weights of these `shapes` are small enough, trained on batches of so many `rows`."""
+    return rows <= MAX_ROWS and all(math.prod(shape) <= MAX_KERNEL for shape in shapes)
+
+
+def in_one_function(run: Callable) -> Callable:
+    """Let the compiler make one function of a computation that `is_plain`; `run` itself where it is not known to."""
+    if jax.__version_info__[:2] not in ONE_FUNCTION:
+        return run
+    inner = jax.jit(run)
+    return lambda *args: set_xla_metadata(inner(*args), xla_cpu_small_call="true", inlineable="false")
+
+
+def is_plain(run: Callable, *args: Any) -> bool:
+    """Whether a computation is arithmetic alone. To draw noise, say, has no rule here and no place in one function.
+
+    Parameters
+    ----------
+    run
+        The computation.
+    *args
+        Its arguments, or their shapes.
+    """
+    return _is_plain(jax.make_jaxpr(run)(*args).jaxpr)
+
+
+def _is_plain(jaxpr: core.Jaxpr) -> bool:
+    return all(
+        _is_plain(inner.jaxpr) if (inner := _inner(equation)) else equation.primitive.name in _PLAIN
+        for equation in jaxpr.eqns
+    )
+
+
+def _inner(equation) -> core.ClosedJaxpr | None:
+    """The computation that an operation is a mere name for."""
+    inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    return inner if equation.primitive.name in _NAMES and isinstance(inner, core.ClosedJaxpr) else None
+
+
+def pass_in_lanes(step: Callable, ends: Callable, size: int) -> Callable:
+    """A pass over the data of which `jax.vmap` makes one with the models in lanes; for use under `jax.vmap` alone.
+
+    Parameters
+    ----------
+    step
+        One step: carry, live values, batch and its number to the carry.
+    ends
+        What is done with the carry behind the last step.
+    size
+        Rows of a batch; those that are left make a smaller last one.
+
+    Returns
+    -------
+    A function of the carry, the live values, the numbers of the rows in their order, and the data.
+    """
+
+    def run(carry, live, rows, data):
+        full, flat = rows.shape[0] // size, data.reshape(-1)
+
+        def one(carry, numbered):
+            number, rows = numbered
+            # Number by number: of rows that are read whole the compiler leaves the models on an axis further out.
+            places = rows[:, None] * data.shape[1] + jnp.arange(data.shape[1], dtype="int32")[:, None]
+            batch = flat.at[places].get(mode="promise_in_bounds")
+            return over_last_axis(step, carry, live, batch, jnp.broadcast_to(number, rows.shape[-1:])), None
+
+        batches = (jnp.arange(full, dtype="int32"), rows[: full * size].reshape(full, size, -1))
+        carry, _ = lax.scan(one, carry, batches)
+        if rows.shape[0] % size:
+            carry, _ = one(carry, (jnp.int32(full), rows[full * size :]))
+        return over_last_axis(ends, carry)
+
+    @jax.custom_batching.custom_vmap
+    def train(carry, live, rows, data):
+        return carry  # looked at for its shapes: only `many` is run
+
+    @train.def_vmap
+    def many(models, batched, carry, live, rows, data):
+        def last(a, has):
+            return jnp.moveaxis(a, 0, -1) if has else jnp.broadcast_to(a[..., None], (*a.shape, models))
+
+        carry, live, rows = jax.tree.map(last, (carry, live, rows), tuple(batched[:3]))
+        carry = in_one_function(run)(carry, live, rows, data)
+        return jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), carry), jax.tree.map(lambda a: True, carry)
+
+    return train
+
+
+def over_last_axis(run: Callable, *args: Any) -> Any:
+    """What ``jax.vmap(run, -1, -1)(*args)`` gives, each operation with the models on its last axis.
+
+    Parameters
+    ----------
+    run
+        The computation for one model.
+    *args
+        Its arguments, trees of arrays with an axis for the models behind the others.
+    """
+    leaves, tree = jax.tree.flatten(args)
+    one = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(a.shape[:-1], a.dtype) for a in leaves])
+    closed, shape = jax.make_jaxpr(run, return_shape=True)(*one)
+    results = _evaluate(closed, leaves, [True] * len(leaves))
+    models = leaves[0].shape[-1]
+    whole = [a if mapped else _with_lanes(a[..., None], models) for a, mapped in results]
+    return jax.tree.unflatten(jax.tree.structure(shape), whole)
+
+
+def _evaluate(closed: core.ClosedJaxpr, args: Sequence[Any], mapped: Sequence[bool]) -> list[tuple[Any, bool]]:
+    """The results of a computation, each with whether it has an axis of models."""
+    known: dict[core.Var, tuple[Any, bool]] = {}
+    known.update(zip(closed.jaxpr.constvars, ((c, False) for c in closed.consts), strict=True))
+    known.update(zip(closed.jaxpr.invars, zip(args, mapped, strict=True), strict=True))
+
+    def read(atom):
+        return (atom.val, False) if isinstance(atom, core.Literal) else known[atom]
+
+    for equation in closed.jaxpr.eqns:
+        values, has = zip(*(read(atom) for atom in equation.invars), strict=True)
+        known.update(zip(equation.outvars, _apply(equation, values, has), strict=True))
+    return [read(atom) for atom in closed.jaxpr.outvars]
+
+
+def _apply(equation, values: Sequence[Any], mapped: Sequence[bool]) -> list[tuple[Any, bool]]:
+    """The results of one operation."""
+    name, params = equation.primitive.name, equation.params
+    if inner := _inner(equation):
+        return _evaluate(inner, values, mapped)
+    if not any(mapped):
+        results = equation.primitive.bind(*values, **params)
+        return [(a, False) for a in (results if equation.primitive.multiple_results else [results])]
+    if name in _ELEMENTWISE:
+        return [(_elementwise(equation, values, mapped), True)]
+    models = next(a.shape[-1] for a, has in zip(values, mapped, strict=True) if has)
+    return [(_RULES[name](params, values, mapped, models), True)]
+
+
+def _with_lanes(a: Any, models: int) -> jax.Array:
+    """An array whose last axis is 1 long, for all models."""
+    return jnp.broadcast_to(a, (*a.shape[:-1], models))
+
+
+def _elementwise(equation, values: Sequence[Any], mapped: Sequence[bool]) -> jax.Array:
+    shape = equation.outvars[0].aval.shape
+    models = next(a.shape[-1] for a, has in zip(values, mapped, strict=True) if has)
+    whole = []
+    for a, has in zip(values, mapped, strict=True):
+        a = a if has else jnp.asarray(a)[..., None]
+        a = a.reshape((1,) * (len(shape) + 1 - a.ndim) + a.shape)  # one number that decides on a whole array
+        whole.append(jnp.broadcast_to(a, (*shape, models)))
+    return equation.primitive.bind(*whole, **equation.params)
+
+
+def _product(params, values, mapped, models) -> jax.Array:
+    """A product of two arrays over one axis, as a sum of outer products."""
+    ((left,), (right,)), (batch, _) = params["dimension_numbers"]
+    if batch:
+        raise NotImplementedError("a batched product in the step of a model")
+    a, b = (v if has else v[..., None] for v, has in zip(values, mapped, strict=True))
+    a, b = jnp.moveaxis(a, left, 0), jnp.moveaxis(b, right, 0)
+    ours, theirs = a.ndim - 2, b.ndim - 2
+    a = a.reshape(*a.shape[:-1], *(1,) * theirs, a.shape[-1])
+    b = b.reshape(b.shape[0], *(1,) * ours, *b.shape[1:])
+    return _sum([a[i] * b[i] for i in range(a.shape[0])])
+
+
+def _reduce_sum(params, values, mapped, models) -> jax.Array:
+    total = values[0]
+    for axis in sorted(params["axes"], reverse=True):
+        total = _sum([lax.index_in_dim(total, i, axis, keepdims=False) for i in range(total.shape[axis])])
+    return total
+
+
+def _sum(terms: list[jax.Array]) -> jax.Array:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _broadcast_in_dim(params, values, mapped, models) -> jax.Array:
+    places = (*params["broadcast_dimensions"], len(params["shape"]))
+    return lax.broadcast_in_dim(values[0], (*params["shape"], models), places)
+
+
+#: The operations that have axes: parameters, values, which of them have an axis of models, number of models.
+_RULES: dict[str, Callable[..., jax.Array]] = {
+    "dot_general": _product,
+    "reduce_sum": _reduce_sum,
+    "broadcast_in_dim": _broadcast_in_dim,
+    "reshape": lambda params, values, mapped, models: values[0].reshape(*params["new_sizes"], models),
+    "squeeze": lambda params, values, mapped, models: lax.squeeze(values[0], params["dimensions"]),
+    "transpose": lambda params, values, mapped, models: lax.transpose(
+        values[0], (*params["permutation"], values[0].ndim - 1)
+    ),
+    "slice": lambda params, values, mapped, models: lax.slice(
+        values[0],
+        (*params["start_indices"], 0),
+        (*params["limit_indices"], models),
+        None if params["strides"] is None else (*params["strides"], 1),
+    ),
+}
+
+_PLAIN = _ELEMENTWISE | _RULES.keys()

@@ -34,6 +34,8 @@ SIZES = (5, 10, 20, 50, 100)
 PUBLISHED = "tybalt-2018-as-published"
 #: Pythae's VAE at its defaults, where it is installed (python -m pip install pythae).
 PYTHAE = "pythae-vae"
+#: scVI's VAE under its normal likelihood, where it is installed (python -m pip install scvi-tools).
+SCVI = "scvi-vae"
 #: Files in a folder of the user's, by the name of the data set.
 FILES = {
     "hiseqv2-7306x60": "tcga-cognoma/hiseqv2_7306x60_log2.tsv.gz",
@@ -42,6 +44,20 @@ FILES = {
 }
 LABELS = ("tcga-cognoma/sample_labels.tsv", "acronym")
 COLUMNS = ["data", *KEY, "n_train", "n_test", *MEASURES, "note"]
+#: Lines of the figure: the baselines dashed, the models of others dotted.
+STYLES = {
+    "pca": ("#222222", "--"),
+    "nmf": ("#bcbd22", "--"),
+    "ica": ("#888888", "--"),
+    "nonlinear-pca": ("#d62728", "-"),
+    "vae": ("#1f77b4", "-"),
+    "deep": ("#2ca02c", "-"),
+    "linear": ("#9467bd", "-"),
+    "adage": ("#ff7f0e", "-"),
+    PUBLISHED: ("#1f77b4", ":"),
+    SCVI: ("#17becf", ":"),
+    PYTHAE: ("#e377c2", ":"),
+}
 
 
 def load(name: str, folder: Path | None) -> tuple[Any, Any]:
@@ -61,6 +77,11 @@ def maker(name: str, quick: bool):
 
         epochs = 3 if quick else 100
         return lambda k, seed: PythaeVAE(k, epochs, seed)
+    if name == SCVI:
+        from engines.scvi_default import ScviVAE
+
+        epochs = 3 if quick else None
+        return lambda k, seed: ScviVAE(k, epochs, seed)
     if name in tl.BASELINES:
         return tl.BASELINES[name]
     preset = PRESETS.get(name)
@@ -78,19 +99,21 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
     names = list(dict.fromkeys(table["data"]))
     figure, axes = plt.subplots(2, len(names), figsize=(3.4 * len(names) + 1.2, 6), squeeze=False, layout="constrained")
-    methods = [name for name in dict.fromkeys(table["method"]) if name != "genes"]
-    colors = dict(zip(methods, plt.get_cmap("tab10").colors, strict=False))
+    rank = {name: i for i, name in enumerate(STYLES)}
+    table = table.sort_values("method", key=lambda column: column.map(rank).fillna(len(rank)), kind="stable")
     for name, (upper, lower) in zip(names, axes.T, strict=True):
         summary = tl.summarise(table[table["data"] == name].drop(columns="data"))
         versus = "MSE v pca, %" if "MSE v pca, %" in summary else "held-out MSE"
         for axis, measure in ((upper, versus), (lower, "probe accuracy")):
             for method, rows in summary[measure].groupby(level="method", sort=False):
-                k = rows.index.get_level_values("k")
                 if method == "genes":
                     if measure == "probe accuracy":
                         axis.axhline(rows["mean"].iloc[0], color="#777777", linestyle=":", label="genes")
                     continue
-                axis.errorbar(k, rows["mean"], rows["sd"], label=method, color=colors.get(method), marker="o", ms=3)
+                rows = rows.sort_index(level="k")
+                color, line = STYLES.get(method, (None, "-"))
+                k = rows.index.get_level_values("k")
+                axis.errorbar(k, rows["mean"], rows["sd"], label=method, color=color, linestyle=line, marker="o", ms=3)
             axis.set_xscale("log")
             axis.set_xticks(SIZES, [str(k) for k in SIZES])
             axis.minorticks_off()
@@ -135,7 +158,7 @@ def main() -> None:
         options.only, options.sizes, options.folds, options.seeds = options.only or "tcga-33", "5", 2, 1
     found = [name for name, file in FILES.items() if options.data_folder and (options.data_folder / file).is_file()]
     names = chosen(options.only, ["tcga-33", "tcga-6", *found], ["tcga-33", "tcga-6", *found])
-    methods = chosen(options.methods, [*everything, *PRESETS, PYTHAE], everything)
+    methods = chosen(options.methods, [*everything, *PRESETS, PYTHAE, SCVI], everything)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / ("quality-quick.tsv" if options.quick else "quality.tsv")
     table = pd.read_csv(path, sep="\t") if path.exists() else pd.DataFrame(columns=COLUMNS)
@@ -143,13 +166,16 @@ def main() -> None:
     sizes = [int(k) for k in options.sizes.split(",")]
     for name in names:
         adata, labels = load(name, options.data_folder)
-        done = set(table.loc[table["data"] == name, list(KEY)].itertuples(index=False, name=None))
-        for row in tl.compare(adata, makers, sizes, labels, folds=options.folds, seeds=options.seeds, done=done):
-            added = pd.DataFrame([{"data": name, **row}], columns=COLUMNS)
-            table = added if table.empty else pd.concat([table, added], ignore_index=True)
-            lt.io.write_table(path, table.set_index("data"))
-            told = ", ".join(f"{m} {row[m]:.4g}" for m in MEASURES if m in row) or row["note"]
-            print(f"{name}, {row['method']}, k {row['k']}, seed {row['seed']}, fold {row['fold']}: {told}", flush=True)
+        for k in sizes:  # one after the other: training keeps 16 compiled programs, fewer than all methods at all sizes
+            done = set(table.loc[table["data"] == name, list(KEY)].itertuples(index=False, name=None))
+            for row in tl.compare(adata, makers, [k], labels, folds=options.folds, seeds=options.seeds, done=done):
+                added = pd.DataFrame([{"data": name, **row}], columns=COLUMNS)
+                table = added if table.empty else pd.concat([table, added], ignore_index=True)
+                lt.io.write_table(path, table.set_index("data"))
+                told = ", ".join(f"{m} {row[m]:.4g}" for m in MEASURES if m in row) or row["note"]
+                print(
+                    f"{name}, {row['method']}, k {row['k']}, seed {row['seed']}, fold {row['fold']}: {told}", flush=True
+                )
     if len(table):
         draw(table, path.with_suffix(".png"))
     for name, rows in table.groupby("data", sort=False):

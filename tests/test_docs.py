@@ -5,10 +5,12 @@ The blocks train for two epochs: that they run is shown, not how well they train
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import latentome
@@ -38,3 +40,14 @@ def test_pages_name_no_missing_file():
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_tables_of_the_models_are_those_of_the_benchmark():
+    folder = ROOT / "benchmarks"
+    spec = importlib.util.spec_from_file_location("quality_tables", folder / "quality_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    measured = pd.read_csv(folder / "results" / "quality.tsv", sep="\t")
+    for title, lines in module.documented(measured).items():
+        assert "\n".join(lines) in page, f"{title}: make it anew with benchmarks/quality_tables.py"

@@ -73,7 +73,7 @@ def test_one_order_for_all_epochs_and_no_smaller_last_batch():
     model = lt.DenoisingAutoencoder.from_preset("adage-2016", n_components=2, max_epochs=3, random_state=0).fit(x)
     assert len(model.training_rows_) == 50
     assert not np.array_equal(model.training_rows_, np.sort(model.training_rows_))
-    assert model._options(False).shuffle is False
+    assert model._options(False, 50).shuffle is False
     with pytest.raises(lt.InputError, match="fixed order"):
         lt.DenoisingAutoencoder(drop_last=True).fit(x)
     with pytest.raises(lt.InputError, match="in chunks"):

@@ -148,7 +148,7 @@ def test_a_unit_that_found_no_room_is_named_and_not_kept(tmp_path, monkeypatch):
         def fail(*_, kind=error):
             raise kind("It failed.", where="there", expected="room", todo="make some")
 
-        monkeypatch.setattr(work, "_fit", fail)
+        monkeypatch.setattr(work, "train_unit", fail)
         result = work.do_unit(unit, request, Store([], None), tmp_path)
         assert result["rows"][0]["error"] == "It failed. there"
         assert result["identity"] == (unit.identity() if kept else "")

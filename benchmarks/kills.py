@@ -33,6 +33,7 @@ FAMILIES = {
     "deep": ("DeepAutoencoder", {"hidden": (16,)}),
     "denoising": ("DenoisingAutoencoder", {"noise": 0.1}),
     "variational": ("VariationalAutoencoder", {"hidden": (16,), "warmup": 20}),
+    "nonlinear-pca": ("NonlinearPCA", {"hidden": (16,)}),  # its second round is killed, too
 }
 EPOCHS, MEMBERS, WITHIN = 400, 3, 0.5
 #: A pause after each epoch, in seconds, so that a training outlives several kills.
@@ -65,11 +66,16 @@ def train(folder: Path, family: str, members: int) -> None:
         time.sleep(PAUSE)
 
     rng = np.random.default_rng(0)
-    x = (rng.normal(size=(200, 4)) @ rng.normal(size=(4, 30)) + rng.normal(size=(200, 30))).astype("float32")
+    factors = rng.normal(size=(200, 4))
+    # Not linear, so that there is something beyond PCA.
+    x = factors @ rng.normal(size=(4, 30)) + factors**2 @ rng.normal(size=(4, 30)) + rng.normal(size=(200, 30))
+    x = x.astype("float32")
     name, extra = FAMILIES[family]
     model = getattr(lt, name)(
         4, max_epochs=EPOCHS, learning_rate=0.005, patience=10 * EPOCHS, members=members, random_state=0, **extra
     ).fit(x, checkpoint=folder / "states", resume=True, progress=progress)
+    if family == "nonlinear-pca" and not model.second_round_:
+        sys.exit("there was no second round")
     weights = [array for member in model.models_ for array in member.get_weights()]
     np.savez(folder / "result.npz", *weights, model.history_.to_numpy())
 
@@ -86,7 +92,7 @@ def damaged(states: Path) -> list[str]:
     from latentome.training.checkpoint import MAGIC
 
     wrong = []
-    for path in states.glob("[0-9]*.state"):
+    for path in states.rglob("[0-9]*.state"):
         content = path.read_bytes()
         body = content[len(MAGIC) :]
         if not content.startswith(MAGIC) or hashlib.sha256(body[32:]).digest() != body[:32]:
@@ -119,7 +125,7 @@ def torment(kind: Kind, folder: Path, seed: str) -> Kind:
             _, told = child.communicate()
             if child.returncode == -9:
                 kind.kills += 1
-                kind.in_write += bool(list((again / "states").glob(".*.partial.*")))
+                kind.in_write += bool(list((again / "states").rglob(".*.partial.*")))
             elif child.returncode:
                 kind.problems.append(told)
                 return kind
@@ -130,7 +136,7 @@ def torment(kind: Kind, folder: Path, seed: str) -> Kind:
             kind.identical += 1
         else:
             kind.problems.append(f"{again}: other weights or another history")
-        left = [path.name for path in (again / "states").iterdir() if not path.name[0].isdigit()]
+        left = [path.name for path in (again / "states").rglob("*") if path.is_file() and not path.name[0].isdigit()]
         kind.problems += [f"{name} is left over" for name in left]
     shutil.rmtree(folder)
     return kind

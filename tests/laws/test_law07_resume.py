@@ -85,6 +85,17 @@ def test_a_member_of_an_ensemble_is_the_single_model_of_its_seed(model):
         np.testing.assert_allclose(table.to_numpy(), single.history_.to_numpy(), rtol=1e-3, atol=1e-5)
 
 
+def test_each_member_has_a_second_round_of_its_own_length():
+    x = lt.datasets.load("tcga-33").X[:200, :50] / 20.0
+    model = lt.NonlinearPCA(3, hidden=(8,), learning_rate=0.01, members=3, **SMALL).fit(x)
+    assert len(set(model.second_round_)) > 1, model.second_round_
+    for member in range(3):
+        single = lt.NonlinearPCA(3, hidden=(8,), learning_rate=0.01, **{**SMALL, "random_state": member}).fit(x)
+        assert single.second_round_ == [model.second_round_[member]]
+        for mine, other in zip(single.model_.get_weights(), model.models_[member].get_weights(), strict=True):
+            np.testing.assert_allclose(mine, other, atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -189,6 +189,8 @@ class NonlinearPCA(BaseAutoencoder):
         summary = summarise(blocks, self.n_components) if any(anew) else None
         steps, rows = math.ceil(n_samples / self.rows_of_batch(n_samples)), np.arange(n_samples)
         fresh, errors = list(fits), vars(self).setdefault("_errors_of_pca", {})
+        for fit in fits:  # of a fit that was interrupted
+            errors.pop(fit.split.seed, None)
         for member in np.flatnonzero(anew):
             split = fits[member].split
             model = self._make_model(len(summary.mean), split.seed, steps)

@@ -89,7 +89,7 @@ _select_backend()
 
 
 def _load(folder: str) -> ModuleType:
-    """Import a folder, and with it half a million objects that stay: no time is spent on garbage among them."""
+    """Import a folder, and with it very many objects that stay: no time is spent on garbage among them."""
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
 
-#: Keras imports it for a gallery of pictures that nothing here shows; it takes a fifth of the time that Keras takes.
+#: Keras imports it for a gallery of pictures that nothing here shows.
 LATER = ("matplotlib.pyplot",)
 
 

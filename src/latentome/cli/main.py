@@ -25,8 +25,8 @@ def main() -> None:
 
     Exit codes: 0 done, 1 a defect of ours, 2 wrong input or option, 130 interrupted, 141 where nobody reads the output.
     """
-    # The libraries make half a million objects that stay. Looking for garbage among them after every 700 new ones, and
-    # once more at the end, would take longer than their import.
+    # The libraries make very many objects that stay. To look for garbage among them again and again while they are
+    # imported, and once more at the end, is time for nothing.
     gc.set_threshold(COLLECT_AFTER)
     load_later()
     code = run(sys.argv[1:])

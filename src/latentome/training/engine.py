@@ -3,7 +3,8 @@
 ``model.fit`` returns to Python at every step. Here the very same step, ``model.train_step``, runs inside
 ``jax.lax.scan`` over the batches and ``jax.lax.while_loop`` over the epochs. The order of the samples is drawn on the
 device, the last partial batch is trained with its right weight, and Python is back only at the end of a chunk. Models
-that differ in their seeds and in the values of their live hyperparameters train together: ``jax.vmap`` of that program.
+that differ in their seeds and in the values of their live hyperparameters train together: on an accelerator as
+``jax.vmap`` of that program, on processors in threads that share it (see `latentome.training.pieces`).
 """
 
 from __future__ import annotations
@@ -188,13 +189,17 @@ class Program:
         self.start = jax.jit(self._start, donate_argnums=0)
         self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
+    @property
+    def in_threads(self) -> bool:
+        """Whether several of these models train in threads, on a processor, and not as `run_members`."""
+        return jax.default_backend() == "cpu" and self.mesh is None
+
     def has_lanes(self, data: jax.Array) -> bool:
         """Whether many of these models train side by side in the lanes of the processor's vectors."""
         variables = (self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables)
         layers = self.model._flatten_layers(include_self=False)
         if (
-            jax.default_backend() != "cpu"
-            or self.mesh is not None
+            not self.in_threads
             or any(layer.compute_dtype != "float32" for layer in layers)
             or not fit_in_lanes([tuple(v.shape) for v in variables[0]], self.batch_size)
         ):

@@ -30,7 +30,7 @@ from latentome.training.engine import (
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.lanes import MIN_MODELS
 from latentome.training.live import read_live
-from latentome.training.pieces import run_pieces
+from latentome.training.pieces import run_each, run_pieces, start_each
 from latentome.training.task import Options, Split, Training
 
 #: Seconds between two returns to Python: what keeps a progress bar alive and an interruption prompt.
@@ -56,7 +56,8 @@ class Run:
     ) -> None:
         self.program, self.data, self.x, self.models, self.options = program, data, x, list(models), options
         self.alone = len(self.models) == 1
-        self.in_pieces = len(self.models) >= MIN_MODELS and program.has_lanes(data)
+        self.in_threads = not self.alone and program.in_threads
+        self.in_pieces = self.in_threads and len(self.models) >= MIN_MODELS and program.has_lanes(data)
         self.splits = list(splits)
         keep = options.keep_best or options.patience is not None
         self.lasts = np.array([options.epochs if split.epochs is None else split.epochs for split in splits], np.int32)
@@ -85,8 +86,11 @@ class Run:
         self.checkpoints: Checkpoints | None = None
         self.length, self.warm = 1, False
         if keep and not any(firsts):
-            start = program.start if self.alone else program.start_members
-            self.state = start(self.state, data, self.sample)
+            if self.in_threads:
+                self.state = start_each(program, self.state, data, self.sample)
+            else:
+                start = program.start if self.alone else program.start_members
+                self.state = start(self.state, data, self.sample)
 
     def identity(self, data: str) -> dict[str, str]:
         """What makes this training the one it is, by the name under which a refusal tells a difference."""
@@ -173,14 +177,18 @@ class Run:
     def _chunk(self, length: int) -> None:
         first = len(self.rows)
         limits = Limits(min(first + length, int(self.lasts.max())), self.patience, self.first_candidate)
-        self.good = copied(self.state)  # the program takes the state that it is given
+        # A program takes the state that it is given; threads give it copies.
+        self.good = self.state if self.in_threads else copied(self.state)
         self.before = self.rows
         start = time.perf_counter()
+        given = (self.state, self.data, self.sample, first, limits)
         if self.in_pieces:
-            self.state, table = run_pieces(self.program, self.state, self.data, self.sample, first, limits)
+            self.state, table = run_pieces(self.program, *given)
+        elif self.in_threads:
+            self.state, table = run_each(self.program, *given, compiled=self.warm)
         else:
             run = self.program.run if self.alone else self.program.run_members
-            self.state, table = run(self.state, self.data, self.sample, first, limits)
+            self.state, table = run(*given)
         table = np.asarray(table)[None] if self.alone else np.asarray(table)  # waits for the device
         took = time.perf_counter() - start
         new = int(np.atleast_1d(self.state.epochs).max()) - first

@@ -22,11 +22,26 @@ if "LATENTOME_CACHE" not in os.environ:
     os.environ["LATENTOME_CACHE"] = tempfile.mkdtemp(prefix="latentome-programs-")
     atexit.register(shutil.rmtree, os.environ["LATENTOME_CACHE"], ignore_errors=True)
 
+import pytest
+
 import latentome  # noqa: F401
+
+#: Dots to an inch of a figure that only has to be written. Most of the time of saving one goes by their number.
+COARSE = 75
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_figures():
+    """Figures of runs, reports and sweeps in few dots; tests/pl and the course draw them as they are shipped."""
+    from latentome.pl import style
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(style._RC, "savefig.dpi", COARSE)
+        yield
 
 
 def pytest_collection_finish():
     """The modules stay to the end: they need not be searched for garbage at every collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
+    gc.set_threshold(100_000, 10, 10)

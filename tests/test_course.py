@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from latentome.pl import style
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs" / "course").glob("*.md"))
+#: Read before any test begins: elsewhere figures are saved in fewer dots.
+SHIPPED = style._RC["savefig.dpi"]
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 
@@ -20,6 +24,7 @@ def run_blocks():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_shows_what_its_blocks_print_and_draw(page, run_blocks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(style._RC, "savefig.dpi", SHIPPED)
     text = page.read_text(encoding="utf-8")
     for block, printed in run_blocks(text, str(page)):
         assert_same_but_for_rounding(printed, block["output"] or "", block["code"])

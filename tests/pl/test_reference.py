@@ -269,7 +269,7 @@ def cases(k, n):
     return drawings(k, n)
 
 
-NAMES = tuple(drawings(*FEW))
+NAMES = tuple(cases(*FEW))
 #: Figures that are the same whatever there is of classes and samples, or whose twin tells as much.
 SAME = ("architecture", "training_curves", "embedding_quantity", "group_differences_one", "latent_heatmap")
 DARK = ("embedding", "confusion_matrix")
@@ -321,7 +321,7 @@ def test_it_looks_as_it_did(name):
 
 @pytest.mark.parametrize("name", ["embedding", "signatures", "sweep_sizes"])
 def test_a_figure_that_lost_a_part_is_told_from_its_reference(name):
-    figure, reference = drawings(*FEW)[name](), read_picture(REFERENCE / f"{name}.png")
+    figure, reference = cases(*FEW)[name](), read_picture(REFERENCE / f"{name}.png")
     breaks = [(legend.set_visible, False, True) for legend in figure.legends]
     title = figure.axes[0].get_title(loc="left")
     breaks += [(functools.partial(figure.axes[0].set_title, loc="left"), "", title)] if title else []

@@ -8,8 +8,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
 
-#: Keras imports it for a gallery of pictures that nothing here shows.
-LATER = ("matplotlib.pyplot",)
+#: Keras imports the first for a gallery of pictures that nothing here shows, scikit-learn the second for few of its
+#: parts.
+LATER = ("matplotlib.pyplot", "scipy.stats")
 
 
 class _Finder:

@@ -27,10 +27,12 @@ def map_side_by_side(adata: AnnData, representations: Sequence[str], reporter: R
     **how
         See `latentome.tl.tsne`.
     """
+    import scipy.stats
     from anndata import AnnData
 
     from latentome import tl
 
+    vars(scipy.stats)  # where it is loaded at its first use: that may not be both threads' at once
     seen, lock, stop = dict.fromkeys(representations, 0), Lock(), Event()
 
     def mapped(name: str) -> AnnData:

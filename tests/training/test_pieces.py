@@ -20,7 +20,7 @@ def ensemble(**changed):
 
 
 def test_the_members_share_a_program_that_is_traced_once_and_run_in_threads(x, monkeypatch):
-    traced, threads, trace, run_each = [], set(), engine.Program._run, pieces._side_by_side
+    traced, threads, trace, side_by_side = [], set(), engine.Program._run, pieces._side_by_side
 
     def counted(self, *args, **how):
         traced.append(threading.current_thread())
@@ -31,7 +31,7 @@ def test_the_members_share_a_program_that_is_traced_once_and_run_in_threads(x, m
             threads.add(threading.current_thread())
             return run(*given)
 
-        return run_each(noted, *args)
+        return side_by_side(noted, *args)
 
     monkeypatch.setattr(engine, "_programs", {})
     monkeypatch.setattr(engine.Program, "_run", counted)
@@ -61,3 +61,12 @@ def test_a_member_that_stops_early_leaves_the_others_going(x):
     singles = [ensemble(**stopping, members=1).set_params(random_state=seed).fit(x) for seed in range(3)]
     assert lengths == [len(single.history_) for single in singles]
     assert len(set(lengths)) > 1, lengths
+
+
+def test_the_start_of_every_member_is_a_candidate_for_its_best_epoch(x):
+    hopeless = {"learning_rate": 3.0, "max_epochs": 3, "validation_fraction": 0.2, "patience": 5}
+    model = ensemble(**hopeless).fit(x)
+    single = ensemble(**hopeless, members=1).fit(x)
+    assert single.best_epoch_ == 0
+    for mine, other in zip(single.models_[0].get_weights(), model.models_[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)

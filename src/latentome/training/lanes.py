@@ -23,7 +23,7 @@ from jax.extend import core
 
 #: Models of a piece: one vector of the longest that processors have. The compiler makes fewer or more into slower code.
 LANES = 16
-#: Fewer models train as `jax.vmap` has it: a piece takes as long as with all its lanes in use.
+#: Fewer models train one by one: a piece takes as long as with all its lanes in use.
 MIN_MODELS = 8
 #: No weight has more values and no batch more rows: sums are written out, which larger ones do not need.
 MAX_KERNEL, MAX_ROWS = 64, 64

@@ -26,7 +26,7 @@ import pytest
 
 import latentome  # noqa: F401
 
-#: Dots to an inch of a figure that only has to be written. Most of the time of saving one goes by their number.
+#: Dots to an inch of a figure that only has to be written: fewer are saved faster.
 COARSE = 75
 
 

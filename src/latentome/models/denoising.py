@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import keras
 from keras import ops
-from keras.layers import Dense
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import InputNoise, Seeds, TiedDecoder, dtype_policy
+from latentome.models.layers import Dense, InputNoise, Seeds, TiedDecoder, dtype_policy
 from latentome.models.losses import bernoulli_nll, squared_error
 
 
@@ -119,7 +118,7 @@ class DenoisingModel(Autoencoder):
         else:
             z = self.encoder(x, training=training)
             read = self._corrupted(z, training)
-        linear = self._linear(read)
+        linear = self._linear(read, training=training)
         y = self._activate(linear)
         if self._loss == "bernoulli":
             self.add_loss(ops.mean(bernoulli_nll(x, linear)))

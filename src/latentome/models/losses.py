@@ -26,17 +26,31 @@ def bernoulli_nll(x, logits):
     """Cross-entropy of targets in [0, 1] against logits, summed over the features, per sample.
 
     Written on logits as ``max(l, 0) - l x + log(1 + exp(-|l|))``: no sigmoid, no clipping, no logarithm of zero. Loss
-    and gradient share the exponential, and the sum is a product with ones: the compiler's own sum reads four arrays.
+    and gradient share the exponential. Eight features share a logarithm, that of the product of their ``1 + exp``,
+    which is at most 2^8; and the sum is a product with ones, because the compiler's own sum reads four arrays.
     """
     return _bernoulli_nll(x, logits)[0]
 
 
+#: How many features share a logarithm.
+SHARED = 8
+
+
 def _bernoulli_nll(x, logits):
     small = jnp.exp(-jnp.abs(logits))
-    losses = jnp.maximum(logits, 0.0) - logits * x + jnp.log(1.0 + small)
-    residual = jnp.where(logits >= 0.0, 1.0, small) / (1.0 + small) - x
-    ones = jnp.ones(losses.shape[-1], losses.dtype)
-    return jnp.matmul(jax.lax.optimization_barrier(losses), ones, precision="highest"), (logits, residual)
+    linear, more = jnp.maximum(logits, 0.0) - logits * x, 1.0 + small
+    residual = jnp.where(logits >= 0.0, 1.0, small) / more - x
+    width = logits.shape[-1] // SHARED
+    rest = linear[..., SHARED * width :] + jnp.log(more[..., SHARED * width :])
+    total = _row_sums(rest)
+    if width:
+        parts = [slice(i * width, (i + 1) * width) for i in range(SHARED)]
+        total += _row_sums(sum(linear[..., part] for part in parts) + jnp.log(math.prod(more[..., p] for p in parts)))
+    return total, (logits, residual)
+
+
+def _row_sums(a):
+    return jnp.matmul(jax.lax.optimization_barrier(a), jnp.ones(a.shape[-1], a.dtype), precision="highest")
 
 
 def _bernoulli_slopes(kept, slope):

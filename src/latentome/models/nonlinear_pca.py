@@ -11,7 +11,7 @@ from keras import ops
 from keras.layers import Dense
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import InputNoise, Seeds, Standardise, dtype_policy
+from latentome.models.layers import Dropout, InputNoise, Seeds, Standardise, dtype_policy
 from latentome.models.losses import squared_error
 from latentome.models.summary import Summary, scale_of
 
@@ -112,7 +112,7 @@ class NonlinearPCAModel(Autoencoder):
             )
             x = layer(x)
             if self._dropout:
-                x = keras.layers.Dropout(self._dropout, seed=next(seeds), name=f"dropout_{i}", dtype=self._dtype)(x)
+                x = Dropout(self._dropout, seed=next(seeds), name=f"dropout_{i}", dtype=self._dtype)(x)
         return ops.cast(Dense(n_out, kernel_initializer="zeros", name="beyond", dtype=self._dtype)(x), "float32")
 
     @property

@@ -9,10 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from keras.layers import Dense
 
 from latentome.models.base import Autoencoder
-from latentome.models.layers import PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
+from latentome.models.layers import Dense, PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
 from latentome.models.losses import (
     MIN_VARIANCE,
     bernoulli_nll,
@@ -22,6 +21,7 @@ from latentome.models.losses import (
     squared_error,
     with_free_bits,
 )
+from latentome.models.noise import normal
 from latentome.models.summary import Summary
 
 #: A Bernoulli mean starts inside these: the logit of a gene that is zero in every sample would be infinite.
@@ -161,9 +161,8 @@ class VariationalModel(Autoencoder):
         mean, log_variance = self.posterior(x, training=training)
         z = mean
         if training:
-            noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.sampling)
-            z = mean + ops.exp(0.5 * log_variance) * noise
-        linear = self.decode(z, x)
+            z = mean + ops.exp(0.5 * log_variance) * normal(ops.shape(mean), self.sampling, keep=True)
+        linear = self.decode(z, x, training=training)
         kl = kl_per_unit(mean, log_variance)
         self.add_loss(ops.mean(self.reconstruction_nll(x[:, : self.n_features], linear)))
         self.add_loss(ops.mean(ops.sum(kl, axis=-1)))
@@ -171,11 +170,11 @@ class VariationalModel(Autoencoder):
             self.add_loss(with_free_bits(kl, self.live.free_bits))
         return self._activate(linear)
 
-    def decode(self, z, x):
+    def decode(self, z, x, training: bool = False):
         """The decoder's output before its activation, of codes `z` and the covariate that `x` carries."""
         if self.n_covariates:
             z = ops.concatenate([z, x[:, self.n_features :]], axis=1)
-        return self._linear(z)
+        return self._linear(z, training=training)
 
     def reconstruction_nll(self, x, linear):
         """Reconstruction loss per sample of `x` given the decoder's output before its activation."""

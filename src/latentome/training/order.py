@@ -6,6 +6,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from latentome.models.noise import threefry
 
 #: Rounds of the Feistel network. Four make it hard to tell from a random permutation; the rest is margin.
 ROUNDS = 8
@@ -37,24 +40,30 @@ def epoch_order(seed, epoch, n_samples: int) -> jax.Array:
     Black and Rogaway (2002). Ciphers with arbitrary finite domains. CT-RSA.
     """
     side = math.isqrt(max(n_samples - 1, 0)) + 1
-    keys = jax.random.bits(jax.random.fold_in(jax.random.key(seed), epoch), (ROUNDS,), "uint32")
+    zero, turns = np.uint32(0), np.arange(ROUNDS, dtype="uint32")
+    # jax.random.bits(jax.random.fold_in(jax.random.key(seed), epoch), ROUNDS), which takes longer to compile.
+    key = threefry((zero, _word(seed)), zero, _word(epoch))
+    first, second = threefry(key, np.zeros_like(turns), turns)
 
-    def network(left, right):
-        for i in range(ROUNDS):
-            moved = left + _below(_mix(right ^ keys[i]), side)
-            left, right = right, jnp.where(moved >= side, moved - side, moved)
-        return left, right
+    def one_round(pair, key):
+        left, right = pair
+        moved = left + _below(_mix(right ^ key), side)
+        return (right, jnp.where(moved >= side, moved - side, moved)), None
 
-    def outside(pair):
-        return pair[0] * side + pair[1] >= n_samples
-
-    def walk(pair):
-        again = outside(pair)
-        return tuple(jnp.where(again, new, old) for new, old in zip(network(*pair), pair, strict=True))
+    def walk(carry):
+        *pair, outside = carry
+        moved, _ = jax.lax.scan(one_round, tuple(pair), first ^ second)
+        left, right = (jnp.where(outside, new, old) for new, old in zip(moved, pair, strict=True))
+        return left, right, left * side + right >= n_samples
 
     start = jnp.arange(n_samples, dtype="uint32")
-    left, right = jax.lax.while_loop(lambda pair: outside(pair).any(), walk, network(start // side, start % side))
+    everywhere = (start // side, start % side, jnp.ones(n_samples, dtype="bool"))
+    left, right, _ = jax.lax.while_loop(lambda carry: carry[2].any(), walk, everywhere)
     return (left * side + right).astype("int32")
+
+
+def _word(number):
+    return jnp.asarray(number).astype("uint32")
 
 
 def _mix(x):

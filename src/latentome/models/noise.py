@@ -1,0 +1,93 @@
+"""The random numbers of a training step: those that `keras.random` draws, in one loop over the numbers.
+
+On processors JAX runs the rounds of its generator as a loop of many small computations, because not every compiler was
+good at them in one; for the noise of a batch that takes longer than what the noise is for. Written out, the rounds and
+what follows them are one computation. Its numbers are those of `jax.random` bit for bit, so that nothing else changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax import lax
+
+#: Threefry-2x32 with 20 rounds: how far each turns the second word, and the constant of the key's third word (Salmon
+#: et al. 2011, table 2 and section 4).
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = np.uint32(0x1BD11BDA)
+
+
+def normal(shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool = False):
+    """Standard normal numbers, float32: ``keras.random.normal(shape, seed=seed)``.
+
+    Parameters
+    ----------
+    shape
+        Shape of the result.
+    seed
+        The stream; each call takes its next key.
+    keep
+        Whether the numbers are kept for the gradient, which needs them, too; the compiler would draw them anew. On
+        processors one thread draws them then: for the small arrays behind a layer, not for a batch of genes.
+    """
+    lowest = np.nextafter(np.float32(-1.0), np.float32(0.0))
+
+    def from_bits(bits):
+        centred = jnp.maximum(_unit(bits) * (np.float32(1.0) - lowest) + lowest, lowest)
+        return np.float32(math.sqrt(2.0)) * lax.erf_inv(centred)
+
+    return _draw(from_bits, shape, seed, keep)
+
+
+def uniform(shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool = False):
+    """Numbers in [0, 1), float32: ``keras.random.uniform(shape, seed=seed)``. For the parameters see `normal`."""
+    return _draw(_unit, shape, seed, keep)
+
+
+def _draw(from_bits: Callable, shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool):
+    key, size = seed.next(), math.prod(shape)
+
+    def numbers(first, count):
+        # JAX numbers the values by two words, of which the first is zero for fewer than 2^32 values.
+        place = lax.iota("uint32", count) + first
+        x, y = threefry(key, jnp.zeros_like(place), place)
+        return from_bits(x ^ y)
+
+    if not keep:
+        return numbers(np.uint32(0), size).reshape(shape)
+    half = -(-size // 2)  # a loop of two turns: of one the compiler makes none
+    halves = lax.map(lambda first: numbers(first, half), np.array([0, half], dtype="uint32"))
+    return halves.reshape(-1)[:size].reshape(shape)
+
+
+def _unit(bits):
+    # 23 random bits behind the exponent of 1 are a number in [1, 2).
+    mantissa = lax.shift_right_logical(bits, np.uint32(9))
+    return lax.bitcast_convert_type(mantissa | np.uint32(0x3F800000), "float32") - np.float32(1.0)
+
+
+def threefry(key, x, y):
+    """Encrypt pairs of words: Threefry-2x32 with 20 rounds.
+
+    Parameters
+    ----------
+    key
+        Two words, uint32.
+    x, y
+        First and second word of each pair, uint32; of one shape.
+    """
+    keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
+    x, y = x + keys[0], y + keys[1]
+    for group in range(5):
+        for turn in ROTATIONS[group % 2]:
+            x = lax.add(x, y)
+            turned = lax.bitwise_or(
+                lax.shift_left(y, np.uint32(turn)), lax.shift_right_logical(y, np.uint32(32 - turn))
+            )
+            y = lax.bitwise_xor(x, turned)
+        x, y = x + keys[(group + 1) % 3], y + (keys[(group + 2) % 3] + np.uint32(group + 1))
+    return x, y

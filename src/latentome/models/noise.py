@@ -2,7 +2,7 @@
 
 On processors JAX runs the rounds of its generator as a loop of many small computations, because not every compiler was
 good at them in one; for the noise of a batch that takes longer than what the noise is for. Written out, the rounds and
-what follows them are one computation. Its numbers are those of `jax.random` bit for bit, so that nothing else changes.
+what follows them are one computation. Its random bits are those of `jax.random`, so that nothing else changes.
 """
 
 from __future__ import annotations

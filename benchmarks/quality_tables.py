@@ -4,7 +4,8 @@
     python benchmarks/quality_tables.py --page docs/models.md    # renew the tables of the page; its sentences are yours
 
 Methods are compared on folds that they share: a cell is a mean over the folds, of all seeds, that every method of its
-table has for these data at this size; seeds with fewer than five folds do not count.
+table has for these data at this size; seeds with fewer than five folds do not count. The models of other packages take
+much longer and were trained on fewer seeds: they are compared with PCA on the folds that they have, in brackets.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ ERROR, PROBE, NEIGHBOURS = "held-out MSE", "probe accuracy", "5-NN accuracy"
 #: The folds of one seed.
 FOLDS = 5
 PUBLISHED = "tybalt-2018-as-published"
+#: The models of other packages.
+OTHERS = ("scvi-vae", "pythae-vae")
 #: How the tables call the methods, in the order of their rows.
 NAMES = {
     "pca": "PCA",
@@ -95,15 +98,30 @@ def beside(table: pd.DataFrame, method: str, other: str) -> Iterator[str]:
             yield "| " + " | ".join(map(str, cells)) + " |"
 
 
+def cell(method: str, own: pd.DataFrame, column: dict[str, pd.DataFrame], error: str) -> str:
+    """Error, probe, 5-NN; and the folds in brackets, where they are not those of the column."""
+    told = ", ".join([error, *accuracies(own)])
+    return told if folds_of({method: own}) == folds_of(column) else f"{told} ({folds_of({method: own})})"
+
+
+def compared(table: pd.DataFrame, data: str, k: int) -> tuple[dict[str, pd.DataFrame], dict[str, dict]]:
+    """The rows of a column's methods on the folds that they share, and of each of the others' beside PCA on its own."""
+    methods = present(table, data, k)
+    column = shared(table, data, k, [name for name in methods if name not in OTHERS])
+    return column, {name: shared(table, data, k, ["pca", name]) for name in methods if name in OTHERS}
+
+
 def at_size(table: pd.DataFrame, k: int) -> Iterator[str]:
-    """Every method at one size: error, probe, 5-NN on the folds that all methods of the data set have."""
+    """Every method at one size: error, probe, 5-NN."""
     yield f"| k = {k} | " + " | ".join(DATA.values()) + " |"
     yield "|---" * (len(DATA) + 1) + "|"
-    parts = {data: shared(table, data, k, present(table, data, k)) for data in DATA}
-    yield "| folds x seeds | " + " | ".join(folds_of(part) if part else "" for part in parts.values()) + " |"
+    columns = {data: compared(table, data, k) for data in DATA}
+    yield "| folds x seeds | " + " | ".join(folds_of(column) if column else "" for column, _ in columns.values()) + " |"
     for method, name in NAMES.items():
-        cells = [parts[data].get(method) for data in DATA]
-        told = ["" if c is None else ", ".join([number(c[ERROR].mean(), 5), *accuracies(c)]) for c in cells]
+        told = []
+        for column, others in columns.values():
+            own = others.get(method, column).get(method)
+            told.append("" if own is None else cell(method, own, column, number(own[ERROR].mean(), 5)))
         if any(told):
             yield f"| {name} | " + " | ".join(told) + " |"
 
@@ -123,20 +141,20 @@ def accuracies(rows: pd.DataFrame) -> list[str]:
 def over_sizes(table: pd.DataFrame, data: str) -> Iterator[str]:
     """Every method of a data set at every size: the error against PCA's, and the accuracies of probe and 5-NN."""
     sizes = [k for k in sorted(table.loc[table["data"] == data, "k"].unique()) if present(table, data, k)]
-    parts = [shared(table, data, k, present(table, data, k)) for k in sizes]
+    columns = [compared(table, data, k) for k in sizes]
     yield f"| {DATA[data]} | " + " | ".join(f"k = {k}" for k in sizes) + " |"
     yield "|---" * (len(sizes) + 1) + "|"
-    yield "| folds x seeds | " + " | ".join(map(folds_of, parts)) + " |"
+    yield "| folds x seeds | " + " | ".join(folds_of(column) for column, _ in columns) + " |"
     for method, name in NAMES.items():
         told = []
-        for part in parts:
-            if method not in part:
+        for column, others in columns:
+            parts = others.get(method, column)
+            if method not in parts:
                 told.append("")
                 continue
-            error = (
-                percent(change(part[method], part["pca"])) if method != "pca" else number(part["pca"][ERROR].mean(), 5)
-            )
-            told.append(", ".join([error, *accuracies(part[method])]))
+            own, pca = parts[method], parts["pca"]
+            error = number(pca[ERROR].mean(), 5) if method == "pca" else percent(change(own, pca))
+            told.append(cell(method, own, column, error))
         if any(told):
             yield f"| {name} | " + " | ".join(told) + " |"
 

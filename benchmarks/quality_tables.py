@@ -101,7 +101,8 @@ def beside(table: pd.DataFrame, method: str, other: str) -> Iterator[str]:
 def cell(method: str, own: pd.DataFrame, column: dict[str, pd.DataFrame], error: str) -> str:
     """Error, probe, 5-NN; and the folds in brackets, where they are not those of the column."""
     told = ", ".join([error, *accuracies(own)])
-    return told if folds_of({method: own}) == folds_of(column) else f"{told} ({folds_of({method: own})})"
+    same = own.index.equals(next(iter(column.values())).index)
+    return told if same else f"{told} ({folds_of({method: own})})"
 
 
 def compared(table: pd.DataFrame, data: str, k: int) -> tuple[dict[str, pd.DataFrame], dict[str, dict]]:

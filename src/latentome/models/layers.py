@@ -112,7 +112,7 @@ def _affine(x, kernel, bias):
 def _affine_slopes(kept, slope):
     x, kernel = kept
     # Ones beside the inputs: the sum over the samples, the gradient of the bias, comes with the kernel's. Four rows of
-    # them, because products of a multiple of four rows are faster.
+    # them leave a number of rows that is a multiple of four one.
     with_ones = lax.optimization_barrier(jnp.concatenate([x.T, jnp.ones((4, len(x)), x.dtype)]))
     both = jnp.matmul(with_ones, slope)
     return jnp.matmul(slope, kernel.T), both[: x.shape[1]], both[x.shape[1]]

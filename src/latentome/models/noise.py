@@ -1,8 +1,8 @@
 """The random numbers of a training step: those that `keras.random` draws, in one loop over the numbers.
 
-On processors JAX runs the rounds of its generator as a loop of many small computations, because not every compiler was
-good at them in one; for the noise of a batch that takes longer than what the noise is for. Written out, the rounds and
-what follows them are one computation. Its random bits are those of `jax.random`, so that nothing else changes.
+On processors JAX runs the rounds of its generator as a loop of small computations (`jax.extend.random.threefry_2x32`
+too). Written out, the rounds and what follows them are one computation. Its random bits are those of `jax.random`, so
+that nothing else changes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from jax import lax
 
-#: Threefry-2x32 with 20 rounds: how far each turns the second word, and the constant of the key's third word (Salmon
-#: et al. 2011, table 2 and section 4).
+#: Threefry-2x32 with 20 rounds (Salmon et al. 2011): how far each turns the second word, and the constant of the key's
+#: third word.
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
 

@@ -41,7 +41,7 @@ def epoch_order(seed, epoch, n_samples: int) -> jax.Array:
     """
     side = math.isqrt(max(n_samples - 1, 0)) + 1
     zero, turns = np.uint32(0), np.arange(ROUNDS, dtype="uint32")
-    # jax.random.bits(jax.random.fold_in(jax.random.key(seed), epoch), ROUNDS), which takes longer to compile.
+    # jax.random.bits(jax.random.fold_in(jax.random.key(seed), epoch), ROUNDS), of which the compiler makes more loops.
     key = threefry((zero, _word(seed)), zero, _word(epoch))
     first, second = threefry(key, np.zeros_like(turns), turns)
 

@@ -20,6 +20,7 @@ class ScviVAE:
     likelihood is ``normal``, one of those that scVI has; the input is not logged once more (``log_variational``); and
     the size factor of every sample is 1, where scVI would multiply what it decodes with the sample's observed sum. With
     given size factors scVI's mean passes a softplus, not a softmax: any values above 0. The code alone is then decoded.
+    Its logging of every step is left out: the same weights, bit for bit, in about 0.6 of the time.
 
     Parameters
     ----------
@@ -45,10 +46,9 @@ class ScviVAE:
             # That the data are no counts, how many workers could read them, that a last batch is small.
             warnings.simplefilter("ignore")
             adata = _annotated(x)
-            scvi.model.SCVI.setup_anndata(adata, size_factor_key=FACTOR)
-            self.model_ = scvi.model.SCVI(
-                adata, n_latent=self.n_components, gene_likelihood="normal", log_variational=False
-            )
+            silent = _silent()
+            silent.setup_anndata(adata, size_factor_key=FACTOR)
+            self.model_ = silent(adata, n_latent=self.n_components, gene_likelihood="normal", log_variational=False)
             self.model_.train(
                 self.max_epochs, accelerator="cpu", devices=1, enable_progress_bar=False, enable_model_summary=False
             )
@@ -69,6 +69,24 @@ class ScviVAE:
         with torch.inference_mode():
             decoded = self.model_.module.generative(code, library=one, batch_index=one.int(), size_factor=one)
         return decoded["px"].mean.numpy()
+
+
+def _silent() -> type:
+    """SCVI with a training plan that writes no metrics."""
+    from scvi.model import SCVI
+    from scvi.train import TrainingPlan
+
+    class SilentPlan(TrainingPlan):
+        def log(self, *args: Any, **kwargs: Any) -> None:
+            """Nothing."""
+
+        def compute_and_log_metrics(self, *args: Any, **kwargs: Any) -> None:
+            """Nothing."""
+
+    class SilentSCVI(SCVI):
+        _training_plan_cls = SilentPlan
+
+    return SilentSCVI
 
 
 def _annotated(x: np.ndarray) -> AnnData:

@@ -9,6 +9,7 @@ import latentome as lt
 from latentome import LinearAutoencoder
 from latentome.models import DeepModel
 from latentome.training import Options, Split, make_optimizer, train, train_together
+from latentome.training.schedules import Schedule
 
 PATIENCE = 4
 
@@ -24,14 +25,17 @@ def singles(linear, x):
 
 
 def rule(losses, patience, first=0, before=np.inf):
-    """The best epoch and the number of epochs trained, from validation losses of the epochs 1, 2, ..."""
-    best, best_loss = 0, before
+    """The best epoch and the number of epochs trained, from validation losses of the epochs 1, 2, ...
+
+    `before` is the loss before the first epoch, which can be the best but is none that patience is measured from.
+    """
+    lowest, lowest_loss = 0, np.inf
     for epoch, loss in enumerate(losses, start=1):
-        if epoch >= first and loss < best_loss:
-            best, best_loss = epoch, loss
-        if epoch - max(best, first) >= patience:
-            return best, epoch
-    return best, len(losses)
+        if epoch >= first and loss < lowest_loss:
+            lowest, lowest_loss = epoch, loss
+        if epoch - max(lowest, first) >= patience:
+            break
+    return lowest if lowest_loss < before else 0, epoch
 
 
 def test_it_stops_after_as_many_epochs_without_a_better_loss_and_not_before(singles):
@@ -67,18 +71,32 @@ def test_every_member_stops_by_itself_and_is_its_single_training(ensemble, singl
     assert ensemble.n_iter_ == max(single.n_iter_ for single in singles)
 
 
-def test_a_training_that_only_gets_worse_is_left_as_it_was_before_the_first_epoch(linear, x, same):
+def test_a_training_that_stays_worse_is_left_as_it_was_before_the_first_epoch(linear, x, same):
     model = linear(max_epochs=400, patience=PATIENCE, learning_rate=30.0).fit(x)
-    assert (model.best_epoch_, model.n_iter_) == (0, PATIENCE)
-    assert model.history_["val_loss"].min() > 1000
+    losses = model.history_["val_loss"].to_numpy()
+    assert (model.best_epoch_, model.n_iter_) == rule(losses, PATIENCE, before=10.0)
+    assert losses.min() > 1000
     same(model.model_, DeepModel(12, 3, seed=0))
 
 
-def test_a_loss_that_stays_the_same_is_not_better(linear, x, same):
+def test_the_start_is_a_candidate_but_patience_is_not_lost_to_it(linear, x):
+    """Large steps first make a good start worse, for longer than the patience, and then better as they get small."""
+    start = linear(max_epochs=15).fit(x)
+    before = start.history_["val_loss"].iloc[-1]
+    start.model_.compile(make_optimizer("adam", Schedule(0.3, "cosine", total_steps=300)))
+    split = Split(start.training_rows_, start.validation_rows_, 0)
+    trained = train(start.model_, x, split, Options(60, 20, patience=PATIENCE, keep_best=True))
+    losses = trained.history["val_loss"].to_numpy()
+    assert losses[: PATIENCE + 1].min() > before > losses.min()
+    assert (trained.best_epoch, len(losses)) == rule(losses, PATIENCE, before=before)
+    assert PATIENCE < trained.best_epoch < len(losses) < 60
+
+
+def test_a_loss_that_stays_the_same_is_not_better(linear, x):
     # A learning rate so small that no weight changes: every epoch has the loss of epoch 0.
     model = linear(max_epochs=400, patience=PATIENCE, learning_rate=1e-30).fit(x)
     assert model.history_["val_loss"].nunique() == 1
-    assert (model.best_epoch_, model.n_iter_) == (0, PATIENCE)
+    assert (model.best_epoch_, model.n_iter_) == (0, 1 + PATIENCE)
 
 
 def variational(warmup, **parameters):

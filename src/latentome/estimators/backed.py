@@ -81,7 +81,8 @@ def fit_backed(
             summary = summary or summarise(lambda: blocks_of(matrix), model.n_axes)  # the same for all members
             model.start_at(summary)
         model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
-        fits.append(Fit(model, split))
+        at_start = estimator._at_start(model, lambda: blocks_of(matrix), split.held_out)
+        fits.append(Fit(model, split, at_start))
         folder = checkpoint if checkpoint is None or members == 1 else checkpoint / f"member-{member + 1}-of-{members}"
         shown = shifted(progress, member, members, estimator.max_epochs)
         options = estimator._options(False, len(matrix))
@@ -89,7 +90,9 @@ def fit_backed(
         trainings.append(
             train_stream(model, matrix, layout, options, progress=shown, checkpoint=folder, keep_end=more, **how)
         )
-        fresh = estimator._anew(lambda: blocks_of(matrix), len(matrix), fits[-1:], trainings[-1:])[0]
+        done = trainings[-1:]
+        fresh = estimator._anew(lambda: blocks_of(matrix), len(matrix), fits[-1:], done)[0]
+        trainings[-1:] = done
         if fresh is fits[-1]:
             continue
         if fresh.split.epochs:
@@ -99,7 +102,7 @@ def fit_backed(
             whole = lay_out(matrix, batch, 0.0, seed)
             folder = None if folder is None else folder / ANEW
             train_stream(fresh.model, matrix, whole, options, progress=shown, checkpoint=folder, keep_end=True, **how)
-        fits[-1] = Fit(fresh.model, split)
+        fits[-1] = fresh._replace(split=split)
     estimator._finish_fit(fits, trainings, matrix)
     return estimator
 

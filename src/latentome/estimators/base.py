@@ -192,8 +192,14 @@ class BaseAutoencoder(
             if columns is not None:
                 model.start_shifted(shifts)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
-            fits.append(Fit(model, Split(rows, held_out, self.seed_ + member)))
+            at_start = self._at_start(model, lambda: [within], held_out)
+            fits.append(Fit(model, Split(rows, held_out, self.seed_ + member), at_start))
         return fits
+
+    def _at_start(self, model: Autoencoder, blocks: Blocks, held_out: np.ndarray) -> np.ndarray | None:
+        """What `_anew` needs to know of an untrained model: see `Fit`."""
+        del model, blocks, held_out
+        return None
 
     def rows_of_batch(self, n_samples: int) -> int:
         """The batch size for so many samples."""
@@ -228,7 +234,7 @@ class BaseAutoencoder(
         n_samples
             How many these are.
         fits, trainings
-            The first round, one for each member.
+            The first round, one for each member. In ``trainings`` the best epoch becomes 0 where the start is kept.
         """
         del blocks, n_samples, trainings
         return fits

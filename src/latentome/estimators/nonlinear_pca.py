@@ -32,10 +32,11 @@ class NonlinearPCA(BaseAutoencoder):
 
     The model starts as a PCA. Networks on both sides of the code, which start at zero, then learn what a linear map
     cannot say. That is done in two rounds. The first one starts from the PCA of the rows that are not held out, and
-    finds the epoch with the lowest loss on those that are; the start is one of the candidates. The second one starts
-    from the PCA of all rows and is trained on all of them for as many epochs. Where nothing better than PCA is found
-    (``best_epoch_ == 0``), or the second round has more error on the held-out rows than it started with, the model is
-    the PCA of all rows.
+    finds the epoch with the lowest loss on those that are; the start is one of the candidates, and is kept unless that
+    epoch's errors on the held-out rows are lower by more than one standard error: what may be chance is no reason to
+    leave PCA. The second round starts from the PCA of all rows and is trained on all of them for as many epochs. Where
+    nothing better than PCA is found (``best_epoch_ == 0``), or the second round has more error on the held-out rows
+    than it started with, the model is the PCA of all rows.
 
     Axes that have seen the held-out rows would make the start look better on them than it is: of few samples the model
     would stay the PCA that it could be better than.
@@ -56,7 +57,8 @@ class NonlinearPCA(BaseAutoencoder):
     validation_fraction
         Share of the rows that is held out to choose the best epoch. With 0 the last epoch is kept.
     patience
-        Epochs without a better validation loss after which the first round ends.
+        Epochs without a lower validation loss than that of any epoch before after which the first round ends. The start
+        does not count: a training that is not yet better than PCA, but on its way, goes on.
     refit
         Whether there is a second round; ``"auto"`` for at most 10,000 rows. Without it the model is that of the first
         round's best epoch, or the PCA of all rows where that is the start. Keras callbacks see the first round only.
@@ -80,6 +82,8 @@ class NonlinearPCA(BaseAutoencoder):
 
     References
     ----------
+    The rule of one standard error: Breiman, Friedman, Olshen, Stone (1984). Classification and Regression Trees.
+
     Kramer (1991). Nonlinear principal component analysis using autoassociative neural networks. AIChE Journal 37,
     233-243.
 
@@ -185,20 +189,26 @@ class NonlinearPCA(BaseAutoencoder):
     def _anew(self, blocks: Blocks, n_samples: int, fits: list[Fit], trainings: list[Training]) -> list[Fit]:
         if not self.validation_fraction:
             return fits
+        for member, (fit, training) in enumerate(zip(fits, trainings, strict=True)):
+            if training.best_epoch and not training.error:
+                errors = _errors(fit.model, blocks, fit.split.held_out)
+                if not _certainly_lower(errors, fit.at_start):
+                    trainings[member] = replace(training, best_epoch=0)
         anew = [not t.error and (self._refits(n_samples) or t.best_epoch == 0) for t in trainings]
         summary = summarise(blocks, self.n_components) if any(anew) else None
         steps, rows = math.ceil(n_samples / self.rows_of_batch(n_samples)), np.arange(n_samples)
-        fresh, errors = list(fits), vars(self).setdefault("_errors_of_pca", {})
-        for fit in fits:  # of a fit that was interrupted
-            errors.pop(fit.split.seed, None)
+        fresh = list(fits)
         for member in np.flatnonzero(anew):
             split = fits[member].split
             model = self._make_model(len(summary.mean), split.seed, steps)
             model.start_at(summary)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
-            fresh[member] = Fit(model, Split(rows, rows[:0], split.seed, trainings[member].best_epoch))
-            errors[split.seed] = _error(model, blocks, split.held_out)
+            whole = Split(rows, rows[:0], split.seed, trainings[member].best_epoch)
+            fresh[member] = Fit(model, whole, self._at_start(model, blocks, split.held_out))
         return fresh
+
+    def _at_start(self, model: NonlinearPCAModel, blocks: Blocks, held_out: np.ndarray) -> np.ndarray | None:
+        return _errors(model, blocks, held_out) if len(held_out) else None
 
     def _refits(self, n_samples: int) -> bool:
         return n_samples <= REFIT_ROWS if self.refit == "auto" else bool(self.refit)
@@ -213,12 +223,10 @@ class NonlinearPCA(BaseAutoencoder):
 
     def _stay_pca(self, fits: list[Fit], trainings: list[Training], blocks: Blocks) -> None:
         """Go back to the PCA of all rows where the second round has made more of an error on the held-out rows."""
-        errors = vars(self).pop("_errors_of_pca", {})
-        for member, (model, split) in enumerate(fits):
-            of_pca = errors.get(split.seed)
+        for member, (model, split, of_pca) in enumerate(fits):
             if of_pca is None or trainings[member].error:
                 continue
-            if not _error(model, blocks, split.held_out) <= of_pca:
+            if not _errors(model, blocks, split.held_out).sum() <= of_pca.sum():
                 model = self._make_model(model.encoder.input_shape[-1], split.seed, 1)
                 model.start_at(summarise(blocks, self.n_components))
                 fits[member] = Fit(model, split)
@@ -246,16 +254,25 @@ class NonlinearPCA(BaseAutoencoder):
         return self.explained_variance_ / np.repeat(whole, self.n_components)
 
 
-def _error(model: NonlinearPCAModel, blocks: Blocks, rows: np.ndarray) -> float:
-    """The sum of the squared errors on some rows of all samples, which come in blocks."""
-    total, start = 0.0, 0
+def _errors(model: NonlinearPCAModel, blocks: Blocks, rows: np.ndarray) -> np.ndarray:
+    """The sum of the squared errors of some rows of all samples, which come in blocks: one for each row, in order."""
+    found, start = [], 0
     for block in blocks():
-        own = block[rows[(rows >= start) & (rows < start + len(block))] - start]
+        own = block[np.sort(rows[(rows >= start) & (rows < start + len(block))]) - start]
         start += len(block)
         if len(own):
             back = apply_in_blocks(model, "decoder", apply_in_blocks(model, "encoder", own))
-            total += float(np.square(own - back, dtype=np.float64).sum())
-    return total
+            found.append(np.square(own - back, dtype=np.float64).sum(axis=1))
+    return np.concatenate(found)
+
+
+def _certainly_lower(errors: np.ndarray, than: np.ndarray) -> bool:
+    """Whether errors are lower than others of the same rows by more than the standard error of the difference.
+
+    One row alone does not tell.
+    """
+    gains = than - errors
+    return len(gains) > 1 and bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
 
 
 def _moments(model: NonlinearPCAModel, data: BackedMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -29,10 +29,11 @@ ANEW = "anew"
 
 
 class Fit(NamedTuple):
-    """A model to train, and what on."""
+    """A model to train, what on, and where the estimator asks for it, its error on each held-out row before that."""
 
     model: keras.Model
     split: Split
+    at_start: np.ndarray | None = None
 
 
 def fit_together(
@@ -179,7 +180,7 @@ def _train_anew(
     ended = _train(estimators, to_train, x, rows, later, checkpoint=folder, **how)
     for i, m in changed:
         # The split of the first round: what the number of epochs was chosen with.
-        prepared[i][m] = Fit(fresh[i][m].model, prepared[i][m].split)
+        prepared[i][m] = fresh[i][m]._replace(split=prepared[i][m].split)
         if fresh[i][m].split.epochs:
             trainings[i][m] = replace(trainings[i][m], error=trainings[i][m].error or ended[i].pop(0).error)
 

@@ -18,7 +18,7 @@ from latentome.io.atomic import TEMPORARY_SUFFIX
 from latentome.training.optimizers import describe_optimizer
 
 #: The first bytes of a checkpoint, with the version of its layout; the SHA-256 of all that follows comes next.
-MAGIC = b"latentome-state-2\n"
+MAGIC = b"latentome-state-3\n"
 SUFFIX = ".state"
 #: How many are kept: the last one may be damaged.
 KEPT = 2

@@ -44,6 +44,8 @@ class State(NamedTuple):
         The trainable and the other values after the best epoch so far; empty where no best epoch is kept.
     best_loss, best_epoch
         The validation loss of that epoch and its number; 0 is the state before the first epoch.
+    lowest_loss, lowest_epoch
+        The same of the trained epochs alone: the start can be the best for long while the training gets better.
     epochs
         Number of epochs done.
     bad_step
@@ -58,6 +60,8 @@ class State(NamedTuple):
     best: list[jax.Array]
     best_loss: jax.Array
     best_epoch: jax.Array
+    lowest_loss: jax.Array
+    lowest_epoch: jax.Array
     epochs: jax.Array
     bad_step: jax.Array
     stopped: jax.Array
@@ -93,7 +97,7 @@ class Limits(NamedTuple):
     last
         Number of epochs after which the chunk ends.
     patience
-        Epochs without a better validation loss after which the training ends.
+        Epochs without a lower validation loss than that of any trained epoch before, after which the training ends.
     first_candidate
         The first epoch that may be the best one: before it the KL term has not its full weight, and its loss cannot be
         compared with later ones. A number for each model, where several train.
@@ -118,6 +122,8 @@ def read_state(model: keras.Model, keep_best: bool = False, copy: bool = True) -
         best=(copied if copy else list)([*trainable, *fixed]) if keep_best else [],
         best_loss=jnp.float32(jnp.inf),
         best_epoch=jnp.int32(0),
+        lowest_loss=jnp.float32(jnp.inf),
+        lowest_epoch=jnp.int32(0),
         epochs=jnp.int32(0),
         bad_step=jnp.int32(-1),
         stopped=jnp.bool_(False),
@@ -329,16 +335,18 @@ class Program:
         return (*values, jnp.where(first, jnp.int32(number), bad))
 
     def keep_best(self, state: State, loss, patience, first_candidate) -> State:
-        """Keep this state where its validation `loss` is the best so far, and stop where none was for too long."""
-        better = (loss < state.best_loss) & (state.epochs >= first_candidate)
+        """Keep this state where its validation `loss` is the best so far; stop where it has not fallen for too long."""
+        candidate = state.epochs >= first_candidate
+        better, lower = candidate & (loss < state.best_loss), candidate & (loss < state.lowest_loss)
         now = [*state.trainable, *state.non_trainable]
-        best_epoch = jnp.where(better, state.epochs, state.best_epoch)
-        since = state.epochs - jnp.maximum(best_epoch, first_candidate)
+        lowest_epoch = jnp.where(lower, state.epochs, state.lowest_epoch)
         return state._replace(
             best=[jnp.where(better, new, old) for new, old in zip(now, state.best, strict=True)],
             best_loss=jnp.where(better, loss, state.best_loss),
-            best_epoch=best_epoch,
-            stopped=since >= patience,
+            best_epoch=jnp.where(better, state.epochs, state.best_epoch),
+            lowest_loss=jnp.where(lower, loss, state.lowest_loss),
+            lowest_epoch=lowest_epoch,
+            stopped=state.epochs - jnp.maximum(lowest_epoch, first_candidate) >= patience,
         )
 
     def _validate(self, state: State, data, held_out) -> list[jax.Array]:

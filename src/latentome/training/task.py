@@ -23,8 +23,8 @@ class Options:
     shuffle
         Whether each epoch visits the samples in a new order.
     patience
-        Epochs without a better validation loss after which the training ends, with the best epoch kept; never where
-        it is None.
+        Epochs without a lower validation loss than that of any trained epoch before, after which the training ends,
+        with the best epoch kept; never where it is None.
     keep_best
         Whether the model is left as it was after the epoch with the best validation loss. Epoch 0, before training, is
         a candidate unless the KL term warms up.

@@ -62,7 +62,7 @@ writers = {
     "c.toml": lambda path: write_toml(path, {"numbers": numbers}),
     "t.tsv": lambda path: write_table(path, frame),
     "t.tsv.gz": lambda path: write_table(path, frame),
-    "a.h5ad": lambda path: write_h5ad(path, anndata.AnnData(obsm={"x": numbers})),
+    "a.h5ad": lambda path: write_h5ad(path, anndata.AnnData(frame)),
     "n.npz": savez,
     "text": text,
     "p.png": picture,

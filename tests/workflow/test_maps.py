@@ -24,7 +24,8 @@ class Listening(Reporter):
 
 def samples(n):
     rng = np.random.default_rng(0)
-    return AnnData(obsm={name: rng.normal(size=(n, 4)).astype("float32") for name in ("X_vae", "X_pca")})
+    codes = {name: rng.normal(size=(n, 4)).astype("float32") for name in ("X_vae", "X_pca")}
+    return AnnData(np.zeros((n, 1), "float32"), obsm=codes)
 
 
 def test_side_by_side_gives_the_same_positions_and_settings_and_one_progress():

@@ -12,7 +12,7 @@ CASES = {
     # A sigmoid unit is one half at zero: the deep model masks what was padded, the denoising one shares no program.
     "deep, sigmoid": (lt.DeepAutoencoder, {"hidden": (8,), "code_activation": "sigmoid"}, 1),
     "denoising, relu": (lt.DenoisingAutoencoder, {"sparsity": 0.01}, 1),
-    "non-linear PCA": (lt.NonlinearPCA, {"hidden": (8,)}, 2),  # one for each round
+    "non-linear PCA": (lt.NonlinearPCA, {"hidden": (8,), "max_epochs": 40}, 2),  # one for each round
     "denoising, sigmoid": (lt.DenoisingAutoencoder, {"activation": "sigmoid"}, 2),
 }
 
@@ -28,7 +28,7 @@ def test_latent_sizes_share_a_program_where_padding_is_exact(name, x, monkeypatc
     monkeypatch.setattr(engine, "_programs", {})
     sizes = (3, 5)
     models = [
-        kind(k, max_epochs=8, batch_size=45, random_state=i, optimizer="adamw", **arguments)
+        kind(k, **{"max_epochs": 8, "batch_size": 45, "random_state": i, "optimizer": "adamw", **arguments})
         for i, k in enumerate(sizes)
     ]
     lt.estimators.fit_together(models, x)

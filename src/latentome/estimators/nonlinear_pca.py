@@ -25,9 +25,8 @@ from latentome.training import Options, Split, Training, apply_in_blocks
 REFIT_ROWS = 10_000
 #: Where no batch size is given: at least so many steps an epoch, of batches within these sizes.
 STEPS, LEAST_BATCH, LARGEST_BATCH = 20, 10, 50
-#: By how many standard errors the best epoch has to be better than PCA. It is the best of many: one error is often
-#: passed by chance (on 12 held-out rows of expression at 50 features in 11 of 15 trainings, which gained nothing).
-STANDARD_ERRORS = 2.0
+#: The least share of its error on the held-out rows for which PCA is left.
+LEAST_GAIN = 0.01
 
 
 class NonlinearPCA(BaseAutoencoder):
@@ -36,10 +35,10 @@ class NonlinearPCA(BaseAutoencoder):
     The model starts as a PCA. Networks on both sides of the code, which start at zero, then learn what a linear map
     cannot say. That is done in two rounds. The first one starts from the PCA of the rows that are not held out, and
     finds the epoch with the lowest loss on those that are; the start is one of the candidates, and is kept unless that
-    epoch's errors on the held-out rows are lower by more than two standard errors: what may be chance is no reason to
-    leave PCA. The second round starts from the PCA of all rows and is trained on all of them for as many epochs. Where
-    nothing better than PCA is found (``best_epoch_ == 0``), or the second round has more error on the held-out rows
-    than it started with, the model is the PCA of all rows.
+    epoch's errors on the held-out rows are lower by more than one standard error and by more than 1 %: what may be
+    chance, or is next to nothing, is no reason to leave PCA. The second round starts from the PCA of all rows and is
+    trained on all of them for as many epochs. Where nothing better than PCA is found (``best_epoch_ == 0``), or the
+    second round has more error on the held-out rows than it started with, the model is the PCA of all rows.
 
     Axes that have seen the held-out rows would make the start look better on them than it is: of few samples the model
     would stay the PCA that it could be better than.
@@ -85,6 +84,8 @@ class NonlinearPCA(BaseAutoencoder):
 
     References
     ----------
+    Breiman, Friedman, Olshen and Stone (1984). Classification and Regression Trees: the rule of one standard error.
+
     Kramer (1991). Nonlinear principal component analysis using autoassociative neural networks. AIChE Journal 37,
     233-243.
 
@@ -193,7 +194,7 @@ class NonlinearPCA(BaseAutoencoder):
         for member, (fit, training) in enumerate(zip(fits, trainings, strict=True)):
             if training.best_epoch and not training.error:
                 errors = _errors(fit.model, blocks, fit.split.held_out)
-                if not _certainly_lower(errors, fit.at_start):
+                if not _clearly_lower(errors, fit.at_start):
                     trainings[member] = replace(training, best_epoch=0)
         anew = [not t.error and (self._refits(n_samples) or t.best_epoch == 0) for t in trainings]
         summary = summarise(blocks, self.n_components) if any(anew) else None
@@ -267,10 +268,12 @@ def _errors(model: NonlinearPCAModel, blocks: Blocks, rows: np.ndarray) -> np.nd
     return np.concatenate(found)
 
 
-def _certainly_lower(errors: np.ndarray, than: np.ndarray) -> bool:
-    """Whether errors are lower than others of the same rows by more than chance; one row alone does not tell."""
+def _clearly_lower(errors: np.ndarray, than: np.ndarray) -> bool:
+    """Whether errors are lower than others of the same rows by more than chance and trifles; one row does not tell."""
     gains = than - errors
-    return len(gains) > 1 and bool(gains.mean() > STANDARD_ERRORS * gains.std(ddof=1) / math.sqrt(len(gains)))
+    if len(gains) < 2 or not gains.sum() > LEAST_GAIN * than.sum():
+        return False
+    return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
 
 
 def _moments(model: NonlinearPCAModel, data: BackedMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

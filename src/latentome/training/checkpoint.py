@@ -116,7 +116,7 @@ class Checkpoints:
         for path in files:
             arrays = self._read(path)
             if arrays is None:
-                self.notes.append(f"The checkpoint {path.name} is damaged; the one before it is tried.")
+                self.notes.append(f"The checkpoint {path.name} is damaged or of another version; the one before it is tried.")
                 continue
             self._check(path, json.loads(str(arrays.pop("identity"))))
             return arrays
@@ -124,7 +124,7 @@ class Checkpoints:
             raise TrainingError(
                 "No checkpoint of this training can be read.",
                 where=f"{self.folder}: {', '.join(path.name for path in files)}",
-                expected="files as they were written, with their checksums",
+                expected="files as this version of latentome wrote them, with their checksums",
                 todo="restore them from a copy, or start anew with --replace",
             )
         return None

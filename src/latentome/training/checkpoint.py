@@ -116,7 +116,9 @@ class Checkpoints:
         for path in files:
             arrays = self._read(path)
             if arrays is None:
-                self.notes.append(f"The checkpoint {path.name} is damaged or of another version; the one before it is tried.")
+                self.notes.append(
+                    f"The checkpoint {path.name} is damaged or of another version; the one before it is tried."
+                )
                 continue
             self._check(path, json.loads(str(arrays.pop("identity"))))
             return arrays

@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from latentome.training.engine import Limits, Program, Sample, State
+from latentome.training.engine import Limits, Program, Sample
 from latentome.training.lanes import LANES
+from latentome.training.state import State
 
 
 def run_pieces(

@@ -15,22 +15,12 @@ from latentome.errors import TrainingError
 from latentome.training.callbacks import Callbacks
 from latentome.training.checkpoint import Checkpoints, describe_models, digest
 from latentome.training.diagnose import diverged
-from latentome.training.engine import (
-    MAX_CHUNK,
-    Limits,
-    Program,
-    Sample,
-    State,
-    copied,
-    narrow,
-    read_state,
-    widen,
-    write_state,
-)
+from latentome.training.engine import MAX_CHUNK, Limits, Program, Sample
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.lanes import MIN_MODELS
 from latentome.training.live import read_live
 from latentome.training.pieces import run_each, run_pieces, start_each
+from latentome.training.state import State, copied, narrow, read_state, widen, write_state
 from latentome.training.task import Options, Split, Training
 
 #: Seconds between two returns to Python: what keeps a progress bar alive and an interruption prompt.

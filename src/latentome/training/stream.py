@@ -17,11 +17,12 @@ from latentome.io import BackedMatrix
 from latentome.models.summary import summarise
 from latentome.training.checkpoint import Checkpoints, describe_models
 from latentome.training.diagnose import diverged
-from latentome.training.engine import Program, State, copied, program_for, read_state, write_state
+from latentome.training.engine import Program, program_for
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.live import live_values, read_live
 from latentome.training.order import epoch_order
 from latentome.training.run import NEVER, Progress, history
+from latentome.training.state import State, copied, read_state, write_state
 from latentome.training.task import Options, Training
 from latentome.training.train import CHECKPOINT_SECONDS, check_warmup
 

@@ -1,0 +1,96 @@
+"""The state of a training: all that it changes, between a Keras model and the compiled program."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+
+class State(NamedTuple):
+    """All that training changes, as lists of device arrays in the order of the model's variables.
+
+    Parameters
+    ----------
+    trainable, non_trainable, optimizer
+        The values of the variables.
+    best
+        The trainable and the other values after the best epoch so far; empty where no best epoch is kept.
+    best_loss, best_epoch
+        The validation loss of that epoch and its number; 0 is the state before the first epoch.
+    lowest_loss, lowest_epoch
+        The same of the trained epochs alone: the start can be the best for long while the training gets better.
+    epochs
+        Number of epochs done.
+    bad_step
+        The step of the last epoch, from 0, at which the loss stopped being finite; -1 where it is finite.
+    stopped
+        Whether the training has ended early, because the validation loss no longer improved.
+    """
+
+    trainable: list[jax.Array]
+    non_trainable: list[jax.Array]
+    optimizer: list[jax.Array]
+    best: list[jax.Array]
+    best_loss: jax.Array
+    best_epoch: jax.Array
+    lowest_loss: jax.Array
+    lowest_epoch: jax.Array
+    epochs: jax.Array
+    bad_step: jax.Array
+    stopped: jax.Array
+
+
+def read_state(model: keras.Model, keep_best: bool = False, copy: bool = True) -> State:
+    """The variables of a compiled `model` and its optimizer; copies of them may be donated to the program."""
+    model.optimizer.build(model.trainable_variables)
+    groups = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
+    trainable, fixed, optimizer = ([v.value for v in variables] for variables in groups)
+    if copy:
+        trainable, fixed, optimizer = copied(trainable), copied(fixed), copied(optimizer)
+    return State(
+        trainable,
+        fixed,
+        optimizer,
+        best=(copied if copy else list)([*trainable, *fixed]) if keep_best else [],
+        best_loss=jnp.float32(jnp.inf),
+        best_epoch=jnp.int32(0),
+        lowest_loss=jnp.float32(jnp.inf),
+        lowest_epoch=jnp.int32(0),
+        epochs=jnp.int32(0),
+        bad_step=jnp.int32(-1),
+        stopped=jnp.bool_(False),
+    )
+
+
+def copied(tree: Any) -> Any:
+    """Copies of the arrays of a tree, where they are; `jnp.copy` would compile a program for each of their shapes."""
+    return jax.device_put(tree, may_alias=False)
+
+
+def write_state(model: keras.Model, state: State, best: bool = False) -> None:
+    """Give the arrays of `state`, or of its best epoch, back to the variables of `model` and its optimizer."""
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    arrays = state.best if best else [*state.trainable, *state.non_trainable]
+    pairs = zip([*variables, *model.optimizer.variables], [*arrays, *state.optimizer], strict=True)
+    for variable, array in pairs:
+        variable.assign(array)
+
+
+def widen(state: State, shapes: State) -> State:
+    """Fill the arrays of `state` up with zeros to those `shapes`, on the host: each shape would be a program."""
+
+    def fill(array: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
+        missing = [(0, n - m) for m, n in zip(array.shape, like.shape, strict=True)]
+        return np.pad(np.asarray(array), missing) if any(more for _, more in missing) else array
+
+    return jax.tree.map(fill, state, shapes)
+
+
+def narrow(state: State, shapes: State) -> State:
+    """Cut the arrays of `state` back to those `shapes`."""
+    return jax.tree.map(lambda a, like: a[tuple(slice(n) for n in like.shape)], state, shapes)

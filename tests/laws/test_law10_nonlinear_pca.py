@@ -5,6 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 import latentome as lt
+from latentome.estimators.nonlinear_pca import _clearly_lower
 from latentome.io import MemoryMatrix
 from latentome.models import NonlinearPCAModel
 from latentome.models.summary import summarise
@@ -125,6 +126,30 @@ def test_what_may_be_chance_is_no_reason_to_leave_pca():
             assert model.history_["val_loss"].min() < 0.99 * start.history_["val_loss"].iloc[0]
             left += 1
     assert looked_better > left, (looked_better, left)
+
+
+def test_pca_is_left_for_more_than_one_standard_error_and_more_than_one_percent():
+    of_pca = np.array([1.0, 2.0, 3.0, 4.0])
+    assert _clearly_lower(of_pca * 0.98, of_pca)
+    assert not _clearly_lower(of_pca * 0.992, of_pca), "sure, but next to nothing"
+    assert not _clearly_lower(of_pca - [2.0, 0.0, -0.5, 0.0], of_pca), "15 %, but of one row"
+    assert not _clearly_lower(of_pca[:1] * 0.5, of_pca[:1]), "one row does not tell"
+    assert not _clearly_lower(of_pca * np.nan, of_pca)
+
+
+def test_from_a_matrix_in_blocks_what_may_be_chance_leaves_no_epoch_behind():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(60, 3)) @ rng.normal(size=(3, 30)) + rng.normal(size=(60, 30))).astype("float32")
+    stayed = 0
+    for seed in range(6):
+        settings = {**SMALL, "random_state": seed}
+        model = lt.NonlinearPCA(3, **settings).fit(MemoryMatrix(x))
+        start = lt.NonlinearPCA(3, **{**settings, "learning_rate": 1e-30}, refit=False).fit(MemoryMatrix(x))
+        looked_better = model.history_["val_loss"].min() < start.history_["val_loss"].iloc[0]
+        is_pca = mse(model, x) > 0.9999 * mse(pca(x, 3), x)
+        assert is_pca == (model.best_epoch_ == 0)
+        stayed += is_pca and looked_better
+    assert stayed, "no training of these had to be refused"
 
 
 def test_the_second_round_trains_on_all_rows_for_as_many_epochs(trained, tumours):

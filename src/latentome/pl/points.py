@@ -118,7 +118,8 @@ def class3_panels(
         )
     shallow = "Model 1: linear, as PCA" if "PCA" in outputs else "Model 1: linear"
     headings = list(titles) if titles is not None else ["Training data", shallow, "Model 2: deep"]
-    figure = new_figure(DOUBLE, DOUBLE / 3 + 0.6, layout="constrained")
+    second_lines = 0.16 * max(heading.count("\n") for heading in headings)
+    figure = new_figure(DOUBLE, DOUBLE / 3 + 0.6 + second_lines, layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
     _cloud(panels[0], train, color=visible(BLUE), label="training data")
     for axes, name in zip(panels[1:], ("model 1", "model 2"), strict=True):

@@ -83,8 +83,8 @@ def reproduce_class3(
         shown = errors["MSE on blobs-test"]
         titles = [
             "Training data",
-            f"Model 1 and PCA: MSE {shown['model 1']:.2e}, {shown['PCA']:.2e}",
-            f"Model 2: MSE {shown['model 2']:.2e}",
+            f"Model 1 and PCA\nMSE {shown['model 1']:.2e} and {shown['PCA']:.2e}",
+            f"Model 2\nMSE {shown['model 2']:.2e}",
         ]
         figure = pl.class3_panels(train, predicted, titles, data=test)
         with io.atomic_path(out / "class3.png") as aside:

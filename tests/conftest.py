@@ -2,20 +2,22 @@
 
 import atexit
 import gc
-import importlib.metadata
 import os
+import re
 import shutil
 import tempfile
+from importlib.metadata import version
 
 # Half of the tests' time would go into optimising programs that then run for milliseconds. What is tested does not
 # depend on it; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests the programs as they are shipped.
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
-    # The older emitters of fused loops compile faster. XLA does not start with a flag that it does not
-    # know; those of jaxlib 0.6 to 0.10 know this one.
-    flag = "--xla_cpu_use_fusion_emitters"
-    flags = os.environ.get("XLA_FLAGS", "")
-    if flag not in flags and importlib.metadata.version("jaxlib").startswith(tuple(f"0.{n}." for n in range(6, 11))):
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}=false".lstrip()
+    # The older emitters of fused loops compile faster, and so does a program in one part. XLA does not start with a
+    # flag that it does not know; those of jaxlib 0.6 to 0.10 know these.
+    known = re.match(r"0\.([6-9]|10)\.", version("jaxlib"))
+    for flag in ("xla_cpu_use_fusion_emitters=false", "xla_cpu_parallel_codegen_split_count=1") if known else ():
+        flags = os.environ.get("XLA_FLAGS", "")
+        if flag.partition("=")[0] not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} --{flag}".lstrip()
 
 # Compiled programs are shared between the tests of one session and with nothing else.
 if "LATENTOME_CACHE" not in os.environ:

@@ -9,7 +9,10 @@ import latentome as lt
 from latentome import LinearAutoencoder
 from latentome.models import DeepModel
 from latentome.training import Options, Split, make_optimizer, train, train_together
+from latentome.training.engine import VALIDATION_ROWS, Program, Sample
+from latentome.training.live import read_live
 from latentome.training.schedules import Schedule
+from latentome.training.state import read_state
 
 PATIENCE = 4
 
@@ -69,6 +72,28 @@ def test_every_member_stops_by_itself_and_is_its_single_training(ensemble, singl
         np.testing.assert_allclose(table.to_numpy(), single.history_.to_numpy(), rtol=1e-4, atol=1e-6)
         same(ensemble.models_[member], single.model_, atol=1e-5)
     assert ensemble.n_iter_ == max(single.n_iter_ for single in singles)
+
+
+@pytest.mark.parametrize("rows", [VALIDATION_ROWS - 1, VALIDATION_ROWS, 3 * VALIDATION_ROWS + 5])
+def test_every_held_out_row_counts_once(rows):
+    x = np.random.default_rng(0).normal(size=(20 + rows, 6)).astype("float32")
+    model = DeepModel(6, 2, seed=0)
+    model.compile(make_optimizer("sgd", 1e-30))
+    split = Split(np.arange(20), np.arange(20, 20 + rows), 0)
+    loss = train(model, x, split, Options(1, 20)).history["val_loss"].iloc[0]
+    held_out = x[20:].astype(float)
+    assert loss == pytest.approx(np.square(held_out - model.predict(held_out, verbose=0)).mean(), rel=1e-5)
+
+
+def test_the_program_does_not_grow_with_the_held_out_rows():
+    model = DeepModel(6, 2, seed=0)
+    model.compile(make_optimizer("sgd", 0.01))
+    program, state = Program(model, 20), read_state(model, keep_best=True)
+    lengths = []
+    for rows in (3 * VALIDATION_ROWS, 30 * VALIDATION_ROWS):
+        sample = Sample(np.arange(20), np.arange(rows), 0, 1, read_live(model))
+        lengths.append(len(program.start.lower(state, np.zeros((rows, 6), "float32"), sample).as_text().splitlines()))
+    assert lengths[0] == lengths[1]
 
 
 def test_a_training_that_stays_worse_is_left_as_it_was_before_the_first_epoch(linear, x, same):

@@ -272,10 +272,14 @@ class Program:
 
     def test_rows(self, state: State, metrics: list[jax.Array], data, rows) -> list[jax.Array]:
         """Add some rows of the data to the metrics of a validation."""
-        for start in range(0, rows.shape[0], VALIDATION_ROWS):
-            carry = (state.trainable, state.non_trainable, metrics)
-            _, (_, _, metrics) = self.model.test_step(carry, (data[rows[start : start + VALIDATION_ROWS]],))
-        return metrics
+        full = rows.shape[0] // VALIDATION_ROWS * VALIDATION_ROWS
+
+        def add(metrics, part):
+            _, (_, _, metrics) = self.model.test_step((state.trainable, state.non_trainable, metrics), (data[part],))
+            return metrics, None
+
+        metrics, _ = jax.lax.scan(add, metrics, rows[:full].reshape(-1, VALIDATION_ROWS))
+        return add(metrics, rows[full:])[0] if full < rows.shape[0] else metrics
 
     def zero_metrics(self) -> list[jax.Array]:
         """The metrics before the first batch."""

@@ -9,6 +9,8 @@ import numpy as np
 
 #: The most rows or features, whichever are fewer, of which all axes are found, to keep the leading ones.
 MAX_EXACT = 2000
+#: How many values of a block, about, are in memory in float64 at a time.
+VALUES = 2**22
 
 
 class Summary(NamedTuple):
@@ -56,10 +58,11 @@ def summarise(blocks: Callable[[], Iterable[np.ndarray]], n_axes: int = 0) -> Su
     for block in blocks():
         # The sums of two parts, without the loss of digits of a sum of squares.
         own, total = block.mean(axis=0, dtype=np.float64), count + len(block)
-        squares = squares + block.var(axis=0, dtype=np.float64) * len(block)
+        squares = squares + _variance(block) * len(block)
         squares += (own - mean) ** 2 * (count * len(block) / total)
         mean = mean + (own - mean) * (len(block) / total)
         count, n_blocks = total, n_blocks + 1
+        del block  # before the next one, which can be as large as all the data, is made
     variance, n_axes = squares / count, min(n_axes, count, len(mean))
     if not n_axes:
         return Summary(count, mean, variance, np.zeros((len(mean), 0)), np.zeros(0))
@@ -67,14 +70,29 @@ def summarise(blocks: Callable[[], Iterable[np.ndarray]], n_axes: int = 0) -> Su
         return Summary(count, mean, variance, np.eye(len(mean), n_axes), np.zeros(n_axes))
     # Centred and scaled first: in float32 the covariance of values far from zero would lose its digits.
     scale = scale_of(variance)
-    centred = (((block - mean) / scale).astype(np.float32) for block in blocks())
-    axes, spread = _one(next(centred), n_axes) if n_blocks == 1 else _many(centred, n_axes, min(count, len(mean)))
+    if n_blocks == 1:
+        axes, spread = _one(_scaled(*blocks(), mean, scale), n_axes)
+    else:
+        axes, spread = _many((_scaled(block, mean, scale) for block in blocks()), n_axes, min(count, len(mean)))
     return Summary(count, mean, variance, axes.T, spread * scale**2)
 
 
 def scale_of(variance: np.ndarray) -> float:
     """The standard deviation of a typical feature, the root of the mean variance; 1 where nothing varies."""
     return float(np.sqrt(variance.mean())) or 1.0
+
+
+def _variance(x: np.ndarray) -> np.ndarray:
+    # Some features at a time, of which numpy makes a copy in float64.
+    pieces = min(max(x.size // VALUES, 1), max(x.shape[1] // 2, 1))
+    return np.concatenate([part.var(axis=0, dtype=np.float64) for part in np.array_split(x, pieces, axis=1)])
+
+
+def _scaled(x: np.ndarray, mean: np.ndarray, scale: float) -> np.ndarray:
+    scaled, pieces = np.empty_like(x, np.float32), max(x.size // VALUES, 1)
+    for part, into in zip(np.array_split(x, pieces), np.array_split(scaled, pieces), strict=True):
+        into[...] = (part - mean) / scale
+    return scaled
 
 
 def _one(x: np.ndarray, n_axes: int) -> tuple[np.ndarray, np.ndarray]:

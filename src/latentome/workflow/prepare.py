@@ -233,6 +233,7 @@ def _scale(
     config: RunConfig,
 ) -> Prepared:
     scaled, filled = preprocessing.apply(raw)
+    del raw.X  # which the copy would have, too; nobody asks for it any more
     adata = raw[:, preprocessing.genes].copy()
     adata.X = scaled
     adata.obs["split"] = np.where(held_out, "test", "train")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import sys
 
 import numpy as np
@@ -233,3 +234,13 @@ def test_errors_by_gene_and_by_class_add_up_to_the_whole(groups):
     assert classes["v PCA, % high"].between(-90, -50).all(), "a quarter of the error"
     flat = np.concatenate([x, np.ones((len(x), 1), np.float32)], axis=1)
     assert tl.errors_by_gene(flat, {"x": Representation(x, flat)}, training, list("abcdefg")).isna().sum().sum() == 1
+
+
+def test_how_many_draws_are_in_memory_at_a_time_changes_no_bit(monkeypatch):
+    module = importlib.import_module("latentome.tl.evaluate")
+    model, other = np.random.default_rng(0).random((2, 301))
+    whole = module.paired_difference(model, other, 4)
+    assert whole["low"] < whole["mean"] < whole["high"]
+    for some in (1, 301 * 7):
+        monkeypatch.setattr(module, "DRAWN", some)
+        assert module.paired_difference(model, other, 4) == whole

@@ -21,6 +21,8 @@ BETTER = {
 }
 #: Draws of the bootstrap behind each interval.
 BOOTSTRAP = 2000
+#: How many samples, about, are drawn at a time.
+DRAWN = 2**20
 
 
 @dataclass(frozen=True)
@@ -211,17 +213,25 @@ def _parts(codes: np.ndarray, known: np.ndarray, training: np.ndarray) -> tuple[
 def paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:
     """Mean difference of the errors per sample, as it is and in percent, with 95 % percentile bootstrap intervals."""
     difference = model - other
-    generator = np.random.default_rng([rng, 2])
-    draws = generator.integers(0, len(difference), size=(BOOTSTRAP, len(difference)))
-    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
+    of_difference, of_model, of_other = _resampled_means([difference, model, other], np.random.default_rng([rng, 2]))
+    low, high = np.percentile(of_difference, [2.5, 97.5])
     result = {"mean": float(difference.mean()), "low": float(low), "high": float(high)}
     if other.mean() > 0:  # as many components as genes can leave PCA without any error
         # The ratio of the two errors is drawn as a whole: both vary with the samples, and it cannot fall below -100 %.
-        ratio = 100.0 * (model[draws].mean(axis=1) / other[draws].mean(axis=1) - 1.0)
-        low, high = np.percentile(ratio, [2.5, 97.5])
+        low, high = np.percentile(100.0 * (of_model / of_other - 1.0), [2.5, 97.5])
         percent = 100.0 * (model.mean() / other.mean() - 1.0)
         result.update(percent=float(percent), percent_low=float(low), percent_high=float(high))
     return result
+
+
+def _resampled_means(values: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+    """The means of some arrays over `BOOTSTRAP` draws of samples, the same for all of them; some draws at a time."""
+    size, means = len(values[0]), [np.empty(BOOTSTRAP) for _ in values]
+    for draws in np.array_split(np.arange(BOOTSTRAP), min(max(BOOTSTRAP * size // DRAWN, 1), BOOTSTRAP)):
+        drawn = generator.integers(0, size, size=(len(draws), size))
+        for mean, own in zip(means, values, strict=True):
+            mean[draws] = own[drawn].mean(axis=1)
+    return means
 
 
 def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> list[str]:

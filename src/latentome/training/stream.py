@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import jax
@@ -79,7 +81,14 @@ class Layout:
         order = np.random.default_rng([self.seed, 2, epoch]).permutation(chunks)
         if self.n_rows % self.chunk_rows:
             order = np.concatenate([order[order != self.chunks - 1], order[order == self.chunks - 1]])
-        return [order[i : i + self.per_buffer] for i in range(0, len(order), self.per_buffer)]
+        return self._in_buffers(order)
+
+    def held_out_buffers(self) -> list[np.ndarray]:
+        """The chunks of each buffer of a validation."""
+        return self._in_buffers(self.held_out)
+
+    def _in_buffers(self, chunks: np.ndarray) -> list[np.ndarray]:
+        return [chunks[i : i + self.per_buffer] for i in range(0, len(chunks), self.per_buffer)]
 
 
 def rows_at_once(batch_size: int) -> int:
@@ -115,7 +124,7 @@ def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, s
     return Layout(n, rows, int(per_buffer), np.sort(order[:held_out]), seed)
 
 
-def ahead(source: BackedMatrix, layout: Layout, buffers: list[np.ndarray]) -> Iterator[np.ndarray]:
+def ahead(source: BackedMatrix, layout: Layout, buffers: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Read buffer after buffer, each while the one before it is used.
 
     Parameters
@@ -130,17 +139,15 @@ def ahead(source: BackedMatrix, layout: Layout, buffers: list[np.ndarray]) -> It
     The rows of a buffer in the order of the matrix, rows x features, float32. The memory is used again: when the next
     buffer is asked for, nothing may still compute with this one.
     """
-    if not buffers:
-        return
-    rows = max(sum(np.ptp(layout.bounds(chunk)) for chunk in chunks) for chunks in buffers)
-    places = [_place(rows, source.shape[1]) for _ in buffers[:2]]
+    places = [_place(min(layout.per_buffer * layout.chunk_rows, layout.n_rows), source.shape[1]) for _ in range(2)]
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read, source, layout, buffers[0], places[0])
-        for number, following in enumerate([*buffers[1:], None], 1):
-            block = coming.result()
-            if following is not None:
-                coming = reader.submit(_read, source, layout, following, places[number % 2])
-            yield block
+        coming = None
+        for number, chunks in enumerate(buffers):
+            due, coming = coming, reader.submit(_read, source, layout, chunks, places[number % 2])
+            if due is not None:
+                yield due.result()
+        if coming is not None:
+            yield coming.result()
 
 
 def _place(rows: int, width: int) -> np.ndarray:
@@ -167,7 +174,7 @@ def moments(source: BackedMatrix, layout: Layout) -> tuple[np.ndarray, np.ndarra
 
 def fitted(source: BackedMatrix, layout: Layout) -> Iterator[np.ndarray]:
     """The rows that are not held out, chunk after chunk; see `ahead`."""
-    return ahead(source, layout, [np.array([c]) for c in range(layout.chunks) if c not in layout.held_out])
+    return ahead(source, layout, (np.array([c]) for c in range(layout.chunks) if c not in layout.held_out))
 
 
 def train_stream(
@@ -267,10 +274,10 @@ class _Stream:
     def finish(self, progress: Progress | None, keep_end: bool) -> Training:
         """Train to the end and give the model its weights."""
         epochs, patience = self.options.epochs, self.options.patience or NEVER
-        if self.keep and self.first_candidate == 0 and len(self.rows) == 0 and self.buffer == 0:
-            losses = self._validate()
-            self.state = self.state._replace(best_loss=jnp.float32(losses[self.program.columns.index("loss")]))
-        with DeferredInterrupt() as interrupt:
+        with closing(ahead(self.source, self.layout, self._plan())) as self.blocks, DeferredInterrupt() as interrupt:
+            if self._starts():
+                losses = self._validate()
+                self.state = self.state._replace(best_loss=jnp.float32(losses[self.program.columns.index("loss")]))
             while len(self.rows) < epochs and not self.state.stopped:
                 for _ in self._epoch():
                     if progress is not None and len(self.rows):
@@ -290,11 +297,24 @@ class _Stream:
         best = int(self.state.best_epoch) if self.keep else None
         return Training(table, best, bool(self.state.stopped))
 
+    def _starts(self) -> bool:
+        """Whether the state before the first epoch is one of the candidates, and has not been validated."""
+        return self.keep and self.first_candidate == 0 and len(self.rows) == 0 and self.buffer == 0
+
+    def _plan(self) -> Iterator[np.ndarray]:
+        """The chunks of all buffers from here on, in the order in which they are used: none is waited for."""
+        first, done = len(self.rows), self.buffer
+        if self._starts():
+            yield from self.layout.held_out_buffers()
+        for epoch in range(first, self.options.epochs):
+            yield from self.layout.buffers(epoch)[done if epoch == first else 0 :]
+            yield from self.layout.held_out_buffers()
+
     def _epoch(self) -> Iterator[None]:
         """Train on the buffers of this pass that are left; stop for a moment after each."""
         epoch = len(self.rows)
         buffers = self.layout.buffers(epoch)
-        for block in ahead(self.source, self.layout, buffers[self.buffer :]):
+        for block in islice(self.blocks, len(buffers) - self.buffer):
             turn = np.int32(epoch * len(buffers) + self.buffer)
             good = copied((self.state, self.metrics))
             carry = (*self.state[:3], self.metrics, jnp.int32(-1))
@@ -330,9 +350,7 @@ class _Stream:
         metrics = self.program.zero_metrics()
         if len(self.layout.held_out) == 0:
             return [jnp.float32(jnp.nan)] * len(self.program.results(metrics))
-        held_out = self.layout.held_out
-        buffers = [held_out[i : i + self.layout.per_buffer] for i in range(0, len(held_out), self.layout.per_buffer)]
-        for block in ahead(self.source, self.layout, buffers):
+        for block in islice(self.blocks, len(self.layout.held_out_buffers())):
             metrics = jax.block_until_ready(self._test(self.state, metrics, block, self.live))
         return self.program.results(metrics)
 

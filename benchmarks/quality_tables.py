@@ -5,7 +5,7 @@
 
 Methods are compared on folds that they share: a cell is a mean over the folds, of all seeds, that every method of its
 table has for these data at this size; seeds with fewer than five folds do not count. The models of other packages take
-much longer and were trained on fewer seeds: they are compared with PCA on the folds that they have, in brackets.
+much longer, and may have fewer seeds: they are compared with PCA on the folds that they have, which are then told.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Ensembles trained from disk, and values that a likelihood does not know."""
+"""Passes in several buffers, ensembles trained from disk, and values that a likelihood does not know."""
 
 from __future__ import annotations
 
+import importlib
 import signal
 
 import numpy as np
@@ -11,12 +12,82 @@ import latentome as lt
 from latentome.errors import InputError
 from latentome.io import MemoryMatrix
 
+STREAM = importlib.import_module("latentome.training.stream")
 HOW = {"n_components": 3, "max_epochs": 2, "batch_size": 32, "validation_fraction": 0.2}
 
 
 @pytest.fixture(scope="module")
 def matrix():
     return MemoryMatrix(np.random.default_rng(0).random((300, 12), dtype=np.float32), [f"g{i}" for i in range(12)])
+
+
+@pytest.fixture
+def in_buffers(monkeypatch):
+    """Of 300 rows in chunks of 32 two are held out: a pass has 8 chunks in 4 buffers, a state is kept after each."""
+    monkeypatch.setattr(STREAM, "CHUNK_ROWS", 32)
+    monkeypatch.setattr(STREAM, "BUFFER_BYTES", 2 * 32 * 12 * 4)
+    monkeypatch.setattr(STREAM, "CHECKPOINT_SECONDS", 0.0)
+
+
+class Killed(Exception):
+    """Ends a training where a kill would."""
+
+
+def in_three_passes():
+    return lt.LinearAutoencoder(**{**HOW, "max_epochs": 3}, patience=5, random_state=5)
+
+
+@pytest.mark.parametrize("buffers", [1, 4, 5, 11])
+def test_killed_after_any_buffer_it_goes_on_to_the_same_bits(matrix, in_buffers, buffers, tmp_path, monkeypatch):
+    whole, kept, save = in_three_passes().fit(matrix), [], STREAM._Stream.save
+
+    def save_and_die(stream):
+        save(stream)
+        kept.append((len(stream.rows), stream.buffer))
+        if len(kept) == buffers:
+            raise Killed
+
+    monkeypatch.setattr(STREAM._Stream, "save", save_and_die)
+    with pytest.raises(Killed):
+        in_three_passes().fit(matrix, checkpoint=tmp_path)
+    monkeypatch.setattr(STREAM._Stream, "save", save)
+    assert kept[-1] == ((buffers - 1) // 4, (buffers - 1) % 4 + 1)
+    resumed = in_three_passes().fit(matrix, checkpoint=tmp_path, resume=True)
+    for mine, other in zip(resumed.model_.get_weights(), whole.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert resumed.history_.equals(whole.history_)
+
+
+def test_a_pass_is_a_training_in_memory_on_the_rows_in_its_order(matrix, in_buffers):
+    how = {**HOW, "max_epochs": 1, "validation_fraction": 0.0, "random_state": 5}
+    streamed, layout, order = lt.LinearAutoencoder(**how).fit(matrix), STREAM.lay_out(matrix, 32, 0.0, 5), []
+    for turn, chunks in enumerate(layout.buffers(0)):
+        rows = np.concatenate([np.arange(*layout.bounds(chunk)) for chunk in np.sort(chunks)])
+        order.append(rows[np.asarray(STREAM.epoch_order(5, turn, len(rows)))])
+    assert [len(rows) for rows in order] == [64, 64, 64, 64, 44]
+    in_memory = lt.LinearAutoencoder(**how, shuffle=False).fit(matrix.block(0, 300)[np.concatenate(order)])
+    for mine, other in zip(streamed.model_.get_weights(), in_memory.model_.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+    assert streamed.history_["loss"].iloc[0] == pytest.approx(in_memory.history_["loss"].iloc[0], rel=1e-5)
+
+
+def test_a_training_reads_once_ahead_of_all_its_passes_and_validations(matrix, in_buffers, monkeypatch):
+    asked, ahead = [], STREAM.ahead
+
+    def watched(source, layout, buffers):
+        return ahead(source, layout, (asked.append(chunks.tolist()) or chunks for chunks in buffers))
+
+    used, validate = [], STREAM._Stream._validate
+    monkeypatch.setattr(STREAM, "ahead", watched)
+    monkeypatch.setattr(STREAM._Stream, "_validate", lambda s: (validate(s), used.append(len(asked)))[0])
+    in_three_passes().fit(matrix)
+    held_out, passes = asked[0], [asked[i : i + 5] for i in range(1, len(asked), 5)]
+    assert len(passes) == 3
+    for *trained, validated in passes:
+        assert validated == held_out
+        assert sorted(sum(trained, [])) == sorted({*range(10)} - {*held_out})
+    assert passes[0] != passes[1]
+    assert used == [2, 7, 12, 16], "the first buffer of the next pass was asked for before its validation, but the last"
 
 
 @pytest.fixture(scope="module")

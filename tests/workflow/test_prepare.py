@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -167,3 +169,22 @@ def test_labels_in_which_the_rows_of_a_sample_disagree_are_left_out(config, simu
     assert any("disagree were left out: portion" in note for note in prepared.notes)
     with pytest.raises(InputError, match="disagree in portion"):
         prepare(replace(own, label_column="portion"), "none")
+
+
+def test_the_raw_values_are_not_copied_beside_the_scaled_ones(tmp_path):
+    x = np.random.default_rng(0).random((4000, 500), dtype=np.float32)
+    anndata.AnnData(x, pd.DataFrame(index=[f"s{i}" for i in range(4000)])).write_h5ad(tmp_path / "x.h5ad")
+    asked = RunConfig(data=str(tmp_path / "x.h5ad"))
+    first = prepare(asked, "zero-one")
+    run = io.RunFolder.create(tmp_path / "run")
+    run.write_config(asked.to_dict())
+    first.preprocessing.save(run.preprocessing)
+    run.update_manifest(**describe_data(first))
+    tracemalloc.start()
+    try:
+        again = prepare_again(asked, run)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert again.adata.X.tobytes() == first.adata.X.tobytes()
+    assert peak < 3.6 * x.nbytes, "as they are, of the chosen genes, and scaled"

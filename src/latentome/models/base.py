@@ -14,9 +14,6 @@ from keras import ops
 
 from latentome.models.summary import Summary, summarise
 
-#: Rows of the training data that are looked at together before the first step.
-ROWS = 1024
-
 
 class Autoencoder(keras.Model):
     """Base of the model families; a leaf builds `encoder` and `decoder` and says what its loss terms are.
@@ -83,8 +80,7 @@ class Autoencoder(keras.Model):
     def adapt(self, x: np.ndarray) -> None:
         """Start from the training data, samples x features; see `start_from` and `start_at`."""
         if self.starts_from_data:
-            # In blocks, because the variance of all rows at once needs a copy of them in float64.
-            seen = summarise(lambda: (x[start : start + ROWS] for start in range(0, len(x), ROWS)))
+            seen = summarise(lambda: [x])
             self.start_from(seen.mean, seen.variance)
         if self.n_axes:
             self.start_at(summarise(lambda: [x], self.n_axes))

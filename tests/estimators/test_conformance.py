@@ -102,3 +102,11 @@ def test_a_grid_of_pipelines(table):
     search = GridSearchCV(pipeline, {"linearautoencoder__n_components": [1, 2]}, cv=2).fit(table, labels)
     assert search.best_params_["linearautoencoder__n_components"] in (1, 2)
     assert search.best_estimator_[:-1].transform(table).shape[0] == 60
+
+
+@pytest.mark.parametrize("model", ESTIMATORS, ids=lambda model: type(model).__name__)
+def test_what_fit_does_not_know_is_refused_before_anything_is_trained(model, table):
+    model = clone(model)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'conditions'; it knows callbacks, checkpoint"):
+        model.fit(table, conditions=["a"] * len(table))
+    assert not hasattr(model, "n_features_in_")

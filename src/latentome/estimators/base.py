@@ -42,6 +42,8 @@ from latentome.training.schedules import SHAPES
 
 #: Gives all samples anew at each call, in blocks.
 Blocks = Callable[[], Iterable[np.ndarray]]
+#: What `fit` takes beside the data.
+HOW = {"callbacks", "checkpoint", "devices", "notes", "progress", "resume"}
 
 
 class BaseAutoencoder(
@@ -155,8 +157,12 @@ class BaseAutoencoder(
         TrainingError
             If the loss stops being finite, the KL warm-up would not end inside the training, or the checkpoint belongs
             to another training.
+        TypeError
+            If `how` has another name.
         """
         del y
+        for unknown in sorted(how.keys() - HOW - {"covariate"}):
+            raise TypeError(f"fit() got an unexpected keyword argument {unknown!r}; it knows {', '.join(sorted(HOW))}")
         if isinstance(X, BackedMatrix):
             return fit_backed(self, X, **how)
         shape = getattr(X, "shape", ())

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -110,3 +111,21 @@ def test_what_fit_does_not_know_is_refused_before_anything_is_trained(model, tab
     with pytest.raises(TypeError, match="unexpected keyword argument 'conditions'; it knows callbacks, checkpoint"):
         model.fit(table, conditions=["a"] * len(table))
     assert not hasattr(model, "n_features_in_")
+
+
+@pytest.mark.parametrize("model", ESTIMATORS, ids=lambda model: type(model).__name__)
+def test_numbers_of_numpy_are_numbers(model, table, tmp_path):
+    values = {name: np.array(value)[()] for name, value in SMALL.items() if isinstance(value, int | float)}
+    model = clone(model).set_params(**values).fit(table)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(lt.load_model(tmp_path / "model").transform(table), model.transform(table))
+
+
+def test_anndata_is_refused_with_what_to_pass(table):
+    adata = AnnData(table.to_numpy())
+    model = lt.LinearAutoencoder(**SMALL)
+    with pytest.raises(lt.InputError, match="not AnnData") as refused:
+        model.fit(adata)
+    assert "adata.X" in refused.value.todo
+    with pytest.raises(lt.InputError, match="not AnnData"):
+        model.fit(adata.X).transform(adata)

@@ -243,3 +243,21 @@ def test_a_covariate_where_there_is_none_is_refused(trained, tumours):
         lt.estimators.fit_together([lt.LinearAutoencoder(2)], tumours, covariate=["A"] * 300)
     with pytest.raises(lt.InputError, match="takes no covariate"):
         lt.VariationalAutoencoder(**FIVE).fit(lt.io.MemoryMatrix(tumours), covariate=["A"] * 300)
+
+
+def test_a_covariate_belongs_to_its_rows_on_disk_too(conditional, batches, monkeypatch):
+    x, batch, _ = batches
+    monkeypatch.setattr(lt.estimators.backed, "ROWS", 128)
+    codes = conditional.transform(lt.io.MemoryMatrix(x), covariate=batch)
+    np.testing.assert_array_equal(codes, conditional.transform(x, covariate=batch))
+    with pytest.raises(lt.InputError, match="does not fit the samples"):
+        conditional.transform(lt.io.MemoryMatrix(x), covariate=batch[:128])
+
+
+def test_a_fold_may_lack_a_category(batches):
+    x, batch, _ = batches
+    where = np.concatenate([np.flatnonzero(batch == "A")[:100], np.flatnonzero(batch == "B")[:100]])
+    models = [lt.VariationalAutoencoder(**{**FIVE, "max_epochs": 2}) for _ in range(2)]
+    halves = [slice(0, 100), slice(100, 200)]
+    lt.estimators.fit_together(models, x[where], covariate=batch[where], rows=halves)
+    assert all(np.isfinite(model.transform(x, covariate=batch)).all() for model in models)

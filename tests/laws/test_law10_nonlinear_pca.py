@@ -203,6 +203,13 @@ def test_components_are_ordered_as_those_of_pca(trained, tumours):
     assert explained < trained.score(tumours)
 
 
+def test_shares_of_the_variance_are_those_of_all_rows_without_a_second_round_too(tumours):
+    model = lt.NonlinearPCA(K, **SMALL, validation_fraction=0.3, refit=False).fit(tumours)
+    assert model.best_epoch_ > 0
+    whole = tumours.var(axis=0, ddof=1, dtype=float).sum()
+    np.testing.assert_allclose(model.explained_variance_ratio_, model.explained_variance_ / whole, rtol=1e-5)
+
+
 @pytest.mark.parametrize("hidden", [(), (8,), (8, 6)])
 def test_ordering_leaves_the_reconstruction_as_it_is(hidden, tumours):
     model = NonlinearPCAModel(60, K, hidden=list(hidden), seed=0)
@@ -213,7 +220,7 @@ def test_ordering_leaves_the_reconstruction_as_it_is(hidden, tumours):
     before, codes = np.asarray(model(tumours)), np.asarray(model.encoder(tumours), np.float64)
     centred = tumours - tumours.mean(axis=0, dtype=float)
     with_data = centred.T @ (codes - codes.mean(axis=0)) / 299
-    model.order(codes.mean(axis=0), np.cov(codes.T), with_data)
+    model.order(codes.mean(axis=0), np.cov(codes.T), with_data, tumours.var(axis=0, ddof=1, dtype=float))
     np.testing.assert_allclose(np.asarray(model(tumours)), before, atol=2e-4)
     assert np.abs(np.asarray(model.encoder(tumours)) - codes).max() > 0.1, "the code is another one"
 
@@ -233,7 +240,13 @@ def test_constant_and_redundant_data_are_no_trouble(tumours):
 def test_more_components_than_samples_or_features_are_refused(tumours):
     with pytest.raises(lt.InputError, match="number of components") as refused:
         lt.NonlinearPCA(61, **SMALL).fit(tumours)
-    assert "n_samples = 300, n_features = 60" in refused.value.where
+    assert "n_samples = 300, of which 30 are held out; n_features = 60" in refused.value.where
+    few, model = tumours[:21], lt.NonlinearPCA(20, **SMALL)
+    for act in (model.fit, model.check):
+        with pytest.raises(lt.InputError, match="number of components") as refused:
+            act(few)
+        assert "n_samples = 21, of which 2 are held out" in refused.value.where
+    assert lt.NonlinearPCA(19, **{**SMALL, "max_epochs": 1}).fit(few).transform(few).shape == (21, 19)
     with pytest.raises(lt.InputError, match="number of components"):
         lt.NonlinearPCA(5, **SMALL).fit(MemoryMatrix(tumours[:4]))
 

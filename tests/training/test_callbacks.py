@@ -143,3 +143,29 @@ def test_callbacks_of_several_models_are_refused(linear, x):
         linear(members=2).fit(x, callbacks=[Watch()])
     with pytest.raises(lt.InputError, match="callbacks see one model"):
         fit_together([linear(), linear(random_state=1)], x, callbacks=[Watch()])
+
+
+def test_a_round_that_a_callback_ended_is_not_gone_on_with(same, stop_after, tmp_path):
+    t = np.random.default_rng(0).normal(size=(200, 2))
+    curved = np.concatenate([t, t**2, t[:, :1] * t[:, 1:], np.sin(2 * t)], axis=1).astype("float32")
+
+    class End(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 9
+
+    def model():
+        return lt.NonlinearPCA(2, max_epochs=20, learning_rate=0.01, schedule="constant", random_state=0)
+
+    whole = model().fit(curved, callbacks=[End()])
+    assert (whole.best_epoch_, whole.n_iter_) == (10, 10)
+    stop = stop_after(1)
+
+    def in_the_second_round(done, total, row):
+        if total < 20:
+            stop(done, total, row)
+
+    with pytest.raises(KeyboardInterrupt):
+        model().fit(curved, callbacks=[End()], checkpoint=tmp_path, progress=in_the_second_round)
+    resumed = model().fit(curved, callbacks=[End()], checkpoint=tmp_path, resume=True)
+    same(resumed.model_, whole.model_)
+    assert resumed.best_epoch_ == whole.best_epoch_

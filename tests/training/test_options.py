@@ -24,6 +24,7 @@ def refusals(x, estimator):
         ({"optimizer": keras.optimizers.SGD(0.1), "schedule": "cosine"}, "schedule"),
         ({"optimizer": keras.optimizers.SGD(0.1), "schedule_warmup": 0.1}, "schedule"),
         ({"optimizer": keras.optimizers.SGD(0.1), "clip_norm": 1.0}, "clip"),
+        ({"optimizer": keras.optimizers.Adam(0.1, use_ema=True)}, "use_ema"),
         ({"optimizer": "adma"}, "adam"),
         ({"optimizer": "adam", "momentum": 0.9}, "momentum"),
         ({"optimizer": "sgd", "nesterov": True}, "nesterov"),
@@ -81,3 +82,22 @@ def test_an_optimizer_object_is_copied_and_its_own_schedule_counts(linear, x, sa
     np.testing.assert_array_equal(model.history_["learning_rate"], np.float32([0.1] * 4 + [0.0] * 6))
     same([v.numpy() for v in model.model_.trainable_variables], [v.numpy() for v in five.model_.trainable_variables],
          atol=1e-6)  # fmt: skip
+
+
+def test_a_seed_may_be_any_that_numpy_takes(linear, x, same):
+    largest = linear(random_state=2**32 - 1, max_epochs=2, members=2).fit(x)
+    same(largest.models_[0], linear(random_state=2**32 - 1, max_epochs=2).fit(x).model_)
+    assert linear(random_state=2**31, max_epochs=2).fit(lt.io.MemoryMatrix(x)).n_iter_ == 2
+    model = lt.VariationalAutoencoder(2, hidden=(), max_epochs=2, warmup=0, random_state=0).fit(x)
+    bounds = [model.log_likelihood(x, 3, random_state=seed) for seed in (2**31, 2**31, 0)]
+    np.testing.assert_array_equal(bounds[0], bounds[1])
+    assert np.abs(bounds[0] - bounds[2]).max() > 1e-3
+
+
+def test_without_a_seed_the_global_one_of_numpy_is_neither_read_nor_moved(linear, x):
+    seeds = []
+    for _ in range(2):
+        np.random.seed(3)  # noqa: NPY002  the old way is what is tested
+        seeds.append(linear(random_state=None, max_epochs=1).fit(x).seed_)
+        assert np.random.randint(2**31) == np.random.RandomState(3).randint(2**31)  # noqa: NPY002
+    assert seeds[0] != seeds[1]

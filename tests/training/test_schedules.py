@@ -79,3 +79,9 @@ def test_a_rate_may_be_any_number(linear, x, rate):
 def test_a_schedule_that_is_none_is_refused(shape, share):
     with pytest.raises(lt.InputError):
         make_schedule(PEAK, shape, share, 100)
+
+
+@pytest.mark.parametrize("steps", [1, 10, 19])
+def test_a_warm_up_ends_inside_the_training(steps):
+    schedule = make_schedule(PEAK, "constant", 0.95, steps)
+    assert float(schedule(steps - 1)) == pytest.approx(PEAK)

@@ -132,3 +132,39 @@ def test_a_value_beyond_the_range_of_the_likelihood_is_named(matrix):
     with pytest.raises(InputError, match=r"needs data in \[0, 1\]") as refused:
         model.fit(MemoryMatrix(x, matrix.genes, names))
     assert "1.5 at row 250 (sample 's250'), column 7 (gene 'g7')" in refused.value.where
+
+
+def test_of_less_than_a_batch_as_many_rows_are_held_out_as_in_memory():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(40, 3)) @ rng.normal(size=(3, 12))).astype("float32")
+    how = {"n_components": 3, "max_epochs": 30, "learning_rate": 0.01, "patience": 3, "random_state": 0}
+    in_memory, from_disk = (lt.LinearAutoencoder(**how).fit(data) for data in (x, MemoryMatrix(x)))
+    assert len(from_disk.validation_rows_) == len(in_memory.validation_rows_) == 4
+    assert from_disk.best_epoch_ > 10, "no validation loss, no epoch better than the start"
+    assert from_disk.score(x) == pytest.approx(in_memory.score(x), abs=0.1)
+
+
+def test_an_interruption_in_the_last_epoch_of_a_member_stops_the_others(matrix, tmp_path):
+    told = []
+
+    def stop(done, total, row):
+        told.append(done)
+        if done == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="between two models"):
+        lt.LinearAutoencoder(**HOW, members=2, random_state=5).fit(matrix, progress=stop)
+    assert max(told) == 2, "epochs 3 and 4 are the second member's"
+
+
+@pytest.mark.parametrize("name", ["callbacks", "devices"])
+def test_what_a_matrix_on_disk_cannot_be_trained_with_is_refused(name, matrix):
+    with pytest.raises(InputError, match=f"takes no {name}"):
+        lt.LinearAutoencoder(**HOW).fit(matrix, **{name: [object()]})
+
+
+def test_names_of_an_earlier_training_are_forgotten(matrix):
+    model = lt.LinearAutoencoder(**HOW).fit(matrix)
+    assert len(model.feature_names_in_) == 12
+    model.fit(MemoryMatrix(matrix.block(0, 300)[:, :5].copy()))
+    assert not hasattr(model, "feature_names_in_")

@@ -55,6 +55,14 @@ def fit_backed(
 
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
+    for name in ("callbacks", "devices"):
+        if len(how.pop(name, ())):
+            raise InputError(
+                f"Training from a matrix that is not in memory takes no {name}.",
+                where=f"fit(matrix, {name}=...), shape {matrix.shape}",
+                expected=f"no {name}, or an array that fits into memory",
+                todo=f"leave {name} out, or read the data whole",
+            )
     estimator._learn_covariate(None, len(matrix))
     keep_compiled_programs()
     estimator._validate_params()
@@ -64,6 +72,8 @@ def fit_backed(
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
+    else:
+        vars(estimator).pop("feature_names_in_", None)  # of an earlier training
     estimator.seed_ = estimator._seed()
     members, summary, fits, trainings = estimator.members, None, [], []
     for member in range(members):

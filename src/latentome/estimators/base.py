@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed
-from latentome.estimators.checks import Checked
-from latentome.estimators.covariate import NoCovariate, part_categories
+from latentome.estimators.checks import Checked, refuse_anndata
+from latentome.estimators.covariate import NoCovariate, part_categories, read_categories
 from latentome.estimators.face import Shown
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
@@ -163,6 +162,7 @@ class BaseAutoencoder(
         del y
         for unknown in sorted(how.keys() - HOW - {"covariate"}):
             raise TypeError(f"fit() got an unexpected keyword argument {unknown!r}; it knows {', '.join(sorted(HOW))}")
+        refuse_anndata(X)
         if isinstance(X, BackedMatrix):
             return fit_backed(self, X, **how)
         shape = getattr(X, "shape", ())
@@ -265,11 +265,16 @@ class BaseAutoencoder(
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1 - self.members))
+        if self.random_state is None:  # not of numpy's global generator: others draw from it, and seed it
+            return int(np.random.default_rng().integers(2**31 - 1 - self.members))
+        return int(self.random_state.randint(2**31 - 1 - self.members))
+
+    def _n_held_out(self, n: int) -> int:
+        return min(max(round(n * self.validation_fraction), 1), n - 1) if self.validation_fraction else 0
 
     def _hold_out(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers to train on and to validate on; where a share is asked for, at least one row is held out."""
-        held_out = min(max(round(n * self.validation_fraction), 1), n - 1) if self.validation_fraction else 0
+        held_out = self._n_held_out(n)
         order = np.random.default_rng([seed, 1]).permutation(n)
         return np.sort(order[held_out:]), np.sort(order[:held_out])
 
@@ -281,6 +286,13 @@ class BaseAutoencoder(
                     where=f"schedule='{self.schedule}', {self.schedule_warmup=}, {self.clip_norm=}",
                     expected="schedule='constant', schedule_warmup=0, clip_norm=None; or the optimizer by name",
                     todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
+                )
+            if self.optimizer.use_ema:
+                raise InputError(
+                    "Moving averages of the weights are not kept.",
+                    where="an optimizer with use_ema=True",
+                    expected="use_ema=False",
+                    todo="leave use_ema out; patience keeps the weights of the best epoch, members averages models",
                 )
             # A copy: the state of an optimizer belongs to one training, and fit may be called again.
             return type(self.optimizer).from_config(self.optimizer.get_config())
@@ -327,7 +339,14 @@ class BaseAutoencoder(
         check_is_fitted(self)
         if isinstance(X, BackedMatrix):
             check_backed(self, X)
-            return np.concatenate([self._encode(self._join(block, covariate)) for block in blocks_of(X)])
+            parts, start = [], 0
+            categories = None if covariate is None else read_categories(covariate, len(X))
+            for block in blocks_of(X):
+                own = None if categories is None else categories[start : start + len(block)]
+                parts.append(self._encode(self._join(block, own)))
+                start += len(block)
+            return np.concatenate(parts)
+        refuse_anndata(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         return self._encode(self._join(X, covariate))
 

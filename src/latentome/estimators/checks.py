@@ -72,6 +72,17 @@ class Checked:
             check_zero_one(X, *words)
 
 
+def refuse_anndata(X: object) -> None:
+    """Refuse AnnData, whose values scikit-learn would look for in vain."""
+    if hasattr(X, "obs_names") and hasattr(X, "var_names"):
+        raise InputError(
+            "An estimator takes values, not AnnData.",
+            where=f"X is {type(X).__name__}",
+            expected="samples x features: an array, a table or a sparse matrix",
+            todo="pass adata.X, or adata.to_df(), which names the genes",
+        )
+
+
 def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:
     """Refuse data outside [0, 1].
 

@@ -96,7 +96,8 @@ def part_categories(X: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.
     columns
         One-hot categories of the samples.
     """
-    shifts = columns.T @ (X - X.mean(axis=0, dtype=np.float64)) / columns.sum(axis=0)[:, None]
+    counts = np.maximum(columns.sum(axis=0), 1)  # a fold may lack a category: nothing is known of it
+    shifts = columns.T @ (X - X.mean(axis=0, dtype=np.float64)) / counts[:, None]
     return shifts, X - (columns @ shifts).astype(X.dtype)
 
 

@@ -93,7 +93,7 @@ class DeepAutoencoder(BaseAutoencoder):
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DeepModel:
         return DeepModel(
             n_features,
-            self.n_components,
+            int(self.n_components),
             hidden=check_widths(self.hidden),
             activation=self.activation,
             code_activation=self.code_activation,

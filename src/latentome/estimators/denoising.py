@@ -158,7 +158,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return DenoisingModel(
             n_features,
-            self.n_components,
+            int(self.n_components),
             noise=self.noise,
             noise_kind=self.noise_kind,
             noise_on=self.noise_on,

@@ -102,4 +102,4 @@ class LinearAutoencoder(BaseAutoencoder):
         self.random_state = random_state
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DeepModel:
-        return DeepModel(n_features, self.n_components, precision=self.precision, seed=seed)
+        return DeepModel(n_features, int(self.n_components), precision=self.precision, seed=seed)

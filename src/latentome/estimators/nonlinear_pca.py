@@ -46,7 +46,7 @@ class NonlinearPCA(BaseAutoencoder):
     Parameters
     ----------
     n_components
-        Width of the code; at most the number of samples and the number of features.
+        Width of the code; at most the number of samples that are not held out and the number of features.
     hidden
         Widths of the hidden layers of the encoder's network, from the input inwards; the decoder's mirrors them.
     activation
@@ -161,18 +161,20 @@ class NonlinearPCA(BaseAutoencoder):
         self.random_state = random_state
 
     def _check_shape(self, n_samples: int, n_features: int) -> None:
-        if self.n_components > min(n_samples, n_features):
+        held_out = self._n_held_out(n_samples)
+        if self.n_components > min(n_samples - held_out, n_features):
             raise InputError(
                 "PCA has no such number of components.",
-                where=f"n_components={self.n_components}; n_samples = {n_samples}, n_features = {n_features}",
-                expected="at most the number of samples and the number of features",
+                where=f"n_components={self.n_components}; n_samples = {n_samples}, of which {held_out} are held out; "
+                f"n_features = {n_features}",
+                expected="at most the number of samples that are not held out and the number of features",
                 todo="ask for fewer components, or give more samples",
             )
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> NonlinearPCAModel:
         return NonlinearPCAModel(
             n_features,
-            self.n_components,
+            int(self.n_components),
             hidden=check_widths(self.hidden),
             activation=self.activation,
             dropout=self.dropout,
@@ -276,16 +278,19 @@ def _clearly_lower(errors: np.ndarray, than: np.ndarray) -> bool:
     return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
 
 
-def _moments(model: NonlinearPCAModel, data: BackedMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean of the codes of the data, their covariance, and the covariance of the data with them."""
+def _moments(model: NonlinearPCAModel, data: BackedMatrix) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean of the codes of the data, their covariance, the covariance of the data with them, the data's variances."""
     codes = np.concatenate([apply_in_blocks(model, "encoder", block) for block in blocks_of(data)], dtype=np.float64)
     mean = codes.mean(axis=0)
     codes -= mean
     degrees, with_data, start = len(codes) - 1, np.zeros((data.shape[1], codes.shape[1])), 0
+    centre, squares = np.zeros(data.shape[1]), np.zeros(data.shape[1])
     for block in blocks_of(data):
         # Each block from its own mean: the codes have mean zero over all of them, not over one.
         own = block.mean(axis=0, dtype=np.float64)
-        here = codes[start : start + len(block)]
+        here, n = codes[start : start + len(block)], len(block)
         with_data += (block - own).T.astype(np.float64) @ here + np.outer(own, here.sum(axis=0))
-        start += len(block)
-    return mean, codes.T @ codes / degrees, with_data / degrees
+        squares += np.square(block - own).sum(axis=0) + np.square(own - centre) * (start * n / (start + n))
+        centre += (own - centre) * (n / (start + n))
+        start += n
+    return mean, codes.T @ codes / degrees, with_data / degrees, squares / degrees

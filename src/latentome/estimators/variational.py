@@ -150,7 +150,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> VariationalModel:
         return VariationalModel(
             n_features,
-            self.n_components,
+            int(self.n_components),
             hidden=check_widths(self.hidden),
             activation=self.activation,
             hidden_batchnorm=bool(self.hidden_batchnorm),

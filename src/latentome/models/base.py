@@ -53,7 +53,8 @@ class Autoencoder(keras.Model):
     ) -> None:
         super().__init__(name=name)
         self.live = SimpleNamespace(**(live or {}))
-        self._config = json.dumps(dict(config))  # text, so that Keras does not wrap and track it
+        # Text, so that Keras does not track it. Numbers of NumPy, as a grid search has them, become plain ones.
+        self._config = json.dumps(dict(config), default=lambda number: number.item())
         self._term_names = terms
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self._trackers = {term: keras.metrics.Mean(name=term) for term in (*terms, *self.weights_of_terms(0))}

@@ -146,7 +146,9 @@ class NonlinearPCAModel(Autoencoder):
         self.code_variance.assign(summary.spread.astype("float32"))
         self.data_variance.assign(np.float32(summary.variance.sum() * summary.n_rows / (summary.n_rows - 1)))
 
-    def order(self, mean: np.ndarray, covariance: np.ndarray, with_data: np.ndarray) -> None:
+    def order(
+        self, mean: np.ndarray, covariance: np.ndarray, with_data: np.ndarray, data_variances: np.ndarray
+    ) -> None:
         """Express the code anew, as components ordered like PCA's; the reconstruction stays what it is.
 
         A linear map of the code, whose inverse the decoder takes up. The new components have mean zero and are
@@ -160,6 +162,8 @@ class NonlinearPCAModel(Autoencoder):
             Of the codes of the rows that the model was fitted on: components, and components x components.
         with_data
             Covariance of the data with the codes, features x components.
+        data_variances
+            Variance of each feature, of the same rows.
         """
         variances, rotation = np.linalg.eigh(covariance)
         deviations = _floored(np.sqrt(np.maximum(variances, 0.0)))
@@ -177,6 +181,7 @@ class NonlinearPCAModel(Autoencoder):
         for layer in (self._code_out, self._code_in):
             layer.mean.assign(offset.astype("float32"))
         self.code_variance.assign(np.square(explained).astype("float32"))
+        self.data_variance.assign(np.float32(data_variances.sum()))
 
     def _after_code(self) -> keras.layers.Dense:
         """The first layer of the decoder's network."""

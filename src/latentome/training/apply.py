@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 from latentome.models import Autoencoder, VariationalModel
 from latentome.models.bounds import bounds
 from latentome.training.cache import keep_compiled_programs
+from latentome.training.order import seed_word
 
 #: Rows of a block. Every call runs the same compiled program on full blocks, the last one filled up with zeros.
 BLOCK = 256
@@ -65,7 +66,7 @@ def bounds_in_blocks(model: VariationalModel, x: np.ndarray, draws: int, seed: i
     run = _bounds_program(model)
     values = [v.value for v in model.variables]
     numbers = np.arange(BLOCK, dtype=np.int32)
-    return _in_blocks(x, 2, lambda block, start: run(values, block, numbers + np.int32(start), seed, draws))
+    return _in_blocks(x, 2, lambda block, start: run(values, block, numbers + np.int32(start), seed_word(seed), draws))
 
 
 def _in_blocks(x: np.ndarray, width: int, run: Callable[[np.ndarray, int], jax.Array]) -> np.ndarray:

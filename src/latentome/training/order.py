@@ -62,6 +62,11 @@ def epoch_order(seed, epoch, n_samples: int) -> jax.Array:
     return (left * side + right).astype("int32")
 
 
+def seed_word(seed: int) -> np.int32:
+    """The 32 bits of a seed, of which those of NumPy and scikit-learn reach beyond what int32 holds."""
+    return np.uint32(seed % 2**32).astype(np.int32)
+
+
 def _word(number):
     return jnp.asarray(number).astype("uint32")
 

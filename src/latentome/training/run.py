@@ -19,6 +19,7 @@ from latentome.training.engine import MAX_CHUNK, Limits, Program, Sample
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.lanes import MIN_MODELS
 from latentome.training.live import read_live
+from latentome.training.order import seed_word
 from latentome.training.pieces import run_each, run_pieces, start_each
 from latentome.training.state import State, copied, narrow, read_state, widen, write_state
 from latentome.training.task import Options, Split, Training
@@ -55,7 +56,7 @@ class Run:
             Sample(
                 np.asarray(split.rows, np.int32),
                 np.asarray(split.held_out, np.int32),
-                np.int32(split.seed),
+                seed_word(split.seed),
                 last,
                 {name: np.float32(value) for name, value in read_live(model).items()},
             )
@@ -151,6 +152,8 @@ class Run:
         if self._goes_on() and not (callbacks and callbacks.stop):
             self._write(best=False)
             raise KeyboardInterrupt(f"training was interrupted after epoch {len(self.rows)} of {epochs}")
+        if callbacks and callbacks.stop:  # kept with the state: a resumed training is not to go on
+            self.state = self.state._replace(stopped=np.bool_(True))
         if keep_end:
             self.save()
         self._write(best=bool(self.state.best))

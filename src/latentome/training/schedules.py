@@ -88,7 +88,7 @@ def make_schedule(peak: float, shape: str, warmup: float, total_steps: int) -> f
         )
     if shape == "constant" and warmup == 0.0:
         return peak
-    return Schedule(peak, shape, total_steps, math.ceil(warmup * total_steps))
+    return Schedule(peak, shape, total_steps, min(math.ceil(warmup * total_steps), total_steps - 1))
 
 
 def schedule_of(optimizer: keras.optimizers.Optimizer | None) -> Schedule | None:

@@ -22,7 +22,7 @@ from latentome.training.diagnose import diverged
 from latentome.training.engine import Program, program_for
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.live import live_values, read_live
-from latentome.training.order import epoch_order
+from latentome.training.order import epoch_order, seed_word
 from latentome.training.run import NEVER, Progress, history
 from latentome.training.state import State, copied, read_state, write_state
 from latentome.training.task import Options, Training
@@ -115,6 +115,8 @@ def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, s
     rows = rows_at_once(size)
     while validation_fraction and math.ceil(n / rows) * validation_fraction < 1.0 and rows > size:
         rows = size * max(rows // size // 2, 1)  # smaller chunks, until the share to hold out is one of them
+    if validation_fraction and n <= rows:  # one batch: what is left of it is a chunk of its own, the one to hold out
+        rows = n - min(max(round(n * validation_fraction), 1), n - 1)
     chunks = math.ceil(n / rows)
     held_out = min(max(round(chunks * validation_fraction), 1), chunks - 1) if validation_fraction else 0
     order = np.random.default_rng([seed, 1]).permutation(chunks)
@@ -293,6 +295,8 @@ class _Stream:
         if keep_end:
             self.save()
         write_state(self.model, self.state, best=self.keep)
+        if keep_end and interrupt.pending:
+            raise KeyboardInterrupt("training was interrupted between two models")
         table = history(self.rows, self.program.columns, len(self.layout.held_out) > 0)
         best = int(self.state.best_epoch) if self.keep else None
         return Training(table, best, bool(self.state.stopped))
@@ -318,7 +322,7 @@ class _Stream:
             turn = np.int32(epoch * len(buffers) + self.buffer)
             good = copied((self.state, self.metrics))
             carry = (*self.state[:3], self.metrics, jnp.int32(-1))
-            *values, self.metrics, bad = self._train(carry, block, np.int32(self.layout.seed), turn, self.live)
+            *values, self.metrics, bad = self._train(carry, block, seed_word(self.layout.seed), turn, self.live)
             self.state = self.state._replace(**dict(zip(State._fields[:3], values, strict=True)))
             if int(bad) >= 0:  # waits for the device; the next buffer is being read meanwhile
                 self._diverged(good, int(bad), block)

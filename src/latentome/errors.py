@@ -73,7 +73,8 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     A text such as ``"Did you mean 'vae'? There are: adage, vae."``
     """
     choices = sorted(str(choice) for choice in choices)
-    close = difflib.get_close_matches(str(name).lower(), [c.lower() for c in choices], n=1, cutoff=0.5)
+    # More than half alike, as 'median' and 'median-deviation' are; at a half 'tied' would be 'patience'.
+    close = difflib.get_close_matches(str(name).lower(), [c.lower() for c in choices], n=1, cutoff=0.52)
     exact = [c for c in choices if close and c.lower() == close[0]]
     shown = ", ".join(choices[:30]) + (f", ... ({len(choices)} in all)" if len(choices) > 30 else "")
     hint = f"Did you mean '{exact[0]}'? " if exact else ""

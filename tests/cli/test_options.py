@@ -133,6 +133,19 @@ def test_missing_genes_are_allowed_up_to_the_share_that_is_told(latentome, finis
     assert latentome(*asked, "--max-missing", "0.31")[0] == 0
 
 
+def test_new_samples_have_rules_of_their_own(latentome, finished, files, tmp_path):
+    import pandas as pd
+
+    few = pd.read_csv(files / "expression.tsv", sep="\t", index_col=0).iloc[:1]
+    few = pd.concat([few, few.iloc[:, [1]]], axis=1)  # one sample, one gene twice, one value missing
+    few.iloc[0, 5] = None
+    write_table(tmp_path / "few.tsv", few)
+    asked = ("predict", finished, tmp_path / "few.tsv", "-o", tmp_path / "new")
+    assert latentome(*asked, "--duplicates", "drop")[0] == 2
+    assert latentome(*asked, "--impute", "mean")[0] == 2
+    assert latentome(*asked, "--duplicates", "drop", "--impute", "mean")[0] == 0
+
+
 def test_where_a_matrix_is_prepared(latentome, monkeypatch):
     pytest.importorskip("dask")
     asked = []
@@ -143,6 +156,10 @@ def test_where_a_matrix_is_prepared(latentome, monkeypatch):
     code, _, told = latentome("train", "blobs", "--prepare-on", "slurm")
     assert code == 2
     assert "not prepared by jobs of its own" in told
+    code, _, told = latentome("train", "blobs", "--prepare-on", "nowhere:1")
+    assert code == 2
+    assert "--prepare-on nowhere:1" in told
+    assert "There are: here, local. Or the address" in told
 
 
 def test_a_dry_run_shows_the_plan_and_the_job_script(latentome, tmp_path):

@@ -168,6 +168,11 @@ def test_wrong_options(arguments, said, tmp_path, refused, monkeypatch):
     assert said in refused(*arguments)
 
 
+def test_a_word_that_is_far_from_all_gets_no_guess(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "Did you mean" not in refused("train", "blobs", "-m", "vae", "--tied")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -113,6 +113,8 @@ DAMAGES: dict[str, tuple] = {
     "a row that is too long": ("data.tsv", line(5, "S4" + "\t1" * 8)),
     "a row without a name": ("data.tsv", cell("", 4, 0)),
     "a column without a name": ("data.tsv", cell("", 0, 3)),
+    "a name missing at the end of the header": ("data.tsv", _TEXT.replace("\tRB1", "").encode()),
+    "a separator at the end of each row": ("data.tsv", _TEXT.replace("\n", "\t\n").replace("\t\n", "\n", 1).encode()),
     "a separator at the end of the header": ("data.tsv", _TEXT.replace("\n", "\t\n").encode()),
     "no header": ("data.tsv", "".join(_TEXT.splitlines(keepends=True)[1:]).encode()),
     "a header behind '#'": ("data.tsv", ("#" + _TEXT).encode()),

@@ -74,6 +74,13 @@ def test_quotes_as_r_writes_them(write):
     np.testing.assert_array_equal(adata.X, [[1, 2], [3, 4]])
 
 
+@pytest.mark.parametrize(("head", "first"), [("symbol", "a"), ("Entrez_Gene_Id", "7157"), ("length", "12")])
+def test_a_first_description_as_r_writes_it(write, head, first):
+    adata = read(write("r.tsv", f"{head}\tS1\tS2\nTP53\t{first}\t1\t2\nKRAS\t{first}\t3\t4\n"))
+    assert adata.to_df().to_dict() == {"TP53": {"S1": 1, "S2": 2}, "KRAS": {"S1": 3, "S2": 4}}
+    assert list(adata.var[head]) == [first, first]
+
+
 def test_a_single_gene(write):
     assert read(write("one.tsv", "s\tTP53\na\t1\nb\t2\n")).X.tolist() == [[1], [2]]
 
@@ -122,6 +129,28 @@ def test_symbols_and_entrez_ids_are_split_and_nameless_genes_dropped(write):
     notes = " ".join(adata.uns["source"]["notes"])
     assert "Dropped 2 of 5 genes that have no name" in notes
     assert "SLC35E2" in notes
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"),
+        ("__no_feature", "__ambiguous", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
+        ("no_feature", "too_low_aQual", "not_aligned", "alignment_not_unique"),
+    ],
+)
+def test_reads_without_a_gene_are_set_aside(write, tmp_path, others):
+    rows = ["TP53", *others, "ambiguous", "KRAS"]
+    adata = read(write("e.tsv", "gene\tS1\tS2\n" + "".join(f"{row}\t{i}\t9\n" for i, row in enumerate(rows))))
+    assert list(adata.var_names) == ["TP53", "ambiguous", "KRAS"]
+    assert adata["S1"].X.tolist() == [[0, len(others) + 1, len(others) + 2]]
+    note = f"{', '.join(others)} are no genes but counts of reads without one; set aside."
+    assert note in adata.uns["source"]["notes"]
+    whole = anndata.AnnData(pd.DataFrame(np.ones((2, len(rows)), np.float32), ["S1", "S2"], rows))
+    whole.write_h5ad(tmp_path / "e.h5ad")
+    again = read(tmp_path / "e.h5ad")
+    assert list(again.var_names) == ["TP53", "ambiguous", "KRAS"]
+    assert note in again.uns["source"]["notes"]
 
 
 TWINS = "barcode\tA1BG|1\tSLC35E2|728661\tSLC35E2|9906\tTP53|7157\na\t2\t3\t4\t5\nb\t7\t8\t9\t1\n"

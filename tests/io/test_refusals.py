@@ -116,6 +116,17 @@ def test_a_row_or_a_column_without_a_name(write):
     has(refusal(write("e.tsv", GOOD.replace("KRAS", ""))), "columns without a name", "columns 3")
 
 
+@pytest.mark.parametrize("head", ["sample", "Gene", "barcode"])
+def test_a_header_that_is_one_name_short(write, head):
+    table = GOOD.replace("sample", head)
+    message = refusal(write("e.tsv", table.replace("\tEGFR", "")))
+    has(message, "one name short", "line 1: 3 names", "line 2 has one field more: 4", "Add the missing name")
+    assert "empty" not in message
+    ends = table.replace("\n", "\t\n").replace("\t\n", "\n", 1)
+    has(refusal(write("ends.tsv", ends)), "one field more: 5, the last of them empty", "delete the separators")
+    has(refusal(write("ends.csv", ends.replace("\t", ","))), "one name short")
+
+
 def test_a_table_without_a_header(write):
     has(refusal(write("e.tsv", "S1\t1.5\t2\nS2\t3\t4\n")), "no header", "1.5")
 
@@ -159,6 +170,12 @@ def test_numbers_in_odd_spellings_are_not_guessed(write, word):
     has(refusal(write("e.tsv", GOOD.replace("5", word))), "e.tsv")
 
 
+@pytest.mark.parametrize("word", ["\u00a05", "5\u00a0", "\uff15", "\u0665"])
+def test_digits_and_spaces_of_other_kinds_are_named(write, word):
+    message = refusal(write("e.tsv", GOOD.replace("5", word)))
+    has(message, "text among its numbers: 1 value", "sample 'S2' (line 3), gene 'KRAS' (column 3)", repr(word))
+
+
 def test_samples_named_twice(write):
     has(refusal(write("e.tsv", GOOD.replace("S3", "S1"))), "S1", "S1 at line 2, line 4", "every sample once")
     turned = "gene\tTCGA-OR-A5J1-01\tTCGA-OR-A5J1-01\nTP53\t1\t2\n"
@@ -176,7 +193,12 @@ def test_only_nameless_genes(write):
 
 
 def test_a_single_sample(write):
-    has(refusal(write("e.tsv", "s\tTP53\tKRAS\nS1\t1\t2\n")), "1 sample", "at least 2", "orientation=")
+    path = write("e.tsv", "s\tTP53\tKRAS\nS1\t1\t2\n")
+    has(refusal(path), "1 sample", "at least 2", "orientation=")
+    alone = read(path, min_samples=1)
+    assert alone.X.tolist() == [[1, 2]]
+    alone.write_h5ad(path.with_suffix(".h5ad"))
+    assert read(path.with_suffix(".h5ad"), min_samples=1).shape == (1, 2)
 
 
 def test_an_orientation_that_does_not_exist(write):

@@ -186,6 +186,13 @@ def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
         RunFolder.create(tmp_path / "run")
 
 
+def test_the_working_folder_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunFolderError, match=f"^{tmp_path.name} is not empty and is not a run"):
+        RunFolder.create(".")
+
+
 def test_open_names_the_nearest_run(tmp_path):
     a_run(tmp_path / "vae-100")
     with pytest.raises(RunFolderError, match="Did you mean 'vae-100'"):

@@ -88,6 +88,19 @@ def test_few_samples_get_a_map_with_a_smaller_perplexity(n):
     assert adata.uns["tsne_x"]["params"]["perplexity"] == (n - 1) / 3
 
 
+def test_one_component():
+    """A line stays one: the nearest on it is near on the map. New samples find their place there."""
+    codes = np.sort(np.random.default_rng(0).normal(size=(60, 1)), axis=0).astype(np.float32)
+    adata = AnnData(np.zeros((60, 1), np.float32), obsm={"X_x": codes})
+    tl.tsne(adata, "X_x", "map")
+    positions = adata.obsm["X_map"]
+    assert adata.obsm["X_x"].shape == (60, 1)
+    apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    assert np.median(np.diag(apart, 1)) < 0.2 * np.median(apart)
+    placed = tl.place_on_map(codes, positions, codes[:5])
+    assert np.median(np.linalg.norm(placed - positions[:5], axis=1)) < 0.2 * np.median(apart)
+
+
 def test_fewer_than_four_samples_and_unknown_names_are_refused(mapped):
     with pytest.raises(InputError, match="at least 4 samples") as refused:
         tl.tsne(mapped[0][:3].copy(), "X_pca")
@@ -207,3 +220,6 @@ def test_umap_is_an_extra_behind_the_same_function(mapped, monkeypatch):
     tl.tsne(adata, "X_pca", method="umap")
     assert adata.uns["umap_pca"]["params"]["n_neighbors"] == 15
     assert tl.map_quality(adata.obsm["X_pca"], adata.obsm["X_umap_pca"])["trustworthiness"] > 0.8
+    adata.obsm["X_one"] = adata.obsm["X_pca"][:, :1]
+    tl.tsne(adata, "X_one", method="umap")
+    assert tl.map_quality(adata.obsm["X_one"], adata.obsm["X_umap_one"])["trustworthiness"] > 0.8

@@ -94,6 +94,43 @@ def test_samples_are_encoded_in_blocks(asked, trained, monkeypatch, tmp_path, to
     assert any("no map" in text for text in told.said)
 
 
+def test_a_single_sample_is_encoded_in_blocks(trained, simulated, tmp_path):
+    run, _ = trained
+    own = anndata.read_h5ad(run.h5ad).obsm["X_vae"][7]
+    simulated[[7]].write_h5ad(tmp_path / "one.h5ad")
+    asked = (run, str(tmp_path / "one.h5ad"), tmp_path / "out")
+    for on_disk_too in (True, False):
+        folder = predict_new(*asked, on_disk=on_disk_too, replace=True)
+        codes = pd.read_csv(folder / "latent.tsv", sep="\t", index_col="sample")
+        np.testing.assert_allclose(codes.to_numpy(), own[None], atol=1e-5)  # products of another number of rows
+    for changed, message in (
+        ({"max_missing": float("nan")}, "no share"),
+        ({"impute": "mean"}, "not filled for a run that was trained from disk"),
+        ({"duplicates": "sum"}, "taken as it is"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predict_new(*asked, on_disk=True, replace=True, **changed)
+
+
+def test_samples_without_a_gene_of_the_model_are_encoded_where_that_is_allowed(trained, simulated, tmp_path):
+    strange = simulated[:3].copy()
+    strange.var_names = [f"other-{i}" for i in range(strange.n_vars)]
+    strange.write_h5ad(tmp_path / "new.h5ad")
+    folder = predict_new(trained[0], str(tmp_path / "new.h5ad"), tmp_path / "out", on_disk=True, max_missing=1.0)
+    assert len(pd.read_csv(folder / "latent.tsv", sep="\t").drop(columns="sample").drop_duplicates()) == 1
+
+
+def test_reads_without_a_gene_are_set_aside(tmp_path):
+    names = ["TP53", "__no_feature", "KRAS"]
+    table = pd.DataFrame([[1, 2, 3], [4, 5, 6]], ["a", "b"], names, dtype=np.float32)
+    anndata.AnnData(table).write_h5ad(tmp_path / "e.h5ad")
+    matrix, told = on_disk.read_backed(str(tmp_path / "e.h5ad"))
+    with matrix:
+        assert matrix.block(0, 2).tolist() == [[1, 3], [4, 6]]
+    assert list(told.var_names) == ["TP53", "KRAS"]
+    assert any("__no_feature are no genes" in note for note in told.uns["source"]["notes"])
+
+
 def test_what_needs_all_samples_is_refused(asked, trained, tmp_path):
     run, _ = trained
     with pytest.raises(RunFolderError, match="trained from disk"):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from latentome import io
 from latentome.errors import InputError, RunFolderError
+from latentome.pp import align
 from latentome.workflow import predict_new
 
 
@@ -60,6 +63,65 @@ def test_a_transposed_file_is_the_same(finished, simulated, new):
 def test_one_sample_is_as_among_all(finished, simulated, new):
     now = read(new(simulated.to_df().iloc[[7, 3]]) / "latent.tsv")
     assert np.array_equal(now.to_numpy(), read(finished.latent).iloc[[7, 3]].to_numpy())
+
+
+def test_a_single_sample_is_as_among_all(finished, simulated, new):
+    folder = new(simulated.to_df().iloc[[7]])
+    now = read(folder / "latent.tsv")
+    assert np.array_equal(now.to_numpy(), read(finished.latent).iloc[[7]].to_numpy())
+    for name in ("error", "tsne", "classes", "reconstruction"):
+        assert len(read(next(folder.glob(f"{name}.tsv*")))) == 1
+    assert list(read(folder / "nearest.tsv")["rank"]) == [1, 2, 3, 4, 5]
+
+
+def test_missing_values_are_filled_on_request(finished, config, simulated, new, told):
+    """With the training mean, though the run was not asked to; a single sample, too."""
+    from latentome.workflow import prepare_again
+
+    table = simulated.to_df().iloc[:4].copy()
+    gene = table.columns[2]
+    mean = simulated.to_df().loc[prepare_again(config, finished).training, gene].mean()
+    filled = read(new(table.assign(**{gene: [mean, *table[gene].iloc[1:]]})) / "reconstruction.tsv.gz")
+    table.iloc[0, 2] = np.nan
+    with pytest.raises(InputError, match="1 value missing"):
+        new(table, replace=True)
+    for rows in (4, 1):
+        now = read(new(table.iloc[:rows], replace=True, impute="mean") / "reconstruction.tsv.gz")
+        assert any("1 missing values were filled with the training mean" in said for said in told.said)
+        np.testing.assert_allclose(now, filled.iloc[:rows], atol=1e-5)
+    with pytest.raises(InputError, match="no way 'median'"):
+        new(table, replace=True, impute="median")
+
+
+def test_genes_named_twice_are_settled_as_asked(finished, simulated, tmp_path, told):
+    table = simulated.to_df()
+    twice = pd.concat([table, table.iloc[:, [2]]], axis=1)
+    io.write_table(tmp_path / "new.tsv", twice)
+    asked = (finished, str(tmp_path / "new.tsv"), tmp_path / "out")
+    with pytest.raises(InputError, match="more than once"):
+        predict_new(*asked)
+    with pytest.raises(InputError, match="for training samples to say(.|\n)*drop or sum"):
+        predict_new(*asked, duplicates="most-variable")
+    with pytest.raises(InputError, match="no rule 'keep'"):
+        predict_new(*asked, duplicates="keep")
+    predict_new(*asked, duplicates="drop", reporter=told)
+    assert any("1 of 40 genes (2.5%) are missing" in said for said in told.said)
+
+
+@pytest.mark.parametrize("share", [float("nan"), -0.1, 1.5])
+def test_what_is_no_share_of_the_genes_is_refused(finished, config, simulated, tmp_path, share):
+    with pytest.raises(InputError, match="no share of a model's genes"):
+        predict_new(finished, config.data, tmp_path / "out", max_missing=share)
+    with pytest.raises(InputError, match="no share of a model's genes"):
+        align(simulated, finished, max_missing=share)
+
+
+def test_a_run_without_its_codes_is_told_before_a_folder_is_made(finished, config, tmp_path):
+    run = io.RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
+    run.h5ad.unlink()
+    with pytest.raises(RunFolderError, match="no latent.h5ad yet(.|\n)*latentome predict"):
+        predict_new(run, config.data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_genes_are_filled_and_said(finished, config, simulated, new, told):

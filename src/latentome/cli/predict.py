@@ -9,12 +9,23 @@ import typer
 from latentome.cli import options as o
 from latentome.errors import InputError
 
+_Duplicates = Annotated[
+    str | None,
+    typer.Option(help="New samples' genes of the same name: refuse, drop or sum (default: as the run was asked)."),
+]
+_Impute = Annotated[
+    str | None,
+    typer.Option(help="Missing values of new samples: none or mean (default: as the run was asked)."),
+]
+
 
 def command(
     run: o.Run,
     data: Annotated[str | None, typer.Argument(help="New samples: an expression file or a data set's name.")] = None,
     out: o.Out = None,
     orientation: o.Orientation = "auto",
+    duplicates: _Duplicates = None,
+    impute: _Impute = None,
     max_missing: Annotated[float, typer.Option(help="Largest share of the model's genes that may be missing.")] = 0.2,
     any_range: Annotated[
         bool, typer.Option("--any-range", help="Take new samples that seem to be on another scale than in training.")
@@ -64,6 +75,8 @@ def command(
         data,
         out,
         orientation=orientation,
+        duplicates=duplicates,
+        impute=impute,
         max_missing=max_missing,
         check_range=not any_range,
         on_disk=on_disk,

@@ -51,17 +51,17 @@ def _workers(place: str, data: str) -> Iterator[bool]:
     if place == "here":
         yield False
         return
-    from latentome.sweep.cluster import Cluster, import_extra
+    from latentome.sweep.cluster import BATCH, Cluster, import_extra
     from latentome.sweep.workers import check_workers
 
-    cluster = Cluster.parse(place)
-    if cluster.is_batch:
+    if place in BATCH:
         raise InputError(
             "A matrix is not prepared by jobs of its own.",
             where=f"--prepare-on {place}",
             expected="here, local, or the address of a Dask scheduler",
             todo="start Dask workers as jobs, and give the address of their scheduler",
         )
+    cluster = Cluster.parse(place, option="--prepare-on", kinds=("here", "local"))
     if cluster.kind == "local":
         with import_extra("dask").config.set(scheduler="threads"):
             yield True

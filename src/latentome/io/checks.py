@@ -55,8 +55,8 @@ def text_grid(path: Path, layout: Layout, rows: list[str], lines: list[int], ori
     return Grid(path, layout.columns, rows, column, line)
 
 
-def check_samples(grid: Grid) -> None:
-    """Refuse samples named twice, and fewer than two of them."""
+def check_samples(grid: Grid, least: int = 2) -> None:
+    """Refuse samples named twice, and fewer than `least` of them: two, to learn from."""
     count = Counter(grid.samples)
     repeated = {name: [] for name, times in count.items() if times > 1}
     for position, name in enumerate(grid.samples):
@@ -71,11 +71,11 @@ def check_samples(grid: Grid) -> None:
             expected="every sample once",
             todo="Give each sample its own name, or keep one of each.",
         )
-    if len(grid.samples) < 2:
+    if len(grid.samples) < least:
         raise InputError(
-            f"{grid.file.name} has {len(grid.samples)} sample: too few to learn from",
+            f"{grid.file.name} has {_count(grid.samples, 'sample')}: too few" + (" to learn from" if least > 1 else ""),
             where=f"{grid.file}: {len(grid.samples)} samples x {len(grid.genes)} genes",
-            expected="at least 2 samples",
+            expected=f"at least {least} sample{'' if least == 1 else 's'}",
             todo="Join the tables of all samples into one; if the table is the other way round, give orientation=.",
         )
 
@@ -126,7 +126,8 @@ def _accept_missing(grid: Grid, samples: np.ndarray, genes: np.ndarray) -> str:
     n_samples, n_genes = len(grid.samples), len(grid.genes)
     share = len(samples) / (n_samples * n_genes)
     by_sample = np.bincount(samples, minlength=n_samples) / n_genes
-    by_gene = np.bincount(genes, minlength=n_genes) / n_samples
+    # Of a single sample a gene lacks all or nothing: no share of it could be too large.
+    by_gene = np.bincount(genes, minlength=n_genes) / n_samples if n_samples > 1 else np.zeros(n_genes)
     empty = [f"sample '{grid.samples[i]}' ({grid.sample_place(i)})" for i in _over(by_sample)]
     empty += [f"gene '{grid.genes[i]}' ({grid.gene_place(i)})" for i in _over(by_gene)]
     if share > MOST_MISSING or empty:
@@ -244,13 +245,16 @@ def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> Input
 def _sort_out(fields: list[str], row: int, text: Cells, missing: Cells) -> None:
     """Note the fields of one row that are no finite numbers: text, or missing."""
     try:
-        if np.isfinite(np.array(fields, dtype=np.float32)).all() and "_" not in "".join(fields):
+        plain = "".join(fields).isascii() and "_" not in "".join(fields)
+        if plain and np.isfinite(np.array(fields, dtype=np.float32)).all():
             return
     except ValueError:
         pass  # the usual case here: the fields are looked at one by one below
     for column, field in enumerate(fields):
-        word = field.strip()
-        if word.lower() in MISSING:
+        word = field.strip() if field.isascii() else field
+        if not word.isascii():  # digits of another script, a space that does not break: Python takes them, no reader
+            kind = text
+        elif word.lower() in MISSING:
             kind = missing
         else:
             try:
@@ -294,7 +298,7 @@ def _places(grid: Grid, cells: Cells) -> str:
     )
 
 
-def _count(things: list[int], noun: str) -> str:
+def _count(things: Sequence, noun: str) -> str:
     return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 

@@ -29,6 +29,12 @@ _DATE = re.compile(
     r"|(?P<day4>\d{1,2})[./](?P<number2>\d{1,2})[./](\d{2}|\d{4})",
     re.IGNORECASE,
 )
+#: Rows that STAR and htseq-count write beside the genes; the latter's older versions without the underscores.
+_NOT_ASSIGNED = {
+    *("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous", "__ambiguous"),
+    *("__no_feature", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
+    *("no_feature", "too_low_aQual", "not_aligned", "alignment_not_unique"),
+}
 #: The families of genes whose names spreadsheets take for dates, by month.
 _DATED = {3: "MARCH", 9: "SEPT", 12: "DEC", 10: "OCT", 4: "APR", 2: "FEB", 11: "NOV"}
 
@@ -85,6 +91,8 @@ def check_duplicates(rule: str) -> None:
 def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, duplicates: str = "refuse") -> Genes:
     """Split ``SYMBOL|ENTREZ``, drop versions of Ensembl ids and genes without a name, and settle genes named twice.
 
+    Reads that were counted for no gene, by STAR or htseq-count, are left out, too.
+
     Parameters
     ----------
     names
@@ -117,6 +125,11 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, dup
     keep = np.array([symbol not in ("?", "") for symbol in symbols], dtype=bool)
     if not keep.all():
         notes.append(f"Dropped {int((~keep).sum())} of {len(names)} genes that have no name ('?').")
+    others = [i for i, name in enumerate(names) if name in _NOT_ASSIGNED]
+    if others:
+        keep[others] = False
+        told = listed([names[i] for i in others], len(_NOT_ASSIGNED))
+        notes.append(f"{told} are no genes but counts of reads without one; set aside.")
     entrez = [match[2] if split and match else "" for match in matches]
     count = Counter(symbol for symbol, kept in zip(symbols, keep, strict=True) if kept)
     if duplicates == "refuse":

@@ -37,6 +37,8 @@ _GENE_HEADS = {
     "entrez_gene_id",
 }
 _SAMPLE_HEADS = {"sample", "samples", "sample_id", "sampleid", "barcode", "tcga_id", "patient", "patient_id", "cell"}
+#: Headings of the column of names, of genes or of samples; lower case.
+NAME_HEADS = frozenset(_GENE_HEADS | _SAMPLE_HEADS)
 
 
 def check_orientation(orientation: str) -> None:

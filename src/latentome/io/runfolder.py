@@ -40,6 +40,11 @@ class RunFolder:
     def __fspath__(self) -> str:
         return str(self.path)
 
+    @property
+    def name(self) -> str:
+        """Name of the folder for messages; that of ``.`` is empty, so its own is looked up."""
+        return self.path.name or self.path.absolute().name or str(self.path)
+
     @classmethod
     def create(cls, path: str | os.PathLike[str], replace: bool = False) -> RunFolder:
         """Make the folder for a new run, with its parents.
@@ -73,7 +78,7 @@ class RunFolder:
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise RunFolderError(
-                f"{run.path.name} is a file, not a folder",
+                f"{run.name} is a file, not a folder",
                 where=str(run.path),
                 expected="a folder for the run, or a path at which nothing exists",
                 todo="Give another path (-o).",
@@ -84,14 +89,14 @@ class RunFolder:
         inside = [name for name in inside if not is_litter(name)]
         if inside and not run._holds_run():
             raise RunFolderError(
-                f"{run.path.name} is not empty and is not a run",
+                f"{run.name} is not empty and is not a run",
                 where=f"{run.path} holds {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}",
                 expected="a folder that is new, empty, or holds a run",
                 todo="Give another folder (-o); --replace does not touch files that no run has written.",
             )
         if inside and not replace:
             raise RunFolderError(
-                f"{run.path.name} already holds a run",
+                f"{run.name} already holds a run",
                 where=str(run.path),
                 expected="a folder without a run",
                 todo="Give another folder (-o), or --replace to remove that run, or --resume to go on with it.",
@@ -110,14 +115,14 @@ class RunFolder:
         run = cls(path)
         if not run.path.is_dir():
             raise RunFolderError(
-                f"There is no run folder {run.path.name}",
+                f"There is no run folder {run.name}",
                 where=str(run.path),
                 expected="a folder that 'latentome train' or 'latentome run' has made",
                 todo=f"Check the spelling. {_neighbours(run.path)}",
             )
         if not run._holds_run():
             raise RunFolderError(
-                f"{run.path.name} is not a run folder",
+                f"{run.name} is not a run folder",
                 where=f"{run.path} has neither manifest.json nor config.toml",
                 expected="a folder that 'latentome train' or 'latentome run' has made",
                 todo=f"Give the folder of the run itself. {_neighbours(run.path / 'x')}",
@@ -151,7 +156,7 @@ class RunFolder:
         found = [path for path in later if (self.path / path).exists()]
         if found:
             raise RunFolderError(
-                f"The run {self.path.name} has lost its manifest.json",
+                f"The run {self.name} has lost its manifest.json",
                 where=f"{self.path} holds {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}",
                 expected="manifest.json, which says what these files were made from",
                 todo="Restore manifest.json, or give --replace to remove the run and start anew.",
@@ -183,7 +188,7 @@ class RunFolder:
         command = ITEMS[name].command
         what = f"DATA -m MODEL -o {self.path}" if command == "train" else self.path
         raise RunFolderError(
-            f"The run {self.path.name} has no {ITEMS[name].path} yet",
+            f"The run {self.name} has no {ITEMS[name].path} yet",
             where=str(path),
             expected=f"{ITEMS[name].path}, which 'latentome {command}' makes",
             todo=f"Make it: latentome {command} {what}",
@@ -293,7 +298,7 @@ class RunFolder:
             return parser(path.read_text(encoding="utf-8"))
         except ValueError as failure:  # of JSON, TOML and UTF-8 alike
             raise RunFolderError(
-                f"{path.name} of the run {self.path.name} is damaged",
+                f"{path.name} of the run {self.name} is damaged",
                 where=f"{path}: {failure}",
                 expected=f"{path.name} as the run wrote it",
                 todo="Restore the file, or run again into another folder.",

@@ -53,7 +53,7 @@ class Table:
 
 
 def to_anndata(
-    path: Path, table: Table, orientation: str, duplicates: str, missing: str
+    path: Path, table: Table, orientation: str, duplicates: str, missing: str, min_samples: int = 2
 ) -> tuple[AnnData, str, list[str]]:
     """Turn a table into samples x genes; give the orientation of the file and what was done, too.
 
@@ -63,7 +63,7 @@ def to_anndata(
         The file, for messages.
     table
         Its content; its values are used up.
-    orientation, duplicates, missing
+    orientation, duplicates, missing, min_samples
         As for :func:`latentome.io.read`.
 
     Raises
@@ -79,7 +79,7 @@ def to_anndata(
     names = (table.columns, table.rows) if turned else (table.rows, table.columns)
     places = (table.column_place, table.row_place) if turned else (table.row_place, table.column_place)
     grid = checks.Grid(path, *names, *places)
-    checks.check_samples(grid)
+    checks.check_samples(grid, min_samples)
     said += checks.check_finite(grid, table.values, turned, missing)
     genes = tidy_genes(grid.genes, grid.gene_place, path.name, duplicates)
     check_any_gene(path, genes)

@@ -45,6 +45,7 @@ def read(
     orientation: Literal["auto", "samples-by-genes", "genes-by-samples"] = "auto",
     duplicates: Literal["refuse", "drop", "most-variable", "sum"] = "refuse",
     missing: Literal["refuse", "keep"] = "refuse",
+    min_samples: int = 2,
     progress: Progress | None = None,
 ) -> AnnData:
     """Read a table of gene expression.
@@ -65,6 +66,8 @@ def read(
         they stay, and :func:`latentome.pp.fit_preprocessing` chooses on training samples.
     missing
         ``refuse``, or ``keep`` a few missing values as NaN; infinite ones are refused in any case.
+    min_samples
+        With fewer samples the table is refused: 2 to learn from; 1 is enough for a model that is trained already.
     progress
         Is told how many bytes of a table of text are read, and how many there are.
 
@@ -79,7 +82,7 @@ def read(
     ------
     InputError
         If the file is missing, is not a table, is damaged, holds anything but finite numbers, names a sample or a gene
-        twice, or has fewer than 2 samples.
+        twice, or has fewer than `min_samples` samples.
 
     Notes
     -----
@@ -96,7 +99,7 @@ def read(
             expected=nearest(missing, MISSING_CHOICES),
             todo="choose one of these",
         )
-    rules = (orientation, duplicates, missing)
+    rules = (orientation, duplicates, missing, min_samples)
     if path.is_dir() and any((path / mark).exists() for mark in _ZARR_MARKS):
         adata, word, notes = _from_anndata(path, _open_zarr(path), *rules)
         digest = folders.folder_sha256(sorted(p for p in path.rglob("*") if p.is_file()))
@@ -163,7 +166,7 @@ def _read_text(path: Path, digest: str, orientation: str, progress: Progress | N
 
 
 def _from_anndata(
-    path: Path, adata: AnnData, orientation: str, duplicates: str, missing: str
+    path: Path, adata: AnnData, orientation: str, duplicates: str, missing: str, min_samples: int
 ) -> tuple[AnnData, str, list[str]]:
     word = "genes-by-samples" if orientation == "genes-by-samples" else "samples-by-genes"
     notes = [f"Read as {word}, as {'asked' if orientation == word else 'AnnData files are'}."]
@@ -171,7 +174,7 @@ def _from_anndata(
         adata = adata.T.copy()
     notes += _densify(adata, path)
     grid = checks.Grid(path, list(adata.obs_names), list(adata.var_names), _position("obs"), _position("var"))
-    checks.check_samples(grid)
+    checks.check_samples(grid, min_samples)
     notes += checks.check_finite(grid, [adata.X], False, missing)
     genes = tidy_genes(grid.genes, grid.gene_place, path.name, duplicates)
     check_any_gene(path, genes)

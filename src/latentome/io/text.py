@@ -15,6 +15,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io.files import SUPPORTED, check_memory, data_suffix
+from latentome.io.orientation import NAME_HEADS
 from latentome.io.unpack import Progress, blocks, lines
 
 _QUOTED = re.compile(rb'"((?:[^"]|"")*)"')
@@ -83,7 +84,7 @@ def find_layout(path: Path) -> Layout:
     Raises
     ------
     InputError
-        If there is one column only, no header, or nothing below it.
+        If there is one column only, no header, a header that lacks a name, or nothing below it.
     """
     notes: list[str] = []
     with closing(_numbered(path)) as content:
@@ -98,8 +99,9 @@ def find_layout(path: Path) -> Layout:
             expected="at least two samples",
             todo="Export the table again, with its values.",
         )
-    width = len(split_line(first[1], delimiter))
-    if len(heads) == width - 1:  # as R writes it
+    fields = split_line(first[1], delimiter)
+    if len(heads) == len(fields) - 1:  # as R writes it
+        _check_first_head(path, heads, header_line, first[0], fields)
         notes.append("The header has no name for the first column; it was taken for the column of names.")
         heads = ["", *heads]
     corner, *columns = [head.strip() for head in heads]
@@ -310,6 +312,25 @@ def _find_delimiter(path: Path, header: str, line: int, notes: list[str]) -> str
     if found != by_name:
         notes.append(f"The columns are separated by {DELIMITERS[found]}.")
     return found
+
+
+def _check_first_head(path: Path, heads: list[str], line: int, first: int, fields: list[str]) -> None:
+    """Refuse to take a header that is one name short for that of R where its first name heads a column of names.
+
+    There the last name is missing, or each row ends in a separator; as R's table every value would get the name of its
+    neighbour. Beside a text, or a number as Entrez ids are, such a word may well head the first column of R's table.
+    """
+    word = heads[0].strip().lower()
+    if word not in NAME_HEADS or word.startswith("entrez") or not _is_decimal(fields[1]):
+        return
+    last = ", the last of them empty" if not fields[-1].strip() else ""
+    raise InputError(
+        f"{path.name} has a header that is one name short",
+        where=f"{path}, line {line}: {len(heads)} names, the first of them '{heads[0].strip()}'; "
+        f"line {first} has one field more: {len(fields)}{last}",
+        expected="a name for every field of a row",
+        todo="Add the missing name to the header, or delete the separators at the ends of the rows.",
+    )
 
 
 def check_header(path: Path, layout: Layout) -> None:

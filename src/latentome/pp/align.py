@@ -50,7 +50,8 @@ def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check
     Raises
     ------
     InputError
-        If too many genes are missing, a gene is named twice, or the values are on another scale.
+        If too many genes are missing, a gene is named twice, the values are on another scale, or `max_missing` is no
+        share.
 
     Notes
     -----
@@ -145,8 +146,9 @@ def check_missing(adata: AnnData, genes: Sequence[str], absent: np.ndarray, most
     Raises
     ------
     InputError
-        With how many are missing, some of them, and some of those that are there.
+        With how many are missing, some of them, and some of those that are there; or if `most` is no share.
     """
+    check_max_missing(most)
     if absent.mean() <= most:
         return
     missing = [gene for gene, gone in zip(genes, absent, strict=True) if gone]
@@ -159,6 +161,17 @@ def check_missing(adata: AnnData, genes: Sequence[str], absent: np.ndarray, most
         if most
         else "name the genes as in the training data; a run's folder in place of the model fills what is missing",
     )
+
+
+def check_max_missing(share: float) -> None:
+    """Refuse what is no share of the genes of a model."""
+    if not 0 <= share <= 1:
+        raise InputError(
+            f"{share:g} is no share of a model's genes.",
+            where=f"max_missing={share:g} (--max-missing)",
+            expected="a number from 0 (no gene may be missing) to 1",
+            todo="correct it, or leave it out (0.2)",
+        )
 
 
 def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import logging
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,27 @@ class Cluster:
     wait: float | None = None
 
     @classmethod
-    def parse(cls, text: str, workers: int | None = None, **asked: Any) -> Cluster:
-        """From what ``--on`` says.
+    def parse(
+        cls,
+        text: str,
+        workers: int | None = None,
+        *,
+        option: str = "--on",
+        kinds: Sequence[str] = ("here", "local", *BATCH),
+        **asked: Any,
+    ) -> Cluster:
+        """From what an option says.
+
+        Parameters
+        ----------
+        text
+            The place.
+        workers
+            Number of local processes, or of jobs.
+        option, kinds
+            The option, for messages, and the places beside the address of a scheduler that it takes.
+        **asked
+            What each job asks for.
 
         Raises
         ------
@@ -64,11 +83,10 @@ class Cluster:
         """
         if "://" in text:
             return cls("dask", text, workers, **asked)
-        kinds = ["here", "local", *BATCH]
         if text not in kinds:
             raise InputError(
-                f"There is no place '{text}' to train on.",
-                where=f"--on {text}",
+                f"There is no place '{text}'.",
+                where=f"{option} {text}",
                 expected=f"{nearest(text, kinds)} Or the address of a Dask scheduler, such as tcp://host:8786",
                 todo="correct the option",
             )
@@ -162,7 +180,7 @@ class Cluster:
                     "The scheduler of the cluster does not answer.",
                     where=f"{self.address}, asked for {self.timeout:g} s: {error}",
                     expected="a running Dask scheduler (dask scheduler) that this machine can reach",
-                    todo="start it, correct the address, or leave --on out",
+                    todo="start it, or correct the address",
                 ) from error
             yield client
 
@@ -196,7 +214,7 @@ def import_extra(name: str) -> Any:
     except ImportError as error:
         raise InputError(
             f"The package '{name.replace('_', '-')}' is not installed.",
-            where="the option --on",
+            where=f"import {name}: {error}",
             expected="the extra 'cluster'",
             todo='install it: pip install "latentome[cluster]"',
         ) from error

@@ -93,6 +93,8 @@ def tsne(
     """
     codes = representation(adata, use_rep)
     check_tsne(len(codes))
+    if codes.shape[1] == 1:  # the start from PCA takes two; distances stay what they are
+        codes = np.pad(codes, ((0, 0), (0, 1)))
     for name, value, known in (
         ("method", method, ("tsne", "umap")),
         ("preset", preset or "tybalt-2018", PRESETS),

@@ -128,10 +128,11 @@ def encode_backed(
     for start in range(0, len(matrix), ROWS):
         raw = matrix.block(start, min(start + ROWS, len(matrix)))
         found = raw[:, positions[positions >= 0]]
-        low, high = min(low, float(found.min())), max(high, float(found.max()))
+        if found.size:
+            low, high = min(low, float(found.min())), max(high, float(found.max()))
         x, _ = preprocessing.apply_rows(raw, positions)
         codes.append(model.transform(pd.DataFrame(x, columns=model.feature_names_in_)))
         errors.append(np.square(x - model.inverse_transform(codes[-1]), dtype=np.float64).mean(axis=1))
-    if check_range:
+    if check_range and low <= high:
         check_scale_range(low, high, preprocessing, str(matrix.path or "the samples"))
     return np.concatenate(codes), np.concatenate(errors)

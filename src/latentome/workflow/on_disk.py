@@ -54,7 +54,9 @@ def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
     return True
 
 
-def read_backed(data: str, duplicates: str = "refuse", *, dask: bool = False) -> tuple[MappedMatrix, AnnData]:
+def read_backed(
+    data: str, duplicates: str = "refuse", *, dask: bool = False, min_samples: int = 2
+) -> tuple[MappedMatrix, AnnData]:
     """Open a matrix on disk as :func:`latentome.io.read` would read it, without its values.
 
     Parameters
@@ -65,6 +67,8 @@ def read_backed(data: str, duplicates: str = "refuse", *, dask: bool = False) ->
         What becomes of genes of the same name: ``refuse`` or ``drop``.
     dask
         As for :func:`latentome.io.open_matrix`.
+    min_samples
+        As for :func:`latentome.io.read`.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def read_backed(data: str, duplicates: str = "refuse", *, dask: bool = False) ->
         )
     samples, genes = source.samples.tolist(), source.genes.tolist()
     grid = Grid(path, samples, genes, lambda i: f"obs {i + 1}", lambda j: f"var {j + 1}")
-    check_samples(grid)
+    check_samples(grid, min_samples)
     tidy = tidy_genes(genes, grid.gene_place, path.name, duplicates)
     check_any_gene(path, tidy)
     told = without_values(source)[:, tidy.keep].copy()

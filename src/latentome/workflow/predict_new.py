@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome import io
-from latentome.errors import RunFolderError
+from latentome.errors import InputError, RunFolderError
 from latentome.io import RunFolder
 from latentome.io.contents import is_litter
+from latentome.io.genes import check_duplicates
 from latentome.pp import Preprocessing, align
+from latentome.pp.align import check_max_missing
 from latentome.workflow.config import RunConfig
 from latentome.workflow.encode_backed import predict_others
 from latentome.workflow.judge_new import class_probabilities, judge_errors, nearest_training
@@ -33,6 +35,8 @@ def predict_new(
     out: str | Path | None = None,
     *,
     orientation: str = "auto",
+    duplicates: str | None = None,
+    impute: str | None = None,
     max_missing: float = 0.2,
     check_range: bool = True,
     on_disk: bool | None = None,
@@ -54,6 +58,11 @@ def predict_new(
         default ``predictions/<name>`` in the run.
     orientation
         ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
+    duplicates
+        What becomes of genes of the same name: ``refuse``, ``drop`` or ``sum``; by default what the run was asked.
+    impute
+        ``none``, or ``mean``: a few missing values are filled with the training mean of their gene; by default what the
+        run was asked.
     max_missing
         The largest share of the model's genes that the samples may lack.
     check_range
@@ -74,14 +83,16 @@ def predict_new(
     Raises
     ------
     LatentomeError
-        If the samples cannot be read, lack too many genes or are on another scale, or the folder is in use, or cannot
-        be written.
+        If the samples cannot be read, lack too many genes or are on another scale, the run has no ``latent.h5ad`` to
+        compare them with, or the folder is in use, or cannot be written.
     """
     from latentome.estimators import load_model
 
     reporter = reporter or Reporter()
     run.require("model")
+    check_max_missing(max_missing)
     asked = RunConfig.from_dict(run.read_config(), str(run.config))
+    _check_rules(run, duplicates, asked.duplicates, impute)
     folder = Path(out) if out else run.path / "predictions" / Path(data).name.split(".")[0]
     how = {"max_missing": max_missing, "check_range": check_range}
     with contextlib.ExitStack() as opened:
@@ -89,14 +100,19 @@ def predict_new(
         with reporter.step("read and align", "bytes"):
             model = load_model(run.path)
             kept = Preprocessing.load(run.require("preprocessing"))
+            from_disk = trained_from_disk(run)
             if streams(data, on_disk, reporter):
-                check_as_it_is(orientation)
-                matrix, told = read_backed(data, "drop" if asked.duplicates == "drop" else "refuse")
+                check_as_it_is(orientation, duplicates or "refuse", impute or "none")
+                rule = "drop" if (duplicates or asked.duplicates) == "drop" else "refuse"
+                matrix, told = read_backed(data, rule, min_samples=1)
                 opened.enter_context(matrix)
             else:
-                told = load_data(data, orientation, asked.duplicates, asked.impute, reporter.progress)
+                if not from_disk:
+                    run.require("h5ad")  # to compare with; known before anything is read or a folder is made
+                rules = (orientation, duplicates or asked.duplicates, impute or asked.impute)
+                told = load_data(data, *rules, reporter.progress, min_samples=1)
                 reporter.progress(0, 0)
-                if trained_from_disk(run):
+                if from_disk:
                     matrix = io.MemoryMatrix(told.X, list(told.var_names), list(told.obs_names))
                 else:
                     adata = align(told, kept, **how)
@@ -150,6 +166,25 @@ def _predict_whole(run: RunFolder, model: BaseAutoencoder, adata: AnnData, folde
     with reporter.step("write", "tables"):
         for name in reporter.each(list(tables)):
             io.write_table(folder / name, tables[name])
+
+
+def _check_rules(run: RunFolder, duplicates: str | None, trained: str, impute: str | None) -> None:
+    """Refuse what new samples cannot be asked: to choose among genes of one name, say, where no training sample did."""
+    check_duplicates(duplicates or trained)
+    if impute == "mean" and trained_from_disk(run):
+        raise InputError(
+            "Missing values are not filled for a run that was trained from disk.",
+            where="impute='mean' (--impute)",
+            expected="samples without a missing value",
+            todo="delete these genes: a gene that is not there gets its training mean",
+        )
+    if duplicates == "most-variable" and trained != duplicates:
+        raise InputError(
+            "Which gene of a name varies most is for training samples to say, and this run did not ask them.",
+            where="duplicates='most-variable' (--duplicates)",
+            expected="drop or sum",
+            todo="choose one of these",
+        )
 
 
 def _check_folder(folder: Path, replace: bool) -> None:

@@ -79,6 +79,7 @@ def load_data(
     duplicates: str = "refuse",
     impute: str = "none",
     progress: Progress | None = None,
+    min_samples: int = 2,
 ) -> AnnData:
     """Load a data set by its name or read an expression file.
 
@@ -90,7 +91,7 @@ def load_data(
         As for :func:`latentome.io.read`.
     impute
         ``none``, or ``mean``: a few missing values are kept, for the preprocessing to fill them.
-    progress
+    progress, min_samples
         As for :func:`latentome.io.read`.
 
     Raises
@@ -117,7 +118,8 @@ def load_data(
             todo="choose one of these",
         )
     missing = "keep" if impute == "mean" else "refuse"
-    return io.read(data, orientation=orientation, duplicates=duplicates, missing=missing, progress=progress)
+    rules = {"orientation": orientation, "duplicates": duplicates, "missing": missing, "min_samples": min_samples}
+    return io.read(data, **rules, progress=progress)
 
 
 def prepare(config: RunConfig, scaling: str, reporter: Reporter | None = None) -> Prepared:

@@ -202,7 +202,7 @@ def test_predict_new_samples(finished, simulated, tmp_path, latentome):
 
 
 def test_constant_genes_are_dropped_and_said_and_change_nothing(files, finished, simulated, tmp_path, latentome):
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     table.insert(3, "gene-90001", 0.0)
     table.insert(20, "gene-90002", 7.25)
     io.write_table(tmp_path / "expression.tsv", table)

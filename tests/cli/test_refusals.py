@@ -228,7 +228,7 @@ def test_a_wrong_table_does_not_cost_the_run_that_is_to_be_replaced(finished, tm
 
 def test_predictions_of_wrong_samples(finished, files, simulated, tmp_path, refused):
     out = ["-o", tmp_path / "out"]
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     io.write_table(tmp_path / "renamed.tsv", table.add_prefix("x"))
     told = refused("predict", finished, tmp_path / "renamed.tsv", *out)
     assert "lack 40 of the 40 genes" in told

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy.optimize import minimize_scalar
 
 from latentome import datasets, io, tl
 from latentome.errors import InputError
+from latentome.tl.associate import best_of
+from latentome.tl.survival import cox
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +156,60 @@ def test_sex_is_found_among_a_thousand_genes(shared):
     assert named == {"7503", "22829"}, "XIST and NLGN4Y"
     best = found.columns.iloc[0]
     assert abs(best["effect"] - 0.5) > 0.45
+
+
+@pytest.mark.parametrize("seed", [39, 1005, *range(6)])
+def test_the_hazard_of_a_feature_that_is_mostly_zero_is_the_most_likely_one(seed):
+    """Units behind a ReLU: steps of Newton's method alone went to and fro."""
+    rng = np.random.default_rng(seed)
+    v = np.maximum(rng.exponential(size=150) - 1.5, 0)
+    z = (v - v.mean()) / v.std()
+    time = rng.exponential(size=150) * np.exp(-np.clip(z, -3, 3) * rng.choice([0, 0.5, 1.0, 2]))
+    event = rng.random(150) < 0.5
+
+    def opposed(beta):
+        at_risk = [np.log(np.exp(z[time >= t] * beta).sum()) for t in time[event]]
+        return np.sum(at_risk) - beta * z[event].sum()
+
+    best = minimize_scalar(opposed, bounds=(-20, 20), method="bounded", options={"xatol": 1e-9}).x
+    assert cox(v[:, None], time, event)[0][0] == pytest.approx(best, abs=1e-5)
+
+
+def test_the_hazard_stays_finite_where_weights_vanish():
+    z = np.exp(np.linspace(0, 9, 2000))
+    ratio, p = cox(z[:, None], np.arange(2000)[::-1] + 1.0, np.ones(2000, bool))
+    assert np.isfinite([ratio[0], p[0]]).all()
+    assert 0 < ratio[0] <= 20
+
+
+def test_two_events_of_one_time_are_two_columns():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(200, 2))
+    adata = AnnData(np.zeros((200, 1), np.float32), obsm={"X_v": z})
+    adata.obs["time"] = rng.exponential(size=200) * np.exp(-z[:, 0])
+    adata.obs["death"], adata.obs["relapse"] = 1, (z[:, 1] > 0).astype(int)
+    found = tl.associate(adata, "X_v", ["time"], [("time", "death"), ("time", "relapse")], combine=False)
+    assert list(found.columns["column"]) == ["time", "time (death)", "time (relapse)"]
+    alone = tl.associate(adata, "X_v", [], [("time", "relapse")], combine=False)
+    assert found.columns["effect"].iloc[2] == alone.columns["effect"].iloc[0] != found.columns["effect"].iloc[1]
+
+
+def test_classes_that_are_numbers_of_many_digits_stay_apart():
+    rng = np.random.default_rng(0)
+    day = np.repeat([20100101, 20100102], 50)
+    adata = AnnData(
+        np.zeros((100, 1), np.float32), obsm={"X_v": rng.normal(size=(100, 1)) + (day == 20100102)[:, None]}
+    )
+    adata.obs["day"], adata.obs["site"] = day, rng.permutation(np.where(day == 20100102, "b", "a"))
+    adata.obs.loc[adata.obs_names[:40], "site"] = "a"
+    found = tl.associate(adata, "X_v", combine=False).columns.set_index("column").loc["day"]
+    assert found["level"] == "20100102.0"
+    assert found["effect"] > 0.6
+    assert np.isnan(found["effect_within"]) or found["effect_within"] > 0.5
+
+
+def test_of_p_values_that_underflow_the_largest_effect_counts():
+    rows = pd.DataFrame(
+        {"feature": 1, "column": ["weak", "strong"], "measure": "Spearman", "effect": [0.9, -1.0], "p": 0.0}
+    )
+    assert list(best_of(rows, ["feature"])["column"]) == ["strong"]

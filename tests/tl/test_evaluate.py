@@ -9,6 +9,7 @@ import pytest
 from latentome import tl
 from latentome.errors import InputError
 from latentome.tl import Representation
+from latentome.tl.errors import errors_by_class
 
 CLASS_METRICS = ["probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"]
 
@@ -244,3 +245,31 @@ def test_how_many_draws_are_in_memory_at_a_time_changes_no_bit(monkeypatch):
     for some in (1, 301 * 7):
         monkeypatch.setattr(module, "DRAWN", some)
         assert module.paired_difference(model, other, 4) == whole
+
+
+def test_a_few_held_out_samples_name_no_winner(groups):
+    x, labels, _ = groups
+    for n, told in (
+        (1, "1 held-out samples are too few"),
+        (4, "4 held-out samples are too few"),
+        (5, "better than PCA"),
+    ):
+        training = np.arange(600) >= n
+        methods = {"VAE": noisy(x, 0.1), "PCA": noisy(x, 2.0)}
+        assert told in tl.verdict(tl.evaluate(x, methods, training, labels), "VAE")[0]
+
+
+def test_labels_of_training_samples_alone_give_no_error_of_a_class(groups):
+    x, labels, training = groups
+    few = np.where(training, labels, None)
+    table = errors_by_class(x, {"VAE": noisy(x, 0.1), "PCA": noisy(x, 2.0)}, training, few)
+    assert len(table) == 0
+
+
+@pytest.mark.parametrize(("labelled", "there"), [(8, False), (10, False), (11, True)])
+def test_a_few_labels_are_no_reason_to_judge_no_map(labelled, there, groups):
+    x, labels, _ = groups
+    few = np.where(np.arange(600) < labelled, labels, None)
+    quality = tl.map_quality(x, x[:, :2], few, 10)
+    assert ("class k-NN accuracy" in quality) == there
+    assert 0.5 < quality["trustworthiness"] <= 1.0

@@ -102,3 +102,18 @@ def test_generated_samples_of_pca_are_smoother_than_real_ones():
     assert told["AUROC"] > 0.7, "samples without noise are told from real ones"
     assert told["mean"] > 0.99
     assert 0.3 < told["variance ratio"] < 1.0
+
+
+def test_a_gene_that_never_varies_says_nothing_of_the_means():
+    rng = np.random.default_rng(0)
+    real, generated = (rng.normal(size=(40, 10)) for _ in range(2))
+    constant = np.full((40, 1), 100.0)
+    told = tl.two_sample(np.hstack([real, constant]), np.hstack([generated, constant]))["mean"]
+    assert told == pytest.approx(tl.two_sample(real, generated)["mean"])
+    assert told < 0.9
+
+
+def test_sizes_are_not_compared_on_one_sample():
+    x = np.zeros((30, 6), np.float32)
+    with pytest.raises(InputError, match="differences need some"):
+        tl.dimensions(x, lt.LinearAutoencoder(max_epochs=2), [1, 2], np.arange(30) != 0)

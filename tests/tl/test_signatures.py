@@ -166,3 +166,9 @@ def test_a_signature_of_a_real_factor_has_no_false_discoveries_and_one_of_noise_
     for side in ("positive", "negative"):
         assert table.loc[(2, side), "by_chance"] == pytest.approx(9.1, abs=4)
         assert table.loc[(2, side), "fdr"] > 0.5
+
+
+def test_one_sample_has_no_false_discovery_rate():
+    rng = np.random.default_rng(0)
+    rates = tl.signature_fdr(rng.normal(size=(1, 50)), rng.normal(size=(1, 2)), rng.normal(size=(50, 2)), 2.0)
+    assert rates[["by_chance", "fdr"]].isna().to_numpy().all()

@@ -223,3 +223,10 @@ def test_umap_is_an_extra_behind_the_same_function(mapped, monkeypatch):
     adata.obsm["X_one"] = adata.obsm["X_pca"][:, :1]
     tl.tsne(adata, "X_one", method="umap")
     assert tl.map_quality(adata.obsm["X_one"], adata.obsm["X_umap_one"])["trustworthiness"] > 0.8
+
+
+def test_samples_of_one_code_get_a_finite_map():
+    adata = AnnData(np.zeros((50, 2), np.float32), obsm={"X_v": np.zeros((50, 3), np.float32)})
+    tl.tsne(adata, "X_v")
+    assert np.isfinite(adata.obsm["X_tsne_v"]).all()
+    assert adata.uns["tsne_v"]["params"]["initialization"] == "random"

@@ -94,7 +94,7 @@ def test_missing_values_are_filled_on_request(finished, config, simulated, new, 
 
 
 def test_genes_named_twice_are_settled_as_asked(finished, simulated, tmp_path, told):
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     twice = pd.concat([table, table.iloc[:, [2]]], axis=1)
     io.write_table(tmp_path / "new.tsv", twice)
     asked = (finished, str(tmp_path / "new.tsv"), tmp_path / "out")
@@ -128,7 +128,7 @@ def test_missing_genes_are_filled_and_said(finished, config, simulated, new, tol
     from latentome.workflow import prepare_again
 
     training = prepare_again(config, finished).training
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     gone = list(table)[::8]
     now = read(new(table.drop(columns=gone)) / "latent.tsv")
     assert any("5 of 40 genes (12.5%) are missing" in said for said in told.said)
@@ -141,7 +141,7 @@ def test_missing_genes_are_filled_and_said(finished, config, simulated, new, tol
 
 
 def test_too_many_missing_genes_are_refused_and_nothing_is_written(simulated, new, tmp_path):
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     with pytest.raises(InputError, match="lack 9 of the 40 genes"):
         new(table.iloc[:, 9:])
     assert not (tmp_path / "out").exists()
@@ -149,7 +149,7 @@ def test_too_many_missing_genes_are_refused_and_nothing_is_written(simulated, ne
 
 
 def test_predictions_are_not_overwritten_unless_asked(finished, simulated, new, tmp_path):
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     folder = new(table)
     before = (folder / "latent.tsv").read_bytes()
     with pytest.raises(RunFolderError, match="in use"):
@@ -165,7 +165,7 @@ def test_samples_are_judged_against_those_of_the_run(finished, simulated, new, t
     encoded = read_encoded(finished)
     held_out = encoded.obs_names[encoded.obs["split"] == "test"]
     trained = list(encoded.obs_names[encoded.obs["split"] == "train"][:10])
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     strange = table.loc[trained].rename(index="x-{}".format)
     strange[:] = np.random.default_rng(0).permuted(strange.to_numpy(), axis=1)
     folder = new(pd.concat([table.loc[[*trained, *held_out]], strange]))

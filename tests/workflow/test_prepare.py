@@ -27,7 +27,7 @@ def same_training_side(one, other) -> None:
 @pytest.mark.parametrize("linear", [False, True])
 def test_everything_learned_from_the_data_comes_from_training_rows(simulated, tmp_path, linear):
     """Law 5: transform, gene selection, constant genes, scaling and mean. Held-out rows may hold anything."""
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     if linear:
         table = np.exp2(table) - 1.0
     # The split depends on the number of samples alone: find it first.
@@ -118,7 +118,7 @@ def test_a_name_that_is_neither_data_nor_file_is_refused_with_the_nearest():
 
 def test_the_choices_of_a_run_are_kept_and_repeat_it(config, simulated, tmp_path):
     """Genes from a list, missing values, clipping, strata and groups, through config.toml and back."""
-    table = simulated.to_df()
+    table = simulated.to_df().copy()
     table.iloc[5, 3] = np.nan
     io.write_table(tmp_path / "expression.tsv", table)
     frame = simulated.obs[["type"]].assign(sex=["f", "m"] * 60, person=[f"P{i // 3}" for i in range(120)])
@@ -188,3 +188,15 @@ def test_the_raw_values_are_not_copied_beside_the_scaled_ones(tmp_path):
         tracemalloc.stop()
     assert again.adata.X.tobytes() == first.adata.X.tobytes()
     assert peak < 3.6 * x.nbytes, "as they are, of the chosen genes, and scaled"
+
+
+@pytest.mark.parametrize("name", ["split", "error"])
+def test_a_column_that_a_run_adds_is_no_label(name, simulated, tmp_path):
+    adata = simulated.copy()
+    adata.obs[name] = np.where(np.arange(adata.n_obs) % 2, "a", "b")
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    config = RunConfig(data=str(tmp_path / "data.h5ad"), label_column=name)
+    with pytest.raises(InputError, match="adds a column of this name"):
+        prepare(config, "zero-one")
+    prepared = prepare(replace(config, label_column=None), "zero-one")
+    assert any(f"own column '{name}' gives way" in note for note in prepared.notes)

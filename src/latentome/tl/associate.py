@@ -169,7 +169,7 @@ def _columns(
     import pandas as pd
 
     n, table = len(codes), []
-    best = _best(features)
+    best = best_of(features, ["column", "level"])
     for covariate in covariates:
         own = best[best["column"] == covariate.name]
         combined = _combine(covariate, codes, rng) if combine else np.full(len(own), np.nan)
@@ -193,11 +193,19 @@ def _columns(
     return pd.DataFrame(table)
 
 
-def _best(features: pd.DataFrame) -> pd.DataFrame:
-    """The feature with the smallest p-value in each class or column; of several that underflow, the largest effect."""
+def best_of(features: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The row with the smallest p-value for each value of some columns; of several that underflow, the largest effect.
+
+    Parameters
+    ----------
+    features
+        As in `Associations`.
+    by
+        Names of the columns, such as ``feature``.
+    """
     distance = (features["effect"] - features["measure"].eq("AUROC") * 0.5).abs()
     order = features.assign(_distance=-distance).sort_values(["p", "_distance"], kind="stable").index
-    first = features.loc[order].drop_duplicates(["column", "level"]).index
+    first = features.loc[order].drop_duplicates(list(by)).index
     return features.loc[sorted(first)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,7 +111,9 @@ def read_covariates(
         if why:
             notes.append(f"Column '{name}': {why}.")
     for time, event in survival:
-        found.append(_read_survival(obs, time, event, min_samples))
+        alike = [*(name for name in asked if columns is not None), *(other for other, _ in survival)].count(time)
+        covariate = _read_survival(obs, time, event, min_samples)
+        found.append(covariate if alike == 1 else replace(covariate, name=f"{time} ({event})"))
     if not found:
         raise InputError(
             "No column of the samples can be associated with anything.",
@@ -158,6 +160,8 @@ def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | N
         return None, why
     keep = np.isin(codes, large)
     names = tuple(f"{level:g}" if number else str(level) for level in levels[large])
+    if len(set(names)) < len(names):  # numbers that differ in their last digits
+        names = tuple(str(level) for level in levels[large].tolist())
     return Covariate(name, "classes", rows[keep], np.searchsorted(large, codes[keep]), names), why
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentome.errors import InputError
 from latentome.training import apply_in_blocks
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def dimensions(
     Raises
     ------
     InputError
-        If a size is larger than PCA of the training samples can have, or there is one member only.
+        If a size is larger than PCA of the training samples can have, there is one member only, or fewer than two
+        samples are held out.
 
     References
     ----------
@@ -84,6 +86,13 @@ def dimensions(
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))
     held_out, rows, by_sample = x[~training], [], []
+    if len(held_out) < 2:
+        raise InputError(
+            "Sizes are compared on held-out samples, and differences need some.",
+            where=f"{len(held_out)} of {len(x)} samples held out",
+            expected="2 or more",
+            todo="hold out more samples (--test-size)",
+        )
     for done, size in enumerate(sizes):
         if progress is not None:
             progress(done, len(sizes))

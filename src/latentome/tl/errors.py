@@ -91,4 +91,6 @@ def errors_by_class(
             row[f"v {other}, % low"] = found.get("percent_low", np.nan) if shown else np.nan
             row[f"v {other}, % high"] = found.get("percent_high", np.nan) if shown else np.nan
         rows.append(row)
+    if not rows:  # no held-out sample of a class that was taught
+        return pd.DataFrame()
     return pd.DataFrame(rows).sort_values(f"{model} MSE", ascending=False, kind="stable", ignore_index=True)

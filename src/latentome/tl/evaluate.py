@@ -19,6 +19,8 @@ BETTER = {
     "ARI": "higher",
     "NMI": "higher",
 }
+#: With fewer held-out samples the bootstrap says nothing, and the verdict names no winner.
+MIN_TESTED = 5
 #: Draws of the bootstrap behind each interval.
 BOOTSTRAP = 2000
 #: How many samples, about, are drawn at a time.
@@ -250,7 +252,10 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     if "percent" in difference:
         mean, low, high = (difference[key] for key in ("percent", "percent_low", "percent_high"))
         beside = f"{mean:+.1f} %, 95 % interval {low:+.1f} % to {high:+.1f} % {beside}"
-    if difference["high"] < 0:
+    if result["n_test"] < MIN_TESTED:  # the interval of one sample has no width
+        first = f"{result['n_test']} held-out samples are too few to tell {model} from {baseline} of equal size"
+        beside = "no interval"
+    elif difference["high"] < 0:
         first = f"{model} reconstructs held-out samples better than {baseline} of equal size"
     elif difference["low"] > 0:
         first = f"{baseline} of equal size reconstructs held-out samples better than {model}"

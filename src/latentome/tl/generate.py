@@ -105,7 +105,7 @@ def two_sample(real: np.ndarray, generated: np.ndarray, rng: int = 0) -> dict[st
     logs = [np.log(v[vary]) for v in variances]
     return {
         "AUROC": float(max(auroc)),
-        "mean": float(np.corrcoef(*means)[0, 1]),
+        "mean": float(np.corrcoef(*(mean[vary] for mean in means))[0, 1]) if vary.sum() > 1 else float("nan"),
         "variance": float(np.corrcoef(*logs)[0, 1]) if vary.sum() > 1 else float("nan"),
         "variance ratio": float(np.median(np.exp(logs[1] - logs[0]))) if vary.any() else float("nan"),
     }

@@ -61,9 +61,10 @@ def map_quality(
     if labels is not None:
         present = ~pd.isna(labels)
         classes, codes = np.unique(np.asarray(labels, dtype=object)[present].astype(str), return_inverse=True)
-        around = NearestNeighbors(n_neighbors=k).fit(positions[present]).kneighbors(return_distance=False)
-        votes = (codes[around][:, :, None] == np.arange(len(classes))).sum(axis=1)
-        quality["class k-NN accuracy"] = float((votes.argmax(axis=1) == codes).mean())
+        if len(codes) > k:
+            around = NearestNeighbors(n_neighbors=k).fit(positions[present]).kneighbors(return_distance=False)
+            votes = (codes[around][:, :, None] == np.arange(len(classes))).sum(axis=1)
+            quality["class k-NN accuracy"] = float((votes.argmax(axis=1) == codes).mean())
     return quality
 
 

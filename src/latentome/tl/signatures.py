@@ -115,7 +115,7 @@ def signature_fdr(
     Returns
     -------
     One row for each side of each feature: ``feature`` (from 1), ``side``, ``genes``, ``by_chance``, ``fdr`` (1 where
-    the signature has no gene).
+    the signature has no gene); the last two NaN for a single sample.
 
     References
     ----------
@@ -139,6 +139,8 @@ def signature_fdr(
     by_chance /= n_permutations
     found = np.array([inside.sum(axis=0) for inside in sides(weights, cutoff)])
     rate = np.where(found > 0, np.minimum(1.0, by_chance / np.maximum(found, 1)), 1.0)
+    if len(codes) < 2:  # one sample cannot be shuffled
+        by_chance, rate = np.full_like(by_chance, np.nan), np.full_like(rate, np.nan)
     features = np.arange(codes.shape[1]) + 1
     return pd.DataFrame(
         {

@@ -95,6 +95,8 @@ def tsne(
     check_tsne(len(codes))
     if codes.shape[1] == 1:  # the start from PCA takes two; distances stay what they are
         codes = np.pad(codes, ((0, 0), (0, 1)))
+    if not np.ptp(codes, axis=0).any():  # all samples have one code: PCA has no start to offer
+        initialization = "random"
     for name, value, known in (
         ("method", method, ("tsne", "umap")),
         ("preset", preset or "tybalt-2018", PRESETS),

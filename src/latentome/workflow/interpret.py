@@ -236,6 +236,7 @@ def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: d
     import pandas as pd
 
     from latentome import tl
+    from latentome.tl.associate import best_of
 
     weights = np.asarray(adata.varm[f"{family}_loadings"])
     names = [f"{family}_{i + 1}" for i in range(weights.shape[1])]
@@ -249,7 +250,7 @@ def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: d
         shape = tl.node_types(weights, names)
         table = table.merge(shape[["feature", "skew", "kurtosis", "type"]], on="feature")
     if "associations" in tables:
-        first = tables["associations"].sort_values("p", kind="stable").drop_duplicates("feature")
+        first = best_of(tables["associations"], ["feature"])
         first = first[["feature", "column", "level", "measure", "effect", "q"]].rename(columns={"q": "q_column"})
         table = table.merge(first, on="feature", how="left")
     if "enrichment" in tables:

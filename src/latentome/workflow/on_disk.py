@@ -19,7 +19,7 @@ from latentome.io.genes import tidy_genes
 from latentome.io.table import check_any_gene
 from latentome.pp import Preprocessing, fit_preprocessing, read_gene_list, write_preprocessed
 from latentome.pp.on_disk import without_values
-from latentome.workflow.prepare import Prepared, check_unchanged, find_label, hold_out, strata
+from latentome.workflow.prepare import Prepared, check_unchanged, find_label, free_columns, hold_out, strata
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -163,9 +163,10 @@ def _label_and_split(config: RunConfig, matrix: MappedMatrix, told: AnnData) -> 
     """All that is known without values; the preprocessing is one of no gene."""
     notes = [str(note) for note in told.uns["source"]["notes"]]
     column = find_label(told, config, notes)
+    columns = tuple(strata(config, column))
+    notes.extend(free_columns(told, [column, *columns, config.group]))
     told.obs["split"] = np.where(hold_out(told, column, config), "test", "train")
     none = Preprocessing("none", "none", [], *np.zeros((3, 0), np.float32))
-    columns = tuple(strata(config, column))
     return Prepared(told, none, column, notes, told.n_vars, columns, config.group, matrix)
 
 

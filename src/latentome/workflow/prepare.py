@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,10 @@ class Prepared:
     def labels(self) -> np.ndarray | None:
         """The label of each sample, missing ones as NaN; None where there are no labels."""
         return None if self.label_column is None else self.adata.obs[self.label_column].to_numpy(dtype=object)
+
+
+#: The columns that a run adds to its samples: whether they were trained on, and the error of their reconstruction.
+ADDED = ("split", "error")
 
 
 def load_data(
@@ -238,9 +243,29 @@ def _scale(
     del raw.X  # which the copy would have, too; nobody asks for it any more
     adata = raw[:, preprocessing.genes].copy()
     adata.X = scaled
-    adata.obs["split"] = np.where(held_out, "test", "train")
     columns = tuple(strata(config, label_column))
+    notes.extend(free_columns(adata, [label_column, *columns, config.group]))
+    adata.obs["split"] = np.where(held_out, "test", "train")
     return Prepared(adata, preprocessing, label_column, notes + filled, raw.n_vars, columns, config.group)
+
+
+def free_columns(adata: AnnData, used: Sequence[str | None]) -> list[str]:
+    """Make way for the columns that a run adds to its samples; give sentences about those that were there.
+
+    Raises
+    ------
+    InputError
+        If one of them is among the columns that the run uses.
+    """
+    taken = [name for name in ADDED if name in adata.obs]
+    if wanted := [name for name in taken if name in used]:
+        raise InputError(
+            "A run adds a column of this name to its samples.",
+            where=f"the column '{wanted[0]}' of labels, strata or groups",
+            expected=f"a name other than {' and '.join(ADDED)}",
+            todo="rename the column",
+        )
+    return [f"The samples' own column '{name}' gives way to that of the run." for name in taken]
 
 
 def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:

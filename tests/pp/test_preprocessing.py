@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy.sparse import csr_matrix
 
 from latentome import pp
 from latentome.datasets import load
@@ -201,3 +202,12 @@ def test_refusals():
     for n_genes in (1, 0, -3):
         with pytest.raises(InputError, match=str(n_genes)):
             fit_preprocessing(varied, n_genes=n_genes)
+
+
+def test_sparse_values_give_what_dense_ones_give(tcga):
+    sparse = tcga.copy()
+    sparse.X = csr_matrix(tcga.X)
+    one, other = fit_preprocessing(sparse), fit_preprocessing(tcga)
+    assert_same(one, other)
+    np.testing.assert_array_equal(one.apply(sparse)[0], other.apply(tcga)[0])
+    np.testing.assert_array_equal(pp.align(sparse[:5].copy(), other).X, pp.align(tcga[:5].copy(), other).X)

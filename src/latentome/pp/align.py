@@ -14,7 +14,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io import RunFolder, gene_table
 from latentome.io.genes import listed
-from latentome.io.tasks import densely, is_lazy
+from latentome.io.tasks import dense, densely, is_lazy
 from latentome.pp.transform import LOG_MAXIMUM
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check
         genes = [str(gene) for gene in _names_of(model)]
         positions, notes = match_genes(adata, genes)
         check_missing(adata, genes, positions < 0, 0.0)
-        values = np.ascontiguousarray(adata.X[:, positions], dtype=np.float32)
+        values = np.ascontiguousarray(dense(adata.X[:, positions]), dtype=np.float32)
     return _assemble(adata, values, genes, positions < 0, notes)
 
 
@@ -199,7 +199,7 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
 
         low, high = dask.compute(np.nanmin(densely(values)), np.nanmax(densely(values)))
     else:
-        low, high = np.nanmin(values), np.nanmax(values)
+        low, high = np.nanmin(dense(values)), np.nanmax(dense(values))
     check_range(float(low), float(high), preprocessing, _source(adata))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io import BackedMatrix, MemoryMatrix, html, write_json
-from latentome.io.tasks import densely, is_lazy
+from latentome.io.tasks import dense, densely, is_lazy
 from latentome.pp.align import MAX_MISSING, check_missing, match_genes
 from latentome.pp.scaling import check_scaling
 from latentome.pp.selection import check_selection, choose_by, listed_genes
@@ -102,7 +102,7 @@ class Preprocessing:
         if is_lazy(adata.X):
             aligned, told = self._apply_lazily(adata.X, positions), []
         else:
-            aligned, told = self.apply_rows(adata.X, positions)
+            aligned, told = self.apply_rows(dense(adata.X), positions)
         absent = positions < 0
         if absent.any():
             told.append(

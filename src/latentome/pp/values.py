@@ -14,6 +14,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io import BackedMatrix
+from latentome.io.tasks import dense
 from latentome.pp.scaling import fit_scaling
 from latentome.pp.selection import compared_rows, variability
 from latentome.pp.transform import Seen, apply_transform, every, first_below, library_sizes, look_at
@@ -123,7 +124,7 @@ class InMemory(Values):
 
     def __init__(self, adata: AnnData) -> None:
         super().__init__(adata.n_obs, adata.var_names)
-        self._x, self.samples = adata.X, adata.obs_names
+        self._x, self.samples = dense(adata.X), adata.obs_names
         self.name, self.shared_names = source_name(adata), shared_names(adata)
 
     def look(self) -> Seen:

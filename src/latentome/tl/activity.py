@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.io.tasks import dense
 from latentome.tl.arithmetic import two_groups, welch
 from latentome.tl.features import loading_names
 from latentome.tl.ranks import adjust
@@ -50,7 +51,7 @@ def activity(
     Tan et al. (2017). Cell Systems 5, 63-71.
     """
     weights, chosen, names = _signatures(adata, loadings_key, cutoff)
-    adata.obsm[f"X_{key_added}"] = _activity(adata.X, weights, chosen).astype(np.float32)
+    adata.obsm[f"X_{key_added}"] = _activity(dense(adata.X), weights, chosen).astype(np.float32)
     adata.uns[key_added] = {
         "params": {"loadings_key": loadings_key, "cutoff": np.asarray(cutoff)},
         "names": np.array(names, dtype=str),
@@ -199,7 +200,7 @@ def marginal_activity(
     t, p = np.full(len(i), np.nan), np.full(len(i), np.nan)
     left = alone.any(axis=0)
     if left.any():
-        values = _activity(adata.X, weights[:, i[left]], alone[:, left])
+        values = _activity(dense(adata.X), weights[:, i[left]], alone[:, left])
         rows = two_groups(adata, groupby, one, other)
         t[left], p[left], _ = welch(values[rows[0]], values[rows[1]])
     named = np.array(names, dtype=object)

@@ -395,3 +395,20 @@ def test_the_registry(shared):
     assert len(fetch._resolve("tybalt-published", "models/*", False)[0]) == 6
     with pytest.raises(InputError, match="has no file 'model/"):
         fetch._resolve("tybalt-published", "model/*", False)
+
+
+def test_another_address_under_the_same_name_is_refused(server, tmp_path):
+    for path in ("/one/n.tsv", "/two/n.tsv"):
+        server.routes[path] = lambda r, path=path: r.whole(path.encode())
+    first = download(server.url("/one/n.tsv"), folder=tmp_path, **QUICK)["n.tsv"]
+    with pytest.raises(InputError, match="from another address"):
+        download(server.url("/two/n.tsv"), folder=tmp_path, **QUICK)
+    assert first.read_bytes() == b"/one/n.tsv"
+    assert download(server.url("/one/n.tsv"), folder=tmp_path, **QUICK)["n.tsv"] == first
+
+
+def test_an_address_that_is_none_and_files_of_one_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no address"):
+        download("http://[::1", folder=tmp_path)
+    with pytest.raises(InputError, match="of one file"):
+        download("http://127.0.0.1:9/n.tsv", folder=tmp_path, only="zz*")

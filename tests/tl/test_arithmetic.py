@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from latentome import tl
 from latentome.errors import InputError
+from latentome.tl.arithmetic import two_groups
 
 GROUPS = ("A", "B", "C", "D")
 
@@ -101,3 +102,9 @@ def test_groups_that_cannot_be_compared_are_refused(simulated):
     table = tl.group_difference(constant, "X_pca", "group", "A", "B")
     assert (table[["difference", "standardised", "t"]] == 0).all(axis=None)
     assert (table[["p", "q"]] == 1).all(axis=None)
+
+
+def test_a_group_is_not_compared_with_itself():
+    adata = AnnData(np.zeros((4, 2), np.float32), obs=pd.DataFrame({"kind": list("aabb")}, index=list("1234")))
+    with pytest.raises(InputError, match="with itself"):
+        two_groups(adata, "kind", "a", "a")

@@ -273,3 +273,14 @@ def test_a_few_labels_are_no_reason_to_judge_no_map(labelled, there, groups):
     quality = tl.map_quality(x, x[:, :2], few, 10)
     assert ("class k-NN accuracy" in quality) == there
     assert 0.5 < quality["trustworthiness"] <= 1.0
+
+
+def test_clusters_are_not_judged_where_each_held_out_sample_is_a_class_of_its_own(groups):
+    x, labels, _ = groups
+    single = labels.copy()
+    single[:12] = [f"own-{i}" for i in range(12)]
+    single[12:24] = single[:12]  # each is taught, too
+    training = np.arange(600) >= 12
+    table = tl.evaluate(x, {"VAE": noisy(x, 0.1), "PCA": noisy(x, 0.2)}, training, single)["table"]
+    assert "probe accuracy" in table
+    assert not {"ARI", "NMI"} & set(table)

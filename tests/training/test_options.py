@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -101,3 +103,15 @@ def test_without_a_seed_the_global_one_of_numpy_is_neither_read_nor_moved(linear
         seeds.append(linear(random_state=None, max_epochs=1).fit(x).seed_)
         assert np.random.randint(2**31) == np.random.RandomState(3).randint(2**31)  # noqa: NPY002
     assert seeds[0] != seeds[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_batch_system_sends_first_keeps_the_state(number, linear, x, same, small_chunks, tmp_path):
+    def stop(done, total, row):
+        if done == 4:
+            signal.raise_signal(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        linear().fit(x, checkpoint=tmp_path, progress=stop)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    same(linear().fit(x, checkpoint=tmp_path, resume=True).model_, linear().fit(x).model_)

@@ -200,3 +200,19 @@ def test_a_column_that_a_run_adds_is_no_label(name, simulated, tmp_path):
         prepare(config, "zero-one")
     prepared = prepare(replace(config, label_column=None), "zero-one")
     assert any(f"own column '{name}' gives way" in note for note in prepared.notes)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_whole_numbers_are_names_of_classes_and_quantities_are_refused(missing, simulated, tmp_path):
+    adata = simulated.copy()
+    grade = (np.arange(adata.n_obs) % 3).astype(float if missing else int)
+    if missing:
+        grade[5] = np.nan
+    adata.obs["grade"], adata.obs["age"] = grade, np.arange(adata.n_obs) + 0.5
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    config = RunConfig(data=str(tmp_path / "data.h5ad"), label_column="grade")
+    labels = prepare(config, "zero-one").labels
+    assert set(labels[~pd.isna(labels)]) == {"0", "1", "2"}
+    assert pd.isna(labels).sum() == missing
+    with pytest.raises(InputError, match="are quantities"):
+        prepare(replace(config, label_column="age"), "zero-one")

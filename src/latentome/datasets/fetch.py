@@ -27,6 +27,8 @@ FOLDER = "LATENTOME_DATA"
 OFFLINE = "LATENTOME_OFFLINE"
 #: What came when nothing was known of a file: its hash, which every later copy has to have.
 CHECKSUMS = "checksums.json"
+#: How an address begins.
+ADDRESS = r"https?://"
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -39,6 +41,7 @@ class _Plan(NamedTuple):
     offline: bool
     patience: Patience
     progress: Progress
+    address: str | None = None
 
 
 def data_folder() -> Path:
@@ -114,6 +117,7 @@ def download(
         switched_off if offline is None else offline,
         Patience(timeout, attempts, wait),
         progress or (lambda name, done, total: None),
+        what if re.match(ADDRESS, what, re.IGNORECASE) else None,
     )
     # A cache that is only looked at may lie where nothing can be written.
     with contextlib.nullcontext() if plan.offline else lock_folder(plan.folder):
@@ -147,8 +151,24 @@ def downloadable() -> list[dict[str, Any]]:
 
 def _resolve(what: str, only: str | Sequence[str] | None, extract: bool) -> tuple[Sequence[RemoteFile], str]:
     """The files that are asked for, and the folder for them in the cache."""
-    if re.match(r"https?://", what, re.IGNORECASE):
-        name = re.sub(r"[^\w.+-]", "_", unquote(urlsplit(what).path).rpartition("/")[2]).lstrip(".") or "download"
+    if re.match(ADDRESS, what, re.IGNORECASE):
+        if only:
+            raise InputError(
+                "An address is of one file.",
+                where=f"the wanted files {only}, of {what}",
+                expected="names of files with a data set only",
+                todo="leave them out",
+            )
+        try:
+            path = urlsplit(what).path
+        except ValueError as failure:
+            raise InputError(
+                "This is no address.",
+                where=f"{what}: {failure}",
+                expected="such as https://example.org/expression.tsv.gz",
+                todo="correct the address",
+            ) from failure
+        name = re.sub(r"[^\w.+-]", "_", unquote(path).rpartition("/")[2]).lstrip(".") or "download"
         return [RemoteFile(name, (what,), unpack=extract)], f"url-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
     sets = remote_sets()
     if what not in sets:
@@ -175,6 +195,13 @@ def _provide(file: RemoteFile, plan: _Plan) -> dict[str, Path]:
     """Give one file from the folder or the network, and what is in it if it is an archive."""
     target = plan.folder / file.name
     known = _read_checksums(plan.folder).get(file.name, {})
+    if plan.address is not None and known.get("address", plan.address) != plan.address:
+        raise InputError(
+            f"A file of this name from another address is in the folder: {file.name}",
+            where=f"{target}, from {known['address']}",
+            expected=f"nothing of that name, or the file from {plan.address}",
+            todo="give another folder (-o), or move the file and its entry in checksums.json away",
+        )
     expected = file.sha256 or known.get("sha256")
     present = sha256(target) if target.is_file() else None
     if present is None or (expected is not None and present != expected):
@@ -184,6 +211,7 @@ def _provide(file: RemoteFile, plan: _Plan) -> dict[str, Path]:
     # A file that the user put there is trusted as one that came for the first time.
     if known.get("sha256") != present:
         known = {"sha256": present, "size": target.stat().st_size, "first seen": time.strftime("%Y-%m-%d")}
+        known |= {} if plan.address is None else {"address": plan.address}
         _write_checksum(plan.folder, file.name, known)
     if not file.unpack:
         return {file.name: target}

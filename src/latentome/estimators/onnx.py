@@ -52,6 +52,13 @@ def export_onnx(estimator: BaseAutoencoder, folder: Path) -> list[Path]:
     _require()
     import onnx
 
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            "The graphs are written into a folder.",
+            where=f"{folder}, a file",
+            expected="a folder, or a path at which nothing exists",
+            todo="give another path",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     models = [_in_float32(model) for model in estimator.models_]
     made = make_vectors(models, estimator.n_features_in_)

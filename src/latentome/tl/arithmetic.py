@@ -228,8 +228,15 @@ def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.n
     Raises
     ------
     InputError
-        If there is no such column or group, or a group has fewer than 2 samples.
+        If there is no such column or group, both are one, or a group has fewer than 2 samples.
     """
+    if one == other:
+        raise InputError(
+            "A group is not compared with itself.",
+            where=f"obs['{groupby}']: '{one}' and '{other}'",
+            expected="two groups",
+            todo="name another one",
+        )
     groups = _groups(adata, groupby)
     names = groups.astype(str).where(groups.notna(), None)
     found = []

@@ -158,12 +158,15 @@ def by_labels(
 
     Returns
     -------
-    What `separation` gives, ``ARI`` and ``NMI`` of the clusters of the held-out samples against their classes.
+    What `separation` gives, ``ARI`` and ``NMI`` of the clusters of the held-out samples against their classes; without
+    the two where each held-out sample is of a class of its own.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     seen, new = _parts(codes, known, training)
     truth = classes[known & ~training]
+    if len(np.unique(truth)) == len(truth):  # as many clusters as samples would agree whatever the codes are
+        return separation(codes, known, classes, training)
     clusters = cluster(seen, new, len(np.unique(classes[known & training])), clustering, rng)
     return {
         **separation(codes, known, classes, training),

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of the running chunk, so that no state is lost half-way."""
+"""Ctrl-C, and the end that a batch system announces, wait for the running chunk, so that no state is lost half-way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from types import FrameType
 
 
 class DeferredInterrupt:
-    """While active, the first SIGINT only sets `pending`; a second one interrupts at once.
+    """While active, the first SIGINT or SIGTERM only sets `pending`; a second one interrupts at once.
 
+    Batch systems send SIGTERM some seconds before they kill. Where the program has a use for it of its own, that stays.
     Signals reach Python's main thread alone; in any other thread this does nothing.
     """
 
@@ -18,8 +19,11 @@ class DeferredInterrupt:
 
     def __enter__(self) -> DeferredInterrupt:
         self._active = threading.current_thread() is threading.main_thread()
+        self._previous = {}
         if self._active:
-            self._previous = signal.signal(signal.SIGINT, self._note)
+            self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                self._previous[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -28,5 +32,5 @@ class DeferredInterrupt:
         self.pending = True
 
     def __exit__(self, *error: object) -> None:
-        if self._active:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

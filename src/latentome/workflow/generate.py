@@ -69,6 +69,13 @@ def generate_samples(
             expected=nearest(source, SOURCES) if source not in SOURCES else f"{FOLDS} samples or more",
             todo="correct the option",
         )
+    if out.is_dir() or not out.parent.is_dir():
+        raise RunFolderError(
+            "The samples are written into a file." if out.is_dir() else "There is no such folder to write into.",
+            where=str(out),
+            expected="the path of a file in a folder that is there",
+            todo="give another path with -o, such as generated.tsv",
+        )
     if out.exists() and not replace:
         raise RunFolderError(
             "The file for the samples is there already.",

@@ -17,6 +17,7 @@ from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing,
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from latentome.io import MappedMatrix, RunFolder
@@ -269,7 +270,29 @@ def free_columns(adata: AnnData, used: Sequence[str | None]) -> list[str]:
 
 
 def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
-    """Join the labels and decide which column of them counts."""
+    """Join the labels and decide which column of them counts; whole numbers in it become names of classes."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    column = _label_column(adata, config, notes)
+    if column is not None and is_numeric_dtype(adata.obs[column]) and not is_bool_dtype(adata.obs[column]):
+        adata.obs[column] = _as_classes(adata.obs[column], column)
+    return column
+
+
+def _as_classes(column: pd.Series, name: str) -> pd.Series:
+    """Numbers as text, refused where they are no numbers of classes."""
+    present = column.dropna().astype(float)
+    if not (present == present.round()).all() or present.nunique() > max(2, len(column) // 3):
+        raise InputError(
+            f"The labels '{name}' are quantities, and a run needs classes.",
+            where=f"{present.nunique()} different numbers in {len(column)} samples, such as {present.iloc[0]:g}",
+            expected="a column of classes; whole numbers are taken for such where at least three samples share one",
+            todo="name another column with --label-column; 'latentome interpret' relates features to quantities",
+        )
+    return column.astype(float).map(lambda number: f"{number:.0f}", na_action="ignore").astype(object)
+
+
+def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:
     joined: list[str] = []
     if config.labels is not None:
         labels = io.read_labels(config.labels)

@@ -216,3 +216,7 @@ def test_whole_numbers_are_names_of_classes_and_quantities_are_refused(missing, 
     assert pd.isna(labels).sum() == missing
     with pytest.raises(InputError, match="are quantities"):
         prepare(replace(config, label_column="age"), "zero-one")
+    adata.obs["grade"] = np.nan
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    with pytest.raises(InputError, match="No sample has a label"):
+        prepare(config, "zero-one")

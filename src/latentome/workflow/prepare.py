@@ -274,6 +274,13 @@ def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | Non
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     column = _label_column(adata, config, notes)
+    if column is not None and adata.obs[column].isna().all():
+        raise InputError(
+            f"No sample has a label: '{column}' is empty.",
+            where=f"{adata.n_obs} samples of {config.data}",
+            expected="a class for some samples at least",
+            todo="name another column with --label-column, or check that the labels name the samples as the data do",
+        )
     if column is not None and is_numeric_dtype(adata.obs[column]) and not is_bool_dtype(adata.obs[column]):
         adata.obs[column] = _as_classes(adata.obs[column], column)
     return column

@@ -110,9 +110,9 @@ def feature_title(shown: list[str], feature: str | int) -> str:
 
 
 def shortened(name: Any, length: int) -> str:
-    """Cut a long name and make it safe to draw, so that no name can fill a figure."""
-    text = str(name)
-    return literal(text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}")
+    """Cut the middle out of a long name and make it safe to draw: long names often differ in their ends alone."""
+    text, end = str(name), length // 3
+    return literal(text if len(text) <= length else f"{text[: length - end - 1]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}")
 
 
 def is_numeric(column: pd.Series) -> bool:

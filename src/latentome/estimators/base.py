@@ -21,6 +21,7 @@ from latentome.estimators.backed import blocks_of, check_backed, fit_backed
 from latentome.estimators.checks import Checked, refuse_anndata
 from latentome.estimators.covariate import NoCovariate, part_categories, read_categories
 from latentome.estimators.face import Shown
+from latentome.estimators.optimizer import optimizer_of
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
 from latentome.estimators.together import Fit, fit_together
@@ -33,8 +34,7 @@ from latentome.training import (
     Split,
     Training,
     apply_in_blocks,
-    make_optimizer,
-    make_schedule,
+    n_held_out,
 )
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
@@ -269,36 +269,14 @@ class BaseAutoencoder(
             return int(np.random.default_rng().integers(2**31 - 1 - self.members))
         return int(self.random_state.randint(2**31 - 1 - self.members))
 
-    def _n_held_out(self, n: int) -> int:
-        return min(max(round(n * self.validation_fraction), 1), n - 1) if self.validation_fraction else 0
-
     def _hold_out(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers to train on and to validate on; where a share is asked for, at least one row is held out."""
-        held_out = self._n_held_out(n)
+        held_out = n_held_out(n, self.validation_fraction)
         order = np.random.default_rng([seed, 1]).permutation(n)
         return np.sort(order[held_out:]), np.sort(order[:held_out])
 
     def _optimizer(self, steps: int) -> keras.optimizers.Optimizer:
-        if isinstance(self.optimizer, keras.optimizers.Optimizer):
-            if self.schedule != "constant" or self.schedule_warmup or self.clip_norm is not None:
-                raise InputError(
-                    "An optimizer object carries its own schedule and clipping.",
-                    where=f"schedule='{self.schedule}', {self.schedule_warmup=}, {self.clip_norm=}",
-                    expected="schedule='constant', schedule_warmup=0, clip_norm=None; or the optimizer by name",
-                    todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
-                )
-            if self.optimizer.use_ema:
-                raise InputError(
-                    "Moving averages of the weights are not kept.",
-                    where="an optimizer with use_ema=True",
-                    expected="use_ema=False",
-                    todo="leave use_ema out; patience keeps the weights of the best epoch, members averages models",
-                )
-            # A copy: the state of an optimizer belongs to one training, and fit may be called again.
-            return type(self.optimizer).from_config(self.optimizer.get_config())
-        # A float, because Keras takes no whole number.
-        rate = make_schedule(float(self.learning_rate), self.schedule, self.schedule_warmup, steps)
-        return make_optimizer(self.optimizer, rate, self.momentum, self.nesterov, self.clip_norm)
+        return optimizer_of(self, steps)
 
     @property
     def model_(self) -> Autoencoder:

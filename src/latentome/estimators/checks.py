@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.training import check_warmup
+from latentome.training import check_warmup, n_held_out
 from latentome.training.cache import keep_compiled_programs
 
 
@@ -37,7 +37,7 @@ class Checked:
         keep_compiled_programs()
         try:
             self._validate_params()
-            rows = n_samples - (max(round(n_samples * self.validation_fraction), 1) if self.validation_fraction else 0)
+            rows = n_samples - n_held_out(n_samples, self.validation_fraction)
             steps = math.ceil(rows / min(self.rows_of_batch(n_samples), max(rows, 1)))
             model = self._make_model(n_features, 0, steps)
         except InputError:

@@ -19,7 +19,7 @@ from latentome.estimators.together import Fit
 from latentome.io import BackedMatrix
 from latentome.models import NonlinearPCAModel
 from latentome.models.summary import summarise
-from latentome.training import Options, Split, Training, apply_in_blocks
+from latentome.training import Options, Split, Training, apply_in_blocks, n_held_out
 
 #: The most rows for which ``refit="auto"`` trains a second time: of more, a tenth held out is hardly missed.
 REFIT_ROWS = 10_000
@@ -161,7 +161,7 @@ class NonlinearPCA(BaseAutoencoder):
         self.random_state = random_state
 
     def _check_shape(self, n_samples: int, n_features: int) -> None:
-        held_out = self._n_held_out(n_samples)
+        held_out = n_held_out(n_samples, self.validation_fraction)
         if self.n_components > min(n_samples - held_out, n_features):
             raise InputError(
                 "PCA has no such number of components.",

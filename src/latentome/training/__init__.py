@@ -5,7 +5,7 @@ from latentome.training.checkpoint import clear_checkpoints
 from latentome.training.optimizers import make_optimizer
 from latentome.training.order import epoch_order
 from latentome.training.schedules import Schedule, make_schedule
-from latentome.training.task import Options, Split, Training
+from latentome.training.task import Options, Split, Training, n_held_out
 from latentome.training.train import check_warmup, train, train_together
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "epoch_order",
     "make_optimizer",
     "make_schedule",
+    "n_held_out",
     "train",
     "train_together",
 ]

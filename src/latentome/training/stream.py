@@ -25,7 +25,7 @@ from latentome.training.live import live_values, read_live
 from latentome.training.order import epoch_order, seed_word
 from latentome.training.run import NEVER, Progress, history
 from latentome.training.state import State, copied, read_state, write_state
-from latentome.training.task import Options, Training
+from latentome.training.task import Options, Training, n_held_out
 from latentome.training.train import CHECKPOINT_SECONDS, check_warmup
 
 #: Rows that are read at once: neighbours on disk stay together in a pass, their companions change.
@@ -116,9 +116,9 @@ def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, s
     while validation_fraction and math.ceil(n / rows) * validation_fraction < 1.0 and rows > size:
         rows = size * max(rows // size // 2, 1)  # smaller chunks, until the share to hold out is one of them
     if validation_fraction and n <= rows:  # one batch: what is left of it is a chunk of its own, the one to hold out
-        rows = n - min(max(round(n * validation_fraction), 1), n - 1)
+        rows = n - n_held_out(n, validation_fraction)
     chunks = math.ceil(n / rows)
-    held_out = min(max(round(chunks * validation_fraction), 1), chunks - 1) if validation_fraction else 0
+    held_out = n_held_out(chunks, validation_fraction)
     order = np.random.default_rng([seed, 1]).permutation(chunks)
     if n % rows:
         order = np.concatenate([[chunks - 1], order[order != chunks - 1]])

@@ -10,6 +10,11 @@ import pandas as pd
 from latentome.errors import TrainingError
 
 
+def n_held_out(n: int, share: float) -> int:
+    """How many of n rows (or chunks) a share is: where one is asked for at least one, and never all."""
+    return min(max(round(n * share), 1), n - 1) if share else 0
+
+
 @dataclass(frozen=True)
 class Options:
     """How to train, beside the model and its optimizer.
@@ -52,7 +57,7 @@ class Training:
     best_epoch
         The epoch whose weights the model has, where the best one was kept.
     stopped_early
-        Whether it ended because the validation loss no longer improved.
+        Whether it ended because the validation loss no longer improved, or a callback asked for it.
     error
         Why it diverged, where that is tolerated.
     """

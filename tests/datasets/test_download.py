@@ -9,15 +9,18 @@ import io
 import json
 import sys
 import tarfile
+import time
+from email.utils import formatdate
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from latentome.cli.main import run
-from latentome.datasets import data_folder, download, downloadable, fetch
+from latentome.datasets import data_folder, download, downloadable, fetch, transfer
 from latentome.datasets.remote import RemoteFile, RemoteSet, remote_sets
 from latentome.errors import DownloadError, InputError
+from latentome.io import lock_folder
 
 _spec = importlib.util.spec_from_file_location("loopback_server", Path(__file__).with_name("server.py"))
 loopback = importlib.util.module_from_spec(_spec)
@@ -412,3 +415,86 @@ def test_an_address_that_is_none_and_files_of_one_are_refused(tmp_path):
         download("http://[::1", folder=tmp_path)
     with pytest.raises(InputError, match="of one file"):
         download("http://127.0.0.1:9/n.tsv", folder=tmp_path, only="zz*")
+
+
+def cut_once(server, path, then):
+    """Cut the first transfer of the content in the middle."""
+    once(server, path, lambda r: r.ranged(CONTENT, 100_000, ETag='"1"'), then)
+
+
+def test_a_part_is_not_taken_for_the_whole(server, tmp_path):
+    """Whatever the server then says of its length: the first answer had told it."""
+
+    def says_so(r):
+        r.head(416, Content_Range="bytes */100000", Content_Length=0)
+
+    for path, then in (("/empty.bin", lambda r: r.whole(b"")), ("/416.bin", says_so)):
+        cut_once(server, path, then)
+        with pytest.raises(DownloadError):
+            download(server.url(path), tmp_path, **QUICK)
+        assert left(tmp_path) == ["checksums.json"] or not list(tmp_path.glob("*.bin"))
+
+
+def test_two_versions_are_not_mixed_whatever_the_server_does(server, tmp_path):
+    other = CONTENT[::-1]
+
+    def ignores_the_condition(r):
+        start = 100_000 if r.headers.get("Range") else 0
+        place = f"bytes {start}-{len(other) - 1}/{len(other)}"
+        r.head(206 if start else 200, Content_Range=place, Content_Length=len(other) - start, ETag='"2"')
+        r.wfile.write(other[start:])
+
+    cut_once(server, "/v.bin", ignores_the_condition)
+    assert download(server.url("/v.bin"), tmp_path, **QUICK)["v.bin"].read_bytes() == other
+
+
+def test_no_file_is_empty(server, tmp_path):
+    server.routes["/nothing.tsv"] = lambda r: r.whole(b"")
+    with pytest.raises(DownloadError, match="it sent an empty file"):
+        download(server.url("/nothing.tsv"), tmp_path, **QUICK)
+
+
+def test_a_file_that_is_called_a_web_page_and_is_none_is_taken(server, tmp_path):
+    server.routes["/HiSeqV2"] = lambda r: r.whole(CONTENT, Content_Type="text/html")
+    assert download(server.url("/HiSeqV2"), tmp_path, **QUICK)["HiSeqV2"].read_bytes() == CONTENT
+
+
+def test_a_broken_archive_is_fetched_again(server, tmp_path):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("data.tsv")
+        member.size = 3
+        tar.addfile(member, io.BytesIO(b"a\tb"))
+    once(server, "/a.tar.gz", lambda r: r.whole(packed.getvalue()[:60]), lambda r: r.whole(packed.getvalue()))
+    with pytest.raises(InputError, match="nothing of it was kept"):
+        download(server.url("/a.tar.gz"), tmp_path, extract=True, **QUICK)
+    assert not (tmp_path / "a.tar.gz").exists()
+    assert download(server.url("/a.tar.gz"), tmp_path, extract=True, **QUICK)["data.tsv"].read_bytes() == b"a\tb"
+
+
+def test_names_that_a_folder_cannot_take(server, tmp_path):
+    server.routes[path := f"/{'x' * 300}.tsv"] = lambda r: r.whole(CONTENT)
+    (name,) = download(server.url(path), tmp_path, **QUICK)
+    assert name.endswith("xxx.tsv")
+    server.routes["/checksums.json"] = lambda r: r.whole(CONTENT)
+    assert list(download(server.url("/checksums.json"), tmp_path, **QUICK)) == ["fetched-checksums.json"]
+    (tmp_path / "taken.tsv").mkdir()
+    with pytest.raises(InputError, match="A folder of this name"):
+        download(server.url("/taken.tsv"), tmp_path, **QUICK)
+    with pytest.raises(InputError, match="comes with the package"):
+        download("tcga-33", tmp_path)
+
+
+def test_many_may_look_at_what_is_there(server, data_set, tmp_path):
+    server.routes["/a"] = lambda r: r.whole(CONTENT)
+    data_set("/a")
+    download("test", tmp_path, **QUICK)
+    with lock_folder(tmp_path):
+        assert download("test", tmp_path, **QUICK)["table.bin"].read_bytes() == CONTENT
+
+
+def test_a_server_may_say_until_when_it_is_busy():
+    later = formatdate(time.time() + 100, usegmt=True)
+    assert transfer._seconds("7") == 7.0
+    assert 90 < transfer._seconds(later) <= 100
+    assert transfer._seconds("soon") == transfer._seconds("Mon, 01 Jan 2001 00:00:00 GMT") == 0.0

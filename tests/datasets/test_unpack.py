@@ -103,3 +103,15 @@ def test_names_that_are_taken_or_come_twice(tmp_path):
     refused(tar(archive, member("x", b"1"), member("x", b"2")), "twice")
     (tmp_path / "out").rmdir()
     refused(tar(archive), "holds no file")
+
+
+def test_a_zip_inside_a_tar_is_one_of_its_files(tmp_path):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as packed:
+        packed.writestr("inner.tsv", "x")
+    with tarfile.open(tmp_path / "outer.tar", "w") as tar:
+        for name, content in (("data.tsv", b"a\tb"), ("supp.zip", inner.getvalue())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    assert sorted(file.name for file in unpack(tmp_path / "outer.tar", tmp_path / "out")) == ["data.tsv", "supp.zip"]

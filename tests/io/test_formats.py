@@ -277,3 +277,98 @@ def test_missing_values_are_kept_on_request(write):
         read(write("e.tsv", frame.replace(7.0, np.inf).to_csv(sep="\t", na_rep="NA")), missing="keep")
     with pytest.raises(InputError, match="Did you mean 'keep'"):
         read(path, missing="kep")
+
+
+def test_a_value_missing_at_the_very_end_is_one_value_missing(write):
+    values = np.arange(1, 21, dtype=np.float32).reshape(4, 5)
+    frame = pd.DataFrame(values, [f"S{i}" for i in range(4)], [f"gene-{j}" for j in range(5)])
+    frame.iloc[-1, -1] = np.nan
+    np.testing.assert_array_equal(read(write("e.tsv", frame.to_csv(sep="\t")), missing="keep").X, frame)
+    column = (
+        frame.stack().rename("S1").reset_index(drop=True).reindex(range(20)).set_axis([f"gene-{j}" for j in range(20)])
+    )
+    one = read(write("c.tsv", column.to_frame().rename_axis("gene").to_csv(sep="\t")), missing="keep", min_samples=1)
+    np.testing.assert_array_equal(one.X[0], column)
+
+
+def test_a_header_behind_a_hash_is_found_beside_missing_values_and_descriptions(write):
+    for header, row in (("#gene\tS1\tS2", "TP53\t1.5\tNA"), ("#gene_id\tgene_name\tS1\tS2", "ENSG1\tTP53\t1\t2")):
+        path = write("h.tsv", f"{header}\n{row}\n{row.replace('TP53', 'KRAS')}\n")
+        with pytest.raises(InputError, match="header in a line that begins with '#'"):
+            read(path)
+
+
+def test_numbers_of_samples_are_no_entrez_ids_where_the_heading_or_words_say_so(write):
+    rng = np.random.default_rng(0)
+    genes = [*["TP53", "KRAS", "EGFR", "MYC", "PTEN", "RB1", "BRCA1", "BRCA2"], "AC000001.1", "AC000002.1"]
+    frame = pd.DataFrame(rng.random((40, 10)), [str(i) for i in range(101, 141)], genes)
+    for head in ("sample_id", "name"):
+        path = write(f"{head}.tsv", frame.rename_axis(head).to_csv(sep="\t"))
+        assert read(path).uns["source"]["orientation"] == "samples-by-genes"
+    unknown = frame.set_axis([f"x{i}" for i in range(10)], axis=1)
+    path = write("turned.tsv", unknown.T.rename_axis("gene").to_csv(sep="\t"))
+    assert read(path).uns["source"]["orientation"] == "genes-by-samples"
+    entrez = frame.set_axis(["7157", "3845", "1956", "4609", "5728", "5925", "672", "675", "2", "9"], axis=1)
+    path = write("entrez.tsv", entrez.set_axis([f"C{i}" for i in range(2, 42)]).rename_axis("x").to_csv(sep="\t"))
+    assert read(path).uns["source"]["orientation"] == "samples-by-genes"
+
+
+def test_numbered_rows_are_named_by_their_column_of_names(write):
+    numbered = FRAME.T.rename_axis("symbol").reset_index().set_index(pd.Index(["1", "2"]))
+    adata = check(read(write("r.csv", numbered.to_csv())), "genes-by-samples")
+    assert "The rows are numbered; their names are those of the column 'symbol'." in adata.uns["source"]["notes"]
+    plain = anndata.AnnData(VALUES)  # its genes are 0 and 1, which are no Entrez ids
+    plain.write_h5ad(path := write("x.h5ad", "").with_name("plain.h5ad"))
+    assert "symbol" not in read(path).var
+
+
+def test_symbols_of_the_file_are_kept(write):
+    adata = anndata.AnnData(FRAME.set_axis(["7157", "3845"], axis=1))
+    adata.var["symbol"] = ["mine", "other"]
+    adata.write_h5ad(path := write("x.h5ad", "").with_name("own.h5ad"))
+    assert list(read(path).var["symbol"]) == ["mine", "other"]
+
+
+def test_what_is_told_of_the_source_may_be_anything(write):
+    adata = anndata.AnnData(FRAME)
+    adata.uns["source"] = "GEO"
+    adata.write_h5ad(path := write("x.h5ad", "").with_name("geo.h5ad"))
+    check(read(path), "samples-by-genes")
+
+
+def test_rows_of_cbioportal_are_told_apart_by_their_entrez_ids(write):
+    rows = "TP53\t7157\t1\t2\nSLC35E2\t9906\t3\t4\nSLC35E2\t728661\t5\t6\n\t100\t7\t8\nKRAS\t3845\t9\t0\n"
+    adata = read(write("rsem.txt", f"Hugo_Symbol\tEntrez_Gene_Id\tTCGA-OR-A5J1-01\tTCGA-OR-A5J2-01\n{rows}"))
+    assert list(adata.var_names) == ["TP53", "SLC35E2|9906", "SLC35E2|728661", "KRAS"]
+    np.testing.assert_array_equal(adata.X, [[1, 3, 5, 9], [2, 4, 6, 0]])
+
+
+def test_a_folder_of_star_results_as_the_gdc_has_them(tmp_path):
+    head = "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\ttpm_unstranded\tfpkm_unstranded"
+    for sample, values in zip("ab", ([1.5, 2], [0, 40]), strict=True):
+        rows = [f"N_{kind}\t\t\t100\t5\t\t" for kind in ("unmapped", "multimapping", "noFeature", "ambiguous")]
+        genes = (("ENSG00000141510.18", "TP53"), ("ENSG00000133703.14", "KRAS"))
+        rows += [f"{g}\t{s}\tcoding\t7\t3\t{v}\t9" for (g, s), v in zip(genes, values, strict=True)]
+        text = "\n".join(["# gene-model: GENCODE v36", head, *rows, ""])
+        (tmp_path / f"{sample}.rna_seq.augmented_star_gene_counts.tsv").write_text(text)
+    adata = read(tmp_path)
+    np.testing.assert_array_equal(adata.X, [[1.5, 2], [0, 40]])
+    assert list(adata.obs_names) == ["a", "b"]
+    assert list(adata.var_names) == ["ENSG00000141510", "ENSG00000133703"]
+    assert list(adata.var["symbol"]) == ["TP53", "KRAS"]
+    assert "2 files of STAR, one sample each, were read: column tpm_unstranded." in adata.uns["source"]["notes"]
+    with pytest.raises(InputError, match="one sample of STAR"):
+        read(tmp_path / "a.rna_seq.augmented_star_gene_counts.tsv")
+
+
+def test_files_of_single_samples_hold_one_kind_of_values(tmp_path):
+    rsem(tmp_path, "a.genes.results", [1.5, 2], head="gene_id\tTPM")
+    rsem(tmp_path, "b.genes.results", [100, 7], head="gene_id\traw_count")
+    with pytest.raises(InputError, match="other values than a") as refused:
+        read(tmp_path)
+    assert "raw_count; there TPM" in refused.value.where
+
+
+def test_a_gct_file_that_lost_rows_is_refused(write):
+    with pytest.raises(InputError, match="has 1 genes, and says that it has 2"):
+        read(write("cut.gct", fill(GCT_2).rpartition("KRAS")[0]))

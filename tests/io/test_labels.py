@@ -91,3 +91,25 @@ def test_real_labels_of_a_real_table(shared, tmp_path):
     assert adata.obs["cancer_type"].nunique() == 33
     assert notes == ["1106 of 1106 samples have a row of labels (1106 by name)."]
     adata.write_h5ad(tmp_path / "x.h5ad")
+
+
+def test_words_for_what_is_missing(write):
+    rows = "".join(f"S{i}\t{word}\t{i}\n" for i, word in enumerate(("null", "None", "'--", "[Not Available]", "none")))
+    labels = read_labels(write("l.tsv", f"id\ttype\tage\n{rows}S9\tx\tnull\n"))
+    assert labels["type"].tolist() == [None, None, None, None, "none", "x"]
+    assert labels["age"].dtype == np.float64
+
+
+def test_a_column_that_describes_genes_elsewhere_is_a_label(write):
+    labels = read_labels(write("l.tsv", "sample_id\tname\tcancer_type\nS1\tAnna\tACC\nS2\tBert\tUVM\n"))
+    assert labels["name"].tolist() == ["Anna", "Bert"]
+    assert labels["cancer_type"].tolist() == ["ACC", "UVM"]
+
+
+def test_a_table_without_a_header_or_with_one_that_is_short(write):
+    with pytest.raises(InputError, match="their first line is a sample"):
+        add_labels(samples("S1", "S2"), read_labels(write("l.tsv", "S1\tA\nS2\tB\n")))
+    with pytest.raises(InputError, match="header that is one name short"):
+        read_labels(write("s.tsv", "sample_id\tcancer_type\nS1\tACC\t\nS2\tUVM\t\n"))
+    with pytest.raises(InputError, match="'_index'"):
+        read_labels(write("i.tsv", "sample_id\t_index\nS1\tACC\nS2\tUVM\n"))

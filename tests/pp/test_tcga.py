@@ -332,3 +332,24 @@ def test_snaptron_columns_become_the_published_ones(clinical, tmp_path):
     raw.drop(columns="gdc_platform").to_csv(tmp_path / "samples.tsv", sep="\t")
     with pytest.raises(InputError, match="lacks 1 of the 17 clinical columns: gdc_platform"):
         tcga.read_clinical(tmp_path / "samples.tsv")
+
+
+def test_a_stray_quote_swallows_no_rows_and_a_packed_table_needs_no_suffix(published, tmp_path):
+    text = (published / "clinical_data.tsv").read_text()
+    head, *rows = text.splitlines()
+    drug = head.split("\t").index("drug")
+    for number, word in ((100, '"Taxol'), (600, '5FU"')):
+        fields = rows[number].split("\t")
+        rows[number] = "\t".join([*fields[:drug], word, *fields[drug + 1 :]])
+    (tmp_path / "clinical_data.tsv").write_bytes(gzip.compress("\n".join([head, *rows, ""]).encode()))
+    assert len(tcga.read_clinical(tmp_path / "clinical_data.tsv")) == len(rows)
+
+
+def test_mutations_packed_under_any_name_and_damaged(tmp_path):
+    rows = "#sample\tchr\tgene\teffect\n" + "TCGA-OR-A5J1-01\t1\tTP53\tMissense_Mutation\n" * 50
+    packed = gzip.compress(rows.encode())
+    (tmp_path / "PANCAN_mutation").write_bytes(packed)
+    assert len(tcga.read_mutations(tmp_path / "PANCAN_mutation")) == 50
+    (tmp_path / "PANCAN_mutation.gz").write_bytes(packed[:-8] + bytes(8))
+    with pytest.raises(InputError):
+        tcga.read_mutations(tmp_path / "PANCAN_mutation.gz")

@@ -212,3 +212,42 @@ def test_table_refusals(linear, simulated, tmp_path, capsys):
     assert run(["process", one, "--as-published"]) == 2
     assert "--as-published is for the published processing" in capsys.readouterr().err
     assert not (tmp_path / "x.h5ad").exists()
+
+
+def test_files_on_different_scales_are_not_joined(linear, tmp_path):
+    files = [str(tmp_path / "one.tsv"), str(tmp_path / "log.tsv")]
+    io.write_table(tmp_path / "log.tsv", np.log2(linear.iloc[25:] + 1))
+    with pytest.raises(InputError, match="on different scales") as refused:
+        process_table(files, tmp_path / "x.h5ad")
+    assert "one.tsv: " in refused.value.where
+    process_table(files[:1], tmp_path / "one.h5ad")
+    joined = process_table([str(tmp_path / "one.h5ad"), files[1]], tmp_path / "x.h5ad")
+    np.testing.assert_allclose(joined.to_df(), np.log2(linear.loc[joined.obs_names, joined.var_names] + 1), rtol=1e-5)
+
+
+def test_duplicates_missing_values_and_labels_are_settled(linear, tmp_path, capsys):
+    gaps = linear.iloc[:25].copy()
+    gaps.iloc[0, 0] = np.nan
+    gaps.columns = [*gaps.columns[:-1], gaps.columns[1]]
+    io.write_table(tmp_path / "gaps.tsv", gaps)
+    out = tmp_path / "gaps.h5ad"
+    settle = ["--duplicates", "drop", "--impute", "mean", "--labels", str(tmp_path / "labels.tsv")]
+    assert run(["process", str(tmp_path / "gaps.tsv"), *settle, "-o", str(out)]) == 0
+    adata = io.read(out)
+    assert adata.uns["source"]["label_column"] == "type"
+    assert gaps.columns[1] not in adata.var_names
+    assert np.isfinite(adata.X).all()
+    capsys.readouterr()
+    assert run(["process", str(tmp_path), *settle]) == 2
+    assert "--labels is for expression files" in capsys.readouterr().err
+
+
+def test_labels_that_the_file_names_and_lacks_are_told(linear, tmp_path, capsys):
+    adata = process_table([str(tmp_path / "one.tsv")], tmp_path / "one.h5ad", labels=tmp_path / "labels.tsv")
+    adata.obs = adata.obs.rename(columns={"type": "kind"})
+    adata.write_h5ad(tmp_path / "renamed.h5ad")
+    options = ["-m", "linear", "-z", "2", "-e", "1", "-o", str(tmp_path / "r")]
+    assert run(["train", str(tmp_path / "renamed.h5ad"), *options]) == 0
+    told = capsys.readouterr().err
+    assert "names 'type' as its labels, and has no such column" in " ".join(told.split())
+    assert "--label-column could name one of kind" in " ".join(told.split())

@@ -20,6 +20,8 @@ def command(
     labels: o.Labels = None,
     label_column: o.LabelColumn = None,
     orientation: o.Orientation = "auto",
+    duplicates: o.Duplicates = "refuse",
+    impute: o.Impute = "none",
     transform: o.Transform = "auto",
     genes: Annotated[
         int | None, typer.Option(min=0, help="Most variable genes to keep; 0 for all (default: all; TCGA: 5,000).")
@@ -48,6 +50,8 @@ def command(
             labels=labels,
             label_column=label_column,
             orientation=orientation,
+            duplicates=duplicates,
+            impute=impute,
             transform=transform,
             n_genes=genes or None,
             replace=replace,
@@ -55,6 +59,9 @@ def command(
         )
         typer.echo(f"{adata.n_obs:,} samples x {adata.n_vars:,} genes: {target}")
     else:
+        given = {"--labels": labels, "--label-column": label_column}
+        defaults = (orientation, duplicates, impute, transform) == ("auto", "refuse", "none", "auto")
+        _only_for_files([name for name, value in given.items() if value is not None], defaults)
         target = process_tcga(
             files[0],
             out or Path("latentome-tcga"),
@@ -67,6 +74,17 @@ def command(
         )
         typer.echo(f"Tables: {target.parent}")
     typer.echo(f"Next: latentome run {target}")
+
+
+def _only_for_files(given: list[str], defaults: bool) -> None:
+    named = given if defaults else [*given, "--orientation, --duplicates, --impute or --transform"]
+    if named:
+        raise InputError(
+            f"{named[0]} is for expression files; the raw files of TCGA are processed as they were published.",
+            where=", ".join(named),
+            expected="--out, --genes, --as-published, --tables, --features or --replace",
+            todo="leave it out, or name expression files",
+        )
 
 
 def _only_for_tcga(as_published: bool, features: Path | None) -> None:

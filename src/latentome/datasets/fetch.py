@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from latentome.datasets.registry import available
 from latentome.datasets.remote import RemoteFile, remote_sets
 from latentome.datasets.transfer import Patience, Refused, Transfer
 from latentome.datasets.unpack import unpack
@@ -27,6 +28,8 @@ FOLDER = "LATENTOME_DATA"
 OFFLINE = "LATENTOME_OFFLINE"
 #: What came when nothing was known of a file: its hash, which every later copy has to have.
 CHECKSUMS = "checksums.json"
+#: Bytes of the name of a file that an address gives it; file systems take 255, and parts of it have longer names.
+_LONGEST_NAME = 200
 #: How an address begins.
 ADDRESS = r"https?://"
 
@@ -119,12 +122,25 @@ def download(
         progress or (lambda name, done, total: None),
         what if re.match(ADDRESS, what, re.IGNORECASE) else None,
     )
-    # A cache that is only looked at may lie where nothing can be written.
-    with contextlib.nullcontext() if plan.offline else lock_folder(plan.folder):
+    # A cache that is only looked at may lie where nothing can be written, and many may look at once.
+    with contextlib.nullcontext() if plan.offline or _complete(plan) else lock_folder(plan.folder):
         found: dict[str, Path] = {}
         for file in plan.files:
             found |= _provide(file, plan)
     return found
+
+
+def _complete(plan: _Plan) -> bool:
+    """Whether all files are there as they were fetched, so that nothing is left to write."""
+    known = _read_checksums(plan.folder)
+    entries = [(file, known.get(file.name, {})) for file in plan.files]
+    return all(
+        _has_size(plan.folder / file.name, entry.get("size", -1))
+        and entry.get("sha256") in (file.sha256 or entry.get("sha256"),)
+        and sha256(plan.folder / file.name) == entry["sha256"]
+        and (not file.unpack or _all_there(plan.folder, entry))
+        for file, entry in entries
+    )
 
 
 def downloadable() -> list[dict[str, Any]]:
@@ -169,8 +185,17 @@ def _resolve(what: str, only: str | Sequence[str] | None, extract: bool) -> tupl
                 todo="correct the address",
             ) from failure
         name = re.sub(r"[^\w.+-]", "_", unquote(path).rpartition("/")[2]).lstrip(".") or "download"
+        name = name.encode()[-_LONGEST_NAME:].decode(errors="ignore")
+        name = f"fetched-{name}" if name == CHECKSUMS else name
         return [RemoteFile(name, (what,), unpack=extract)], f"url-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
     sets = remote_sets()
+    if what in {entry["name"] for entry in available()}:
+        raise InputError(
+            f"The data set '{what}' comes with the package.",
+            where="the name of the data set",
+            expected="the name of a data set to fetch, or an address",
+            todo=f"use it as it is: latentome run {what}",
+        )
     if what not in sets:
         raise InputError(
             f"There is no data set '{what}' to fetch.",
@@ -203,11 +228,28 @@ def _provide(file: RemoteFile, plan: _Plan) -> dict[str, Path]:
             todo="give another folder (-o), or move the file and its entry in checksums.json away",
         )
     expected = file.sha256 or known.get("sha256")
+    if target.is_dir():
+        raise InputError(
+            f"A folder of this name is where the file goes: {file.name}",
+            where=str(target),
+            expected="nothing of that name",
+            todo="give another folder (-o), or move it away",
+        )
     present = sha256(target) if target.is_file() else None
-    if present is None or (expected is not None and present != expected):
+    fetched = present is None or (expected is not None and present != expected)
+    if fetched:
         if plan.offline:
             raise _offline(file, target, present)
         present = _fetch(file, target, expected, plan)
+    unpacked: dict[str, int] = {}
+    if file.unpack and (known.get("sha256") != present or not _all_there(plan.folder, known)):
+        try:
+            parts = unpack(target, plan.folder, reserved=(CHECKSUMS,))
+        except InputError:
+            if fetched and file.sha256 is None:  # nothing says that it is the right file
+                target.unlink()
+            raise
+        unpacked = {part.relative_to(plan.folder).as_posix(): part.stat().st_size for part in parts}
     # A file that the user put there is trusted as one that came for the first time.
     if known.get("sha256") != present:
         known = {"sha256": present, "size": target.stat().st_size, "first seen": time.strftime("%Y-%m-%d")}
@@ -215,12 +257,16 @@ def _provide(file: RemoteFile, plan: _Plan) -> dict[str, Path]:
         _write_checksum(plan.folder, file.name, known)
     if not file.unpack:
         return {file.name: target}
-    unpacked = known.get("unpacked", {})
-    if not unpacked or any(not _has_size(plan.folder / name, size) for name, size in unpacked.items()):
-        parts = unpack(target, plan.folder, reserved=(CHECKSUMS,))
-        unpacked = {part.relative_to(plan.folder).as_posix(): part.stat().st_size for part in parts}
-        _write_checksum(plan.folder, file.name, {**known, "unpacked": unpacked})
-    return {name: plan.folder / name for name in unpacked}
+    if unpacked:
+        known = {**known, "unpacked": unpacked}
+        _write_checksum(plan.folder, file.name, known)
+    return {name: plan.folder / name for name in known["unpacked"]}
+
+
+def _all_there(folder: Path, entry: dict[str, Any]) -> bool:
+    """Whether all files of an archive are there."""
+    unpacked = entry.get("unpacked", {})
+    return bool(unpacked) and all(_has_size(folder / name, size) for name, size in unpacked.items())
 
 
 def _fetch(file: RemoteFile, target: Path, expected: str | None, plan: _Plan) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,8 @@ _BLOCK = 2**18
 #: A transfer below this rate, in bytes a second over the whole of the timeout, has stalled.
 _SLOWEST = 64
 _LONGEST_PAUSE = 60.0
+#: And the longest one that a server may ask for.
+_LONGEST_ASKED = 600.0
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -107,8 +110,8 @@ class Transfer:
                 furthest = max(furthest, reached)
                 if failures >= self.patience.attempts:
                     raise Refused(f"{failure} ({failures} attempts)") from failure
-                pause = max(self.patience.wait * 2 ** (failures - 1), failure.pause)
-                time.sleep(min(pause, _LONGEST_PAUSE))
+                pause = min(self.patience.wait * 2 ** (failures - 1), _LONGEST_PAUSE)
+                time.sleep(max(pause, min(failure.pause, _LONGEST_ASKED)))
         with guard_writing(output_file):
             os.replace(self.part, output_file)
         self._about.unlink(missing_ok=True)
@@ -145,32 +148,42 @@ class Transfer:
 
     def _may_resume(self, url: str) -> Mapping[str, str] | None:
         """The condition under which the rest of the file fits what is there; None if there is none."""
-        about: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            about = json.loads(self._about.read_text(encoding="utf-8"))
+        about = self._noted()
         if about.get("url") == url and about.get("validator"):
             return {"If-Range": about["validator"]}
         return {} if self.checked else None
 
+    def _noted(self) -> dict[str, Any]:
+        """What was noted of the part that is there."""
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(self._about.read_text(encoding="utf-8")))
+        return {}
+
     def _take(self, url: str, response: requests.Response, start: int) -> None:
         start, total = self._agree(response, start)
-        if total is not None and total == start:
-            return
+        if start:  # some servers go on with another version, whatever the condition
+            noted = self._noted()
+            validator = noted.get("validator") if noted.get("url") == url else None
+            if _differ(total, noted.get("total")) or _differ(_validator(response), validator):
+                self.forget()
+                raise _Failed("it has another version of the file now")
+            total = total or noted.get("total")
+            if total == start:
+                return
         if self.size is not None and total is not None and total != self.size:
             raise Refused(f"it offers {total:,} bytes, and the file has {self.size:,}")
-        if "html" in response.headers.get("Content-Type", "") and not self.part.name.endswith(
+        page = "html" in response.headers.get("Content-Type", "") and not self.part.name.endswith(
             (".html.part", ".htm.part")
-        ):
-            raise Refused("it sent a web page instead of the file; a login or an error, perhaps")
+        )
         with guard_writing(self.part):
-            write_json(self._about, {"url": url, "validator": _validator(response)})
+            write_json(self._about, {"url": url, "validator": _validator(response), "total": total})
         if total is not None:
             check_room(self.part, total - start)
         done = start
         with self._open(start) as stream:
             for block in _blocks(response, self.patience.timeout):
                 if done == 0:
-                    _check_start(block)
+                    _check_start(block, page)
                 with guard_writing(self.part):
                     stream.write(block)
                     stream.flush()
@@ -179,6 +192,9 @@ class Transfer:
                 if done > (total or self.size or done):
                     self.forget()
                     raise Refused(f"it sends more than the {total or self.size:,} bytes of the file")
+        if not done:
+            self.forget()
+            raise Refused("it sent an empty file")
         if total is not None and done != total:
             raise _Failed(f"it was cut after {done:,} of {total:,} bytes")
         if self.size is not None and done != self.size:
@@ -194,7 +210,7 @@ class Transfer:
         status, headers = response.status_code, response.headers
         if status in _BUSY:
             after = headers.get("Retry-After", "")
-            raise _Failed(f"it answered {status} {response.reason}", float(after) if after.isdigit() else 0.0)
+            raise _Failed(f"it answered {status} {response.reason}", _seconds(after))
         if status == 416 or (status == 206 and not start):
             match = _RANGE.fullmatch(headers.get("Content-Range", ""))
             if status == 416 and match and match[2] == str(start):
@@ -242,10 +258,26 @@ def _validator(response: requests.Response) -> str:
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def _check_start(block: bytes) -> None:
+def _differ(a: Any, b: Any) -> bool:
+    """Whether both are known, and are not the same."""
+    return bool(a) and bool(b) and a != b
+
+
+def _seconds(after: str) -> float:
+    """How long a server asks to wait: a number of seconds, or a date."""
+    if after.isdigit():
+        return float(after)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(parsedate_to_datetime(after).timestamp() - time.time(), 0.0)
+    return 0.0
+
+
+def _check_start(block: bytes, page: bool) -> None:
+    """Refuse what is no data by its first bytes; `page` says that the server calls it a web page."""
     if block.startswith(b"version https://git-lfs.github.com/spec"):
         raise Refused("it sent a git-lfs pointer instead of the file")
-    if block.lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower().startswith((b"<!doctype html", b"<html")):
+    start = block.lstrip(b"\xef\xbb\xbf \t\r\n")[:14].lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<!--")) or (page and start.startswith(b"<")):
         raise Refused("it sent a web page instead of the file; a login or an error, perhaps")
 
 

@@ -107,7 +107,9 @@ def _create(target: Path) -> IO[bytes]:
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and content of each file, one after the other."""
-    if zipfile.is_zipfile(archive):
+    with archive.open("rb") as stream:  # is_zipfile() finds a zip archive inside a tar, too
+        is_zip = stream.read(2) == b"PK"
+    if is_zip:
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
                 kind = stat.S_IFMT(entry.external_attr >> 16)

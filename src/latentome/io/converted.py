@@ -21,7 +21,7 @@ MAX_BYTES = 4 * 2**30
 #: Smaller tables are read in a second or two anyway.
 MIN_VALUES = 2_000_000
 #: Part of the name: a table parsed by another rule is another table.
-FORMAT = 2
+FORMAT = 3
 
 
 def cache_folder(kind: str) -> Path | None:

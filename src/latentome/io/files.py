@@ -15,7 +15,7 @@ TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".tab", ".gct", ".pcl", "")
 COLUMNAR_SUFFIXES = (".parquet", ".feather")
 SUPPORTED = (
     "a table as text (.tsv, .csv, .txt, .tab, .gct, .pcl; also packed as .gz, .bz2, .xz or .zst), .parquet, .feather, "
-    "AnnData (.h5ad, .zarr), or a folder of 10x (matrix.mtx) or of RSEM results"
+    "AnnData (.h5ad, .zarr), or a folder of 10x (matrix.mtx) or of results of RSEM or STAR"
 )
 _RSEM_SUFFIXES = (".results", ".normalized_results")
 _SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".ods")
@@ -95,9 +95,10 @@ def check_suffix(path: Path) -> None:
             expected=f"{SUPPORTED}; spreadsheets silently turn gene names such as SEPT2 and MARCH1 into dates",
             todo="Export the table as tab-separated text from the program that made it, and check the gene names.",
         )
-    if suffix in _RSEM_SUFFIXES:
+    star = path.name.removesuffix(".gz").endswith("star_gene_counts.tsv")
+    if suffix in _RSEM_SUFFIXES or star:
         raise InputError(
-            f"{path.name} is one sample of RSEM",
+            f"{path.name} is one sample of {'STAR' if star else 'RSEM'}",
             where=str(path),
             expected="the folder with the files of all samples, which becomes one matrix",
             todo=f"Give the folder: {path.parent}",

@@ -1,4 +1,4 @@
-"""Folders that are one matrix: RSEM results of one sample a file, and the 10x format of sparse counts."""
+"""Folders that are one matrix: results of RSEM or STAR, a file for each sample; the 10x format of sparse counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io.files import check_memory, check_text, sha256
-from latentome.io.genes import listed
+from latentome.io.genes import NOT_ASSIGNED, listed
 from latentome.io.table import Table
 from latentome.io.text import Irregular, Layout, numbered_fields, to_numbers
 from latentome.io.unpack import blocks, lines
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 #: Endings of the files of one sample, and the columns of which the first that is there is read. The normalised values
 #: come first: where a folder holds both kinds, they are what models are trained on.
-RSEM = {
+ONE_SAMPLE = {
     ".normalized_results": ("normalized_count",),
     ".results": ("TPM", "raw_count", "expected_count"),
+    "star_gene_counts.tsv": ("tpm_unstranded", "unstranded"),
 }
+_ENDINGS = re.compile(
+    r"(\.rsem)?(\.genes)?\.(normalized_)?results(\.gz)?$|(\.rna_seq)?(\.augmented)?[._]star_gene_counts\.tsv(\.gz)?$"
+)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MATRIX = ("matrix.mtx.gz", "matrix.mtx")
 _KINDS = [[b"%%matrixmarket", b"matrix", b"coordinate", kind, b"general"] for kind in (b"integer", b"real")]
@@ -36,9 +40,9 @@ def is_tenx(path: Path) -> bool:
     return any((path / name).is_file() for name in _MATRIX)
 
 
-def rsem_files(path: Path) -> tuple[str, list[Path], list[str]]:
-    """Find the files of RSEM in a folder: the ending that is read, the files, and other endings that are there."""
-    found = {end: sorted(p for p in path.iterdir() if p.name.removesuffix(".gz").endswith(end)) for end in RSEM}
+def sample_files(path: Path) -> tuple[str, list[Path], list[str]]:
+    """Find files of single samples in a folder: the ending that is read, the files, other endings that are there."""
+    found = {end: sorted(p for p in path.iterdir() if p.name.removesuffix(".gz").endswith(end)) for end in ONE_SAMPLE}
     there = [end for end, files in found.items() if files and not files[0].name.startswith(".")]
     return (there[0], found[there[0]], there[1:]) if there else ("", [], [])
 
@@ -51,8 +55,8 @@ def folder_sha256(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def read_rsem(path: Path) -> tuple[Table, str]:
-    """Read a folder of RSEM results as one matrix, samples x genes.
+def read_samples(path: Path) -> tuple[Table, str]:
+    """Read a folder of results of RSEM or STAR, one sample a file, as one matrix, samples x genes.
 
     Returns
     -------
@@ -61,14 +65,23 @@ def read_rsem(path: Path) -> tuple[Table, str]:
     Raises
     ------
     InputError
-        If a file lacks the column of values, has other genes than the others, or is damaged.
+        If a file lacks the column of values, has another one or other genes than the others, or is damaged.
     """
-    end, files, others = rsem_files(path)
+    end, files, others = sample_files(path)
     genes: list[str] | None = None
-    rows, columns_read = [], set()
+    symbols: list[str] = []
+    rows, columns = [], []
     for file in files:
-        names, values, column = _read_sample(file, end)
-        columns_read.add(column)
+        names, values, column, told = _read_sample(file, end)
+        symbols = symbols or told
+        columns.append(column)
+        if column != columns[0]:
+            raise InputError(
+                f"{file.name} has other values than {files[0].name}",
+                where=f"{file}: {column}; there {columns[0]}",
+                expected="the same column of values in all files of the folder",
+                todo="Take files of one pipeline; move the others out of the folder.",
+            )
         if genes is not None and names != genes:
             differing = next((i for i, (a, b) in enumerate(zip(names, genes, strict=False)) if a != b), len(genes))
             raise InputError(
@@ -80,7 +93,8 @@ def read_rsem(path: Path) -> tuple[Table, str]:
         genes = names
         rows.append(values)
     samples = _sample_names(files)
-    notes = [f"{len(files)} files of RSEM, one sample each, were read: column {', '.join(sorted(columns_read))}."]
+    program = "STAR" if "star" in end else "RSEM"
+    notes = [f"{len(files)} files of {program}, one sample each, were read: column {columns[0]}."]
     if others:
         notes.append(f"Files that end in {' or '.join(others)} were left out; move them to a folder of their own.")
     table = Table(
@@ -90,28 +104,35 @@ def read_rsem(path: Path) -> tuple[Table, str]:
         row_place=lambda i: files[i].name,
         column_place=lambda j: f"line {j + 2}",
         orientation="samples-by-genes",
+        column_info={"symbol": symbols} if symbols else {},
         notes=notes,
     )
     return table, folder_sha256(files)
 
 
-def _read_sample(file: Path, end: str) -> tuple[list[str], np.ndarray, str]:
+def _read_sample(file: Path, end: str) -> tuple[list[str], np.ndarray, str, list[str]]:
+    """Names, values, which ones, and the symbols of the genes where the file has them."""
     check_text(file)
     content = numbered_fields(file, Layout("\t", "", [], 0, []))
-    _, heads = next(content)
-    column = next((name for name in RSEM[end] if name in heads), None)
+    line, heads = next((row for row in content if not row[1][0].startswith("#")), (1, [""]))
+    column = next((name for name in ONE_SAMPLE[end] if name in heads), None)
     if column is None or heads[0] != "gene_id":
         raise InputError(
-            f"{file.name} has not the columns of RSEM",
-            where=f"{file}, line 1: {', '.join(heads[:5])}",
-            expected=f"gene_id, and one of {', '.join(RSEM[end])}",
+            f"{file.name} has not the columns of {'STAR' if 'star' in end else 'RSEM'}",
+            where=f"{file}, line {line}: {', '.join(heads[:5])}",
+            expected=f"gene_id, and one of {', '.join(ONE_SAMPLE[end])}",
             todo="Check that it is a table of genes, not of isoforms, or move it out of the folder.",
         )
-    at, names, values = heads.index(column), [], []
+    at, names, values, symbols = heads.index(column), [], [], []
+    symbol = heads.index("gene_name") if "gene_name" in heads else None
     for number, fields in content:
+        if fields[0] in NOT_ASSIGNED:
+            continue
         try:
             names.append(fields[0])
             values.append(float(fields[at]))
+            if symbol is not None:
+                symbols.append(fields[symbol])
         except (IndexError, ValueError) as failure:
             raise InputError(
                 f"{file.name} has a row that cannot be read",
@@ -119,7 +140,7 @@ def _read_sample(file: Path, end: str) -> tuple[list[str], np.ndarray, str]:
                 expected=f"{len(heads)} fields, the value of {column} a number",
                 todo="Fetch the file again; it may be cut off.",
             ) from failure
-    return names, np.array(values, dtype=np.float32), column
+    return names, np.array(values, dtype=np.float32), column, symbols
 
 
 def _sample_names(files: list[Path]) -> list[str]:
@@ -128,7 +149,7 @@ def _sample_names(files: list[Path]) -> list[str]:
     uuids = [match[0] for match in found if match]
     if len(set(uuids)) == len(files):
         return uuids
-    return [re.sub(r"(\.rsem)?(\.genes)?\.(normalized_)?results(\.gz)?$", "", file.name) for file in files]
+    return [_ENDINGS.sub("", file.name) for file in files]
 
 
 def read_tenx(path: Path) -> tuple[Table, str]:

@@ -30,7 +30,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 #: Rows that STAR and htseq-count write beside the genes; the latter's older versions without the underscores.
-_NOT_ASSIGNED = {
+NOT_ASSIGNED = {
     *("N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous", "__ambiguous"),
     *("__no_feature", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
     *("no_feature", "too_low_aQual", "not_aligned", "alignment_not_unique"),
@@ -125,10 +125,10 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, dup
     keep = np.array([symbol not in ("?", "") for symbol in symbols], dtype=bool)
     if not keep.all():
         notes.append(f"Dropped {int((~keep).sum())} of {len(names)} genes that have no name ('?').")
-    others = [i for i, name in enumerate(names) if name in _NOT_ASSIGNED]
+    others = [i for i, name in enumerate(names) if name in NOT_ASSIGNED]
     if others:
         keep[others] = False
-        told = listed([names[i] for i in others], len(_NOT_ASSIGNED))
+        told = listed([names[i] for i in others], len(NOT_ASSIGNED))
         notes.append(f"{told} are no genes but counts of reads without one; set aside.")
     entrez = [match[2] if split and match else "" for match in matches]
     count = Counter(symbol for symbol, kept in zip(symbols, keep, strict=True) if kept)
@@ -136,6 +136,12 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, dup
         _refuse_repeated([names[i] for i in np.flatnonzero(keep)], lambda i: where(np.flatnonzero(keep)[i]), file)
     shared = sorted(symbol for symbol, times in count.items() if times > 1)
     return _settle(names, symbols, entrez, keep, shared, duplicates, notes)
+
+
+def are_row_numbers(names: Sequence[str]) -> bool:
+    """Tell row numbers 0, 1, 2, ... from Entrez ids, many of which are small numbers too."""
+    start = names[0] if names else ""
+    return start in ("0", "1") and all(name == str(int(start) + i) for i, name in enumerate(names[:20]))
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -218,7 +224,7 @@ def _identifiers(symbols: list[str], entrez: list[str]) -> dict[str, list[str]]:
     """Entrez ids where the file has them; symbols of genes that it names by their Entrez ids."""
     if any(entrez):
         return {"entrez": entrez}
-    if symbols and sum(name.isdigit() for name in symbols) > len(symbols) / 2:
+    if symbols and not are_row_numbers(symbols) and sum(name.isdigit() for name in symbols) > len(symbols) / 2:
         known = dict(_known_genes())
         return {"symbol": [known.get(name, name) for name in symbols]}
     return {}

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-_MISSING = ("", "NA", "NaN", "nan", "N/A")
+#: As programs write what is not there; the last ones are those of the GDC and of TCGA's clinical tables.
+_MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "null", "NULL", "None", "'--", "[Not Available]")
 
 
 def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     A frame indexed by the first column. Columns of numbers are float64, others are text; codes such as ``01`` stay
-    text. Empty fields, ``NA`` and ``NaN`` are missing (None, or NaN in columns of numbers).
+    text. Empty fields, ``NA``, ``null`` and alike are missing (None, or NaN in columns of numbers).
 
     Raises
     ------
@@ -54,6 +55,9 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
         )
     check_text(path)
     layout = find_layout(path)
+    # What describes a gene in a table of expression is a label like others here.
+    told = [note for note in layout.notes if "set aside" not in note]
+    layout = layout._replace(columns=[*layout.extra, *layout.columns], extra=(), notes=told)
     names, rows, ragged = [], [], []
     for number, (name, *fields) in numbered_fields(path, layout):
         if len(fields) != len(layout.columns):
@@ -66,6 +70,13 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
             where=f"{path}: {'; '.join(ragged[:3])}{'; ...' if len(ragged) > 3 else ''} fields",
             expected=f"{len(layout.columns) + 1} fields in every line, as in its header",
             todo="Correct these lines; a separator inside a field needs quotes around the field.",
+        )
+    if "_index" in layout.columns:
+        raise InputError(
+            f"{path.name} has a column '_index', a name that AnnData keeps for itself",
+            where=f"{path}, line {layout.header_line}",
+            expected="another name",
+            todo="Rename or delete the column.",
         )
     repeated = sorted({column for column in layout.columns if layout.columns.count(column) > 1})
     if repeated:
@@ -115,6 +126,14 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str]
                 todo=nearest(name, labels.columns),
             )
     chosen = labels if wanted is None else labels[list(dict.fromkeys(wanted))]
+    corner = str(labels.index.name or "")
+    if corner and any(_match(list(adata.obs_names), [corner])[1].values()):
+        raise InputError(
+            "The labels have no header: their first line is a sample",
+            where=f"first line: {listed([corner, *map(str, labels.columns)], 3)}",
+            expected="a first line with the names of the columns",
+            todo="Add one, such as: sample and the name of the label.",
+        )
     keys, counts = _match(list(adata.obs_names), list(labels.index))
     if not sum(counts.values()):
         if any(_match(list(adata.obs_names), list(map(str, labels.columns)))[1].values()):

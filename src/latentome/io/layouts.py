@@ -59,6 +59,19 @@ def _gct(path: Path, version: str, first: list[str]) -> tuple[Layout, dict[str, 
     return layout, {row[0]: [value.strip() for value in row[1 + n_extra :]] for row in rows}
 
 
+def check_gct_rows(path: Path, n_rows: int) -> None:
+    """Refuse a GCT file that has not as many rows of genes as its second line says."""
+    with closing(lines(path)) as content:
+        said = int(list(islice(content, 2))[1].split()[0])
+    if said != n_rows:
+        raise InputError(
+            f"{path.name} has {n_rows} genes, and says that it has {said}",
+            where=f"{path}, line 2",
+            expected=f"{said} rows of genes",
+            todo="Fetch it again, it may be cut off; or correct the number in line 2.",
+        )
+
+
 def _no_gct(path: Path, where: str) -> InputError:
     return InputError(
         f"{path.name} has not the header of a GCT file",

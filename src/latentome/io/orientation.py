@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from latentome.errors import InputError, nearest
 from latentome.io.barcodes import looks_like_barcode
-from latentome.io.genes import known_names
+from latentome.io.genes import are_row_numbers, known_names
 
 Orientation = Literal["samples-by-genes", "genes-by-samples"]
 CHOICES = ("auto", "samples-by-genes", "genes-by-samples")
@@ -66,22 +66,28 @@ def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -
     -------
     The orientation, and the reason as a sentence.
     """
-    upright = max(_share(columns, _is_gene), _share(rows, _is_sample))
-    turned = max(_share(rows, _is_gene), _share(columns, _is_sample))
-    if max(upright, turned) >= 0.1 and upright != turned:
-        word: Orientation = "samples-by-genes" if upright > turned else "genes-by-samples"
-        genes, samples = (columns, rows) if upright > turned else (rows, columns)
-        axis = "columns" if upright > turned else "rows"
+    head = corner.strip().lower().lstrip("#")
+    by_head = True if head in _SAMPLE_HEADS else False if head in _GENE_HEADS else None
+    upright, by_words = (_by_names(rows, columns, test) for test in (_is_gene, _is_gene_word))
+    if upright is not None and upright != by_words:
+        # Bare numbers alone speak for it, which may be those of samples: the heading knows; and of Entrez ids nearly
+        # all are known.
+        if by_head not in (None, upright):
+            upright = None
+        elif by_words is not None and _share(columns if upright else rows, _is_gene) < 0.95:
+            upright = by_words
+    if upright is not None:
+        word: Orientation = "samples-by-genes" if upright else "genes-by-samples"
+        genes, samples = (columns, rows) if upright else (rows, columns)
+        axis = "columns" if upright else "rows"
         by = (
             f"{_share(genes, _is_gene):.0%} of the names of the {axis} are gene names and "
             f"{_share(samples, _is_sample):.0%} of the others are sample names"
         )
         return word, f"Read as {word}: {by}."
-    head = corner.strip().lower().lstrip("#")
-    if head in _GENE_HEADS:
-        return "genes-by-samples", f"Read as genes-by-samples: the first column is headed '{corner}'."
-    if head in _SAMPLE_HEADS:
-        return "samples-by-genes", f"Read as samples-by-genes: the first column is headed '{corner}'."
+    if by_head is not None:
+        word = "samples-by-genes" if by_head else "genes-by-samples"
+        return word, f"Read as {word}: the first column is headed '{corner}'."
     long = len(rows) >= TRANSCRIPTOME and len(rows) > 2 * len(columns)
     word = "genes-by-samples" if long else "samples-by-genes"
     return word, (
@@ -90,9 +96,16 @@ def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -
     )
 
 
+def _by_names(rows: Sequence[str], columns: Sequence[str], is_gene: Callable[[str], bool]) -> bool | None:
+    """Whether the rows are the samples, as the names say; None where they do not."""
+    upright = max(_share(columns, is_gene), _share(rows, _is_sample))
+    turned = max(_share(rows, is_gene), _share(columns, _is_sample))
+    return None if max(upright, turned) < 0.1 or upright == turned else upright > turned
+
+
 def _share(names: Sequence[str], test) -> float:
     """Give the share of names that pass a test, from at most 2,000 of them spread evenly."""
-    if not names or _are_row_numbers(names):
+    if not names or are_row_numbers(names):
         return 0.0
     some = names[:: max(1, len(names) // 2000)]
     return sum(map(test, some)) / len(some)
@@ -102,11 +115,9 @@ def _is_gene(name: str) -> bool:
     return name in known_names() or _GENE.fullmatch(name) is not None
 
 
+def _is_gene_word(name: str) -> bool:
+    return not name.isdigit() and _is_gene(name)
+
+
 def _is_sample(name: str) -> bool:
     return looks_like_barcode(name) or _SAMPLE.fullmatch(name) is not None
-
-
-def _are_row_numbers(names: Sequence[str]) -> bool:
-    """Tell row numbers 0, 1, 2, ... from Entrez ids, many of which are small numbers too."""
-    start = names[0]
-    return start in ("0", "1") and all(name == str(int(start) + i) for i, name in enumerate(names[:20]))

@@ -87,10 +87,11 @@ def to_anndata(
     obs, var = (table.column_info, table.row_info) if turned else (table.row_info, table.column_info)
     kept = np.flatnonzero(genes.keep)
     columns = {name: [told[i] for i in kept] for name, told in var.items() if any(told)}
+    columns = {**genes.columns, **columns}  # the file knows its symbols best
     adata = AnnData(
         values,
         obs=pd.DataFrame(obs, index=pd.Index(list(grid.samples), dtype=object)),
-        var=pd.DataFrame({**columns, **genes.columns}, index=pd.Index(genes.names, dtype=object)),
+        var=pd.DataFrame(columns, index=pd.Index(genes.names, dtype=object)),
     )
     return add_up(adata, genes.sums), word, [*table.notes, *said, *genes.notes]
 

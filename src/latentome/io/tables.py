@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,10 +25,10 @@ from latentome.io.files import (
     sha256,
 )
 from latentome.io.genes import check_duplicates, tidy_genes
-from latentome.io.layouts import find_format
+from latentome.io.layouts import check_gct_rows, find_format
 from latentome.io.orientation import check_orientation
 from latentome.io.table import Table, add_up, check_any_gene, to_anndata
-from latentome.io.text import Irregular, read_values
+from latentome.io.text import Irregular, name_rows, read_values
 from latentome.io.unpack import Progress
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def read(
     path
         A table as text (``.tsv``, ``.csv``, ``.txt``, ``.gct``, ``.pcl``, or without a suffix as ``HiSeqV2`` of Xena;
         plain or packed as ``.gz``, ``.bz2``, ``.xz``, ``.zst``), names in its first row and first column; ``.parquet``
-        or ``.feather``; AnnData (``.h5ad``, a ``.zarr`` folder); a folder of 10x (``matrix.mtx``); or a folder of RSEM
-        results, one sample a file. Any unit: values are not changed.
+        or ``.feather``; AnnData (``.h5ad``, a ``.zarr`` folder); a folder of 10x (``matrix.mtx``); or a folder of
+        results of RSEM, or of STAR as the GDC has them, one sample a file. Any unit: values are not changed.
     orientation
         Which way round the table is. ``auto`` decides from the format, from the names (TCGA barcodes, gene symbols,
         ``SYMBOL|ENTREZ``, Ensembl and Entrez ids), then from the heading of the first column, then from the shape.
@@ -103,8 +104,8 @@ def read(
     if path.is_dir() and any((path / mark).exists() for mark in _ZARR_MARKS):
         adata, word, notes = _from_anndata(path, _open_zarr(path), *rules)
         digest = folders.folder_sha256(sorted(p for p in path.rglob("*") if p.is_file()))
-    elif path.is_dir() and (folders.is_tenx(path) or folders.rsem_files(path)[1]):
-        table, digest = folders.read_tenx(path) if folders.is_tenx(path) else folders.read_rsem(path)
+    elif path.is_dir() and (folders.is_tenx(path) or folders.sample_files(path)[1]):
+        table, digest = folders.read_tenx(path) if folders.is_tenx(path) else folders.read_samples(path)
         adata, word, notes = to_anndata(path, table, *rules)
     else:
         check_exists(path, or_else=_OR_A_DATA_SET)
@@ -117,14 +118,16 @@ def read(
             adata, word, notes = to_anndata(path, read_columnar(path), *rules)
         else:
             adata, word, notes = to_anndata(path, _read_text(path, digest, orientation, progress), *rules)
-    earlier = dict(adata.uns.get("source", {}))
+    told = adata.uns.get("source")
+    earlier = dict(told) if isinstance(told, Mapping) else {}
+    before = earlier.get("notes", [])
     adata.uns["source"] = {
         **earlier,
         "name": path.name,
         "path": str(path),
         "sha256": digest,
         "orientation": word,
-        "notes": [*map(str, earlier.get("notes", [])), *notes],
+        "notes": [*map(str, [before] if isinstance(before, str) else before), *notes],
     }
     return adata
 
@@ -143,15 +146,18 @@ def _read_text(path: Path, digest: str, orientation: str, progress: Progress | N
             raise checks.diagnose(path, layout, str(failure), orientation) from failure
         if not read.rows:
             raise checks.nothing_below(path, layout)
+        rows, named = name_rows(read)
+        if kind == "gct":
+            check_gct_rows(path, len(rows))
         blocks, lines, offset = read.values, read.lines, 1 + len(layout.extra)
         about = {
-            "rows": read.rows,
+            "rows": rows,
             "columns": layout.columns,
             "corner": layout.corner,
             "orientation": "genes-by-samples" if kind in ("gct", "pcl") else None,
             "row_info": dict(zip(layout.extra, map(list, zip(*read.descriptions, strict=True)), strict=False)),
             "column_info": samples,
-            "notes": layout.notes,
+            "notes": [*layout.notes, *named],
         }
         problem = keep_converted(f"{digest}{data_suffix(path)}", {**about, "lines": lines, "offset": offset}, blocks)
         notes += [problem] if problem else []
@@ -182,7 +188,8 @@ def _from_anndata(
         adata = adata[:, genes.keep].copy()
     adata.var_names = genes.names
     for name, column in genes.columns.items():
-        adata.var[name] = column
+        if name == "duplicate_of" or name not in adata.var:  # the file knows its symbols best
+            adata.var[name] = column
     return add_up(adata, genes.sums), word, [*notes, *genes.notes]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io.files import SUPPORTED, check_memory, data_suffix
+from latentome.io.genes import are_row_numbers
 from latentome.io.orientation import NAME_HEADS
 from latentome.io.unpack import Progress, blocks, lines
 
@@ -33,6 +34,9 @@ DESCRIPTIONS = frozenset(
         *("chr", "chrom", "chromosome", "start", "end", "strand"),
     ]
 )
+#: Those of them that are Entrez ids, and those that are names.
+ENTREZ = frozenset({"entrez", "entrez_id", "entrez_gene_id"})
+_NAMES = ("gene_symbol", "hugo_symbol", "symbol", "gene_name", "name")
 #: No table of expression has more rows; their names would fill the memory before the values do.
 MAX_ROWS = 5_000_000
 #: No header is further down.
@@ -192,7 +196,7 @@ def _skip_comments(path: Path, content: Iterator[tuple[int, str]], notes: list[s
         return number, line.lstrip("#")
     if before is not None:
         mark = max("\t,;", key=line.count)
-        if line.count(mark) and before[1].count(mark) == line.count(mark) and _is_row_of_numbers(line, mark):
+        if line.count(mark) and before[1].count(mark) == line.count(mark) and _is_row_below(before[1], line, mark):
             raise InputError(
                 f"{path.name} has its header in a line that begins with '#', as comments do",
                 where=f"{path}, line {before[0]}: '{before[1].strip()[:60]}'",
@@ -203,9 +207,12 @@ def _skip_comments(path: Path, content: Iterator[tuple[int, str]], notes: list[s
     return number, line
 
 
-def _is_row_of_numbers(line: str, mark: str) -> bool:
-    fields = line.strip().split(mark)[1:]
-    return bool(fields) and all(_is_decimal(field) for field in fields)
+def _is_row_below(head: str, line: str, mark: str) -> bool:
+    """Whether a line is a row of numbers, some of them missing, below the names of `head`."""
+    described = _count_descriptions([field.strip() for field in split_line(head, mark)[1:]])
+    fields = [field.strip() for field in split_line(line, mark)[1 + described :]]
+    present = [field for field in fields if field.lower() not in MISSING]
+    return bool(present) and all(_is_decimal(field) for field in present)
 
 
 def _count_descriptions(columns: list[str]) -> int:
@@ -221,6 +228,7 @@ def _cut_names(block: bytes, number: int, table: TextTable) -> list[bytes]:
     layout = table.layout
     mark, extra = layout.delimiter.encode(), len(layout.extra)
     separators, last_head = len(layout.columns) - 1, layout.header_line + layout.n_metadata
+    has_ids = any(head.lower() in ENTREZ for head in layout.extra)
     rests = []
     for row, line in enumerate(block[:-1].split(b"\n"), start=number + 1):
         if row <= last_head or not line.strip(b" \r"):
@@ -230,7 +238,9 @@ def _cut_names(block: bytes, number: int, table: TextTable) -> list[bytes]:
         else:
             name, *described = line.split(mark, 1 + extra)
             rest = described.pop() if described else b""
-        if rest.count(mark) != separators or len(described) != extra or not name.strip() or not rest.strip(b" "):
+        short = rest.count(mark) != separators or len(described) != extra
+        nameless = not name.strip() and not has_ids
+        if short or nameless or (separators and not rest.strip(b" ")):
             raise Irregular(f"line {row}")
         table.rows.append(name.decode().strip())
         table.lines.append(row)
@@ -238,6 +248,28 @@ def _cut_names(block: bytes, number: int, table: TextTable) -> list[bytes]:
             table.descriptions.append([field.decode().strip() for field in described])
         rests.append(rest)
     return rests
+
+
+def name_rows(table: TextTable) -> tuple[list[str], list[str]]:
+    """Name the rows by what the table says of them, where their first field does not tell them apart.
+
+    Returns
+    -------
+    Their names, and what was done. Rows that are numbered take their names from a column of names. Where names are
+    missing or there twice, and Entrez ids stand beside them, as in the tables of cBioPortal, they are SYMBOL|ENTREZ.
+    """
+    rows, heads = table.rows, [head.lower() for head in table.layout.extra]
+    column = dict(zip(heads, zip(*table.descriptions, strict=True), strict=False))
+    named = next((head for head in _NAMES if head in column), None)
+    if are_row_numbers(rows) and named is not None:
+        return list(column[named]), [f"The rows are numbered; their names are those of the column '{named}'."]
+    ids = next((head for head in heads if head in ENTREZ), None)
+    if ids is None or ("" not in rows and len(set(rows)) == len(rows)):
+        return rows, []
+    pairs = zip(rows, column[ids], strict=True)
+    return [f"{name or '?'}|{number}" if number.isdigit() else name for name, number in pairs], [
+        f"Rows without a name, or of one name, are told apart by their '{ids}'."
+    ]
 
 
 def _unquote(line: bytes, layout: Layout) -> tuple[bytes, list[bytes], bytes]:
@@ -277,7 +309,7 @@ def to_numbers(data: bytes, mark: bytes, kind: type[np.floating] = np.float32) -
         warnings.filterwarnings("ignore", "overflow", RuntimeWarning)
         try:
             column = pd.read_csv(
-                io.BytesIO(data.replace(mark, b"\n")),
+                io.BytesIO(data.replace(mark, b"\n") + b"\n"),  # without it an empty last field would be no row
                 sep=_NO_FIELD.decode(),
                 names=["values"],
                 dtype=kind,
@@ -318,10 +350,12 @@ def _check_first_head(path: Path, heads: list[str], line: int, first: int, field
     """Refuse to take a header that is one name short for that of R where its first name heads a column of names.
 
     There the last name is missing, or each row ends in a separator; as R's table every value would get the name of its
-    neighbour. Beside a text, or a number as Entrez ids are, such a word may well head the first column of R's table.
+    neighbour. Beside a text, or a number as Entrez ids are, such a word may well head the first column of R's table;
+    but R writes NA, and no row that ends in nothing.
     """
     word = heads[0].strip().lower()
-    if word not in NAME_HEADS or word.startswith("entrez") or not _is_decimal(fields[1]):
+    first_of_r = word not in NAME_HEADS or word.startswith("entrez") or not _is_decimal(fields[1])
+    if first_of_r and fields[-1].strip():
         return
     last = ", the last of them empty" if not fields[-1].strip() else ""
     raise InputError(

@@ -322,16 +322,12 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
             )
         return config.label_column
     own = adata.uns["source"].get("label_column")
-    if own:
+    if own in adata.obs:
         return str(own)
-    # A table with one column of classes leaves no choice; of several the user has to name one.
-    classes = [c for c in joined if 2 <= adata.obs[c].nunique() <= max(2, adata.n_obs // 3)]
-    usual = [c for name in _USUAL_LABELS for c in classes if c.lower() == name]
-    if len(classes) > 1 and usual:
-        others = ", ".join(c for c in classes if c != usual[0])
-        notes.append(f"Of the labels '{usual[0]}' was taken; --label-column names another one ({others}).")
-        return usual[0]
-    if joined and len(classes) != 1:
+    if own:
+        notes.append(f"The file names '{own}' as its labels, and has no such column.")
+    chosen, classes = usual_labels(adata, joined, notes)
+    if joined and chosen is None:
         raise InputError(
             "It is not clear which column of the labels to use.",
             where=f"{config.labels}; columns: {', '.join(joined)}",
@@ -339,7 +335,21 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
             todo=f"add --label-column {classes[0] if classes else joined[0]}, say",
         )
     if not joined:
+        told = f", though --label-column could name one of {', '.join(map(str, adata.obs.columns[:8]))}"
         notes.append(
-            "There are no labels: maps show training and held-out samples, metrics that need classes are left out."
+            f"There are no labels{told if len(adata.obs.columns) else ''}: maps show training and held-out samples, "
+            "metrics that need classes are left out."
         )
-    return classes[0] if classes else None
+    return chosen
+
+
+def usual_labels(adata: AnnData, joined: Sequence[str], notes: list[str]) -> tuple[str | None, list[str]]:
+    """The column of classes among those that were joined, if there is one or one has a usual name; and all of them."""
+    # A table with one column of classes leaves no choice; of several the user has to name one.
+    classes = [c for c in joined if 2 <= adata.obs[c].nunique() <= max(2, adata.n_obs // 3)]
+    usual = [c for name in _USUAL_LABELS for c in classes if c.lower() == name]
+    if len(classes) > 1 and usual:
+        others = ", ".join(c for c in classes if c != usual[0])
+        notes.append(f"Of the labels '{usual[0]}' was taken; --label-column names another one ({others}).")
+        return usual[0], classes
+    return (classes[0] if len(classes) == 1 else None), classes

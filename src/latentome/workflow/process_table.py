@@ -12,7 +12,8 @@ from latentome import io
 from latentome.errors import InputError, RunFolderError, nearest
 from latentome.io.genes import listed
 from latentome.pp import fit_preprocessing
-from latentome.workflow.prepare import load_data
+from latentome.pp.transform import recognise_scale
+from latentome.workflow.prepare import load_data, usual_labels
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def process_table(
     labels: str | Path | None = None,
     label_column: str | None = None,
     orientation: str = "auto",
+    duplicates: str = "refuse",
+    impute: str = "none",
     transform: str = "auto",
     n_genes: int | None = None,
     replace: bool = False,
@@ -41,11 +44,13 @@ def process_table(
     out
         The file to write, ``.h5ad``.
     labels, label_column
-        A table of labels, and the column of it that a run shall use.
-    orientation
-        ``auto``, ``samples-by-genes`` or ``genes-by-samples``.
+        A table of labels, and the column of it that a run shall use; by default its only column of classes, or one of
+        a usual name.
+    orientation, duplicates, impute
+        As for :func:`latentome.workflow.load_data`; missing values are filled with the mean of their gene over all
+        samples.
     transform
-        ``auto``, ``log2p1`` or ``none``.
+        ``auto``, ``log2p1``, ``log2cpm`` or ``none``; with ``auto`` all files have to be on the same scale.
     n_genes
         How many of the most variable genes to keep; all that vary by default.
     replace
@@ -67,10 +72,19 @@ def process_table(
     out = Path(out)
     _check_out(out, replace)
     with reporter.step("read", "bytes"):
-        adata = _join([load_data(str(file), orientation, progress=reporter.progress) for file in files])
+        tables = [load_data(str(file), orientation, duplicates, impute, reporter.progress) for file in files]
+    adata = _join(tables)
+    if transform == "auto":
+        _check_same_scale(tables)
     notes = [str(note) for note in adata.uns["source"]["notes"]]
     if labels is not None:
-        notes += io.add_labels(adata, io.read_labels(labels))
+        table = io.read_labels(labels)
+        notes += io.add_labels(adata, table)
+        if label_column is None:
+            label_column, classes = usual_labels(adata, [str(name) for name in table.columns], notes)
+            if label_column is None:
+                some = f"; it may be one of {', '.join(classes[:5])}" if classes else ""
+                notes.append(f"No label was chosen for runs: they need --label-column{some}.")
     if label_column is not None:
         if label_column not in adata.obs:
             raise InputError(
@@ -110,6 +124,20 @@ def _check_out(out: Path, replace: bool) -> None:
         )
     with io.guard_writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _check_same_scale(tables: list[AnnData]) -> None:
+    """Refuse files of which some need a logarithm and some have it."""
+    scales = [recognise_scale(table.X) for table in tables]
+    if len({scale.transform for scale in scales}) < 2:
+        return
+    told = [f"{table.uns['source']['name']}: {s.kind}, {s.evidence}" for table, s in zip(tables, scales, strict=True)]
+    raise InputError(
+        "The files are on different scales.",
+        where="\n            ".join(told),
+        expected="files of one unit: all linear, or all on a log scale",
+        todo="process each of them alone, and then the files that this makes; or give --transform",
+    )
 
 
 def _join(tables: list[AnnData]) -> AnnData:

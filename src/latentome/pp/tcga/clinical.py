@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from latentome.errors import InputError, nearest
 from latentome.io import parse_barcodes
 from latentome.io.files import check_exists, check_text
 from latentome.io.text import find_layout
+from latentome.io.unpack import UNPACK_ERRORS, lines, open_unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +72,15 @@ def read_clinical(path: Path) -> pd.DataFrame:
         )
     try:
         # The 17 columns alone: 860 columns of text take gigabytes.
-        table = pd.read_csv(path, sep="\t", usecols=list(names), dtype=object, keep_default_na=False)
-    except (pd.errors.ParserError, EOFError, UnicodeDecodeError) as failure:
+        rows = sum(bool(line.strip()) for line in lines(path)) - 1
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            with open_unpacked(path) as stream:
+                table = pd.read_csv(
+                    stream, sep="\t", usecols=list(names), dtype=object, keep_default_na=False, quoting=quoting
+                )
+            if len(table) == rows:  # else a quote that nothing closes has swallowed some
+                break
+    except (pd.errors.ParserError, UnicodeDecodeError, *UNPACK_ERRORS) as failure:
         raise InputError(
             f"{path.name} cannot be read as a clinical table",
             where=f"{path}: {failure}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from latentome.datasets import oncokb_genes
 from latentome.errors import InputError, nearest
 from latentome.io.files import check_exists, check_text
+from latentome.io.unpack import UNPACK_ERRORS, open_unpacked
 from latentome.pp.tcga.rows import open_wide
 
 if TYPE_CHECKING:
@@ -64,15 +66,16 @@ def read_mutations(path: Path) -> pd.DataFrame:
     wanted = {"#sample": "sample", "sample": "sample", "chr": "chr", "gene": "gene", "effect": "effect"}
     try:
         # Text throughout: chromosomes are 1 and X, and genes may be named NA. Quotes mean nothing in this format.
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            usecols=lambda name: name in wanted,
-            dtype="category",
-            quoting=3,
-            keep_default_na=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, UnicodeDecodeError) as failure:
+        with open_unpacked(path) as stream:
+            table = pd.read_csv(
+                stream,
+                sep="\t",
+                usecols=lambda name: name in wanted,
+                dtype="category",
+                quoting=csv.QUOTE_NONE,
+                keep_default_na=False,
+            )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, *UNPACK_ERRORS) as failure:
         raise InputError(
             f"{path.name} cannot be read as a list of mutations",
             where=f"{path}: {failure}",

@@ -284,9 +284,7 @@ def test_a_value_missing_at_the_very_end_is_one_value_missing(write):
     frame = pd.DataFrame(values, [f"S{i}" for i in range(4)], [f"gene-{j}" for j in range(5)])
     frame.iloc[-1, -1] = np.nan
     np.testing.assert_array_equal(read(write("e.tsv", frame.to_csv(sep="\t")), missing="keep").X, frame)
-    column = (
-        frame.stack().rename("S1").reset_index(drop=True).reindex(range(20)).set_axis([f"gene-{j}" for j in range(20)])
-    )
+    column = pd.Series(frame.to_numpy().ravel(), [f"gene-{j}" for j in range(20)], name="S1")
     one = read(write("c.tsv", column.to_frame().rename_axis("gene").to_csv(sep="\t")), missing="keep", min_samples=1)
     np.testing.assert_array_equal(one.X[0], column)
 

@@ -10,8 +10,9 @@ from latentome.io import RunFolder
 from latentome.report.content import steps
 from latentome.report.findings import agreement, findings, label_rows, overlap_rows
 from latentome.report.meaning import read_meaning
-from latentome.report.sources import read_sources
+from latentome.report.sources import Metrics, Record, read_sources
 from latentome.report.summary import summarise
+from latentome.tl.evaluate import STAYED_PCA
 
 EVIL = "<script>alert(1)</script>"
 
@@ -103,7 +104,43 @@ def test_a_model_is_called_by_what_it_is(run):
     summary = summarise(sources)
     assert summary["learned"][0].startswith("The VAE has learned to describe")
     assert "better than the VAE" in summary["beats"][0]
-    assert " -e 4 " in summary["next"][0][1]  # twice the epochs of one member
+    assert summary["next"][0][1] is None  # it was a call from Python
+    known = {"command": "latentome run my.tsv --labels l.tsv -z 4 -e 50 --replace -o old", "model": MODEL}
+    again = summarise(sources._replace(manifest=Record({**sources.manifest.values, **known})))["next"][0][1]
+    assert again == f"latentome run my.tsv --labels l.tsv -z 4 -e 100 -o {run.name}-longer"
+
+
+MODEL = {"name": "vae", "family": "vae", "parameters": {"max_epochs": 50}}
+NUMBERS = {"mean": -0.1, "low": -0.2, "high": -0.05, "percent": -10.0, "percent_low": -20.0, "percent_high": -5.0}
+
+
+@pytest.mark.parametrize(
+    ("difference", "n_test", "verdict", "word", "said"),
+    [
+        ({}, 50, [], "Yes", "10.0\N{NO-BREAK SPACE}% lower"),
+        ({}, 2, [], "Too few samples to tell", "2 held-out samples cannot"),
+        ({"percent_low": -0.01, "percent_high": 0.01}, 50, [], "No", "equally well."),
+        ({}, 50, [STAYED_PCA], "It is PCA", "nothing beyond PCA"),
+        ({"high": 0.05, "percent_high": 5.0}, 50, [], "Undecided", "about equally well"),
+    ],
+)
+def test_the_first_screen_answers_as_the_verdict_does(run, difference, n_test, verdict, word, said):
+    sources = read_sources(RunFolder(run))
+    model = sources.metrics.methods[0]
+    told = {
+        "methods": [model, "PCA"],
+        "table": {"probe accuracy": {model: 0.9, "PCA": 0.8}},
+        "difference": {"PCA": {**NUMBERS, **difference}},
+        "majority": {"class": "control", "share": 0.9},
+        "n_test": n_test,
+        "verdict": verdict,
+    }
+    manifest = {**sources.manifest.values, "data": {"label_column": "kind"}}
+    summary = summarise(sources._replace(metrics=Metrics(told), manifest=Record(manifest)))
+    assert summary["answer"] == word
+    assert summary["beats"][0].startswith(f"{word}: ")
+    assert said in summary["beats"][0]
+    assert "Always saying 'control' would be right for 90.0\N{NO-BREAK SPACE}%." in " ".join(summary["learned"])
 
 
 def luminance(color):

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from latentome import datasets, io, tl
 from latentome.errors import InputError
-from latentome.tl.associate import best_of
+from latentome.tl.associate import best_of, strength
 from latentome.tl.survival import cox
 
 
@@ -210,6 +210,31 @@ def test_classes_that_are_numbers_of_many_digits_stay_apart():
 
 def test_of_p_values_that_underflow_the_largest_effect_counts():
     rows = pd.DataFrame(
-        {"feature": 1, "column": ["weak", "strong"], "measure": "Spearman", "effect": [0.9, -1.0], "p": 0.0}
+        {"feature": 1, "column": ["weak", "strong"], "measure": "Spearman", "effect": [0.9, -1.0], "p": 0.0, "q": 0.0}
     )
     assert list(best_of(rows, ["feature"])["column"]) == ["strong"]
+
+
+def test_a_feature_is_named_after_its_strongest_class_beyond_chance_and_not_after_the_largest():
+    rows = pd.DataFrame(
+        {
+            "feature": [1, 1, 1, 2, 2],
+            "column": ["large", "rare", "chance", "a", "b"],
+            "measure": ["AUROC", "AUROC", "AUROC", "Spearman", "log hazard ratio"],
+            "effect": [0.3, 0.01, 0.0, 0.2, -1.5],
+            "p": [1e-30, 1e-5, 0.2, 0.3, 0.1],
+            "q": [1e-28, 1e-4, 0.3, 0.4, 0.2],
+        }
+    )
+    assert list(best_of(rows, ["feature"])["column"]) == ["rare", "b"]
+    assert strength(rows).round(3).tolist() == [0.4, 0.98, 1.0, 0.2, 0.846]
+
+
+def test_the_strength_of_a_hazard_is_that_of_the_order_of_two_samples():
+    """Of exponential times the sample with the larger hazard is first with a probability of 1/2 + b / (2 pi^(1/2))."""
+    rng = np.random.default_rng(0)
+    slope, x = 0.2, rng.normal(size=(200_000, 2))
+    times = rng.exponential(np.exp(-slope * x))
+    first = ((times[:, 0] < times[:, 1]) == (x[:, 0] > x[:, 1])).mean()
+    row = pd.DataFrame({"measure": ["log hazard ratio"], "effect": [slope]})
+    assert strength(row).item() == pytest.approx(2 * first - 1, abs=0.007)

@@ -10,6 +10,7 @@ from latentome import tl
 from latentome.errors import InputError
 from latentome.tl import Representation
 from latentome.tl.errors import errors_by_class
+from latentome.tl.evaluate import answer
 
 CLASS_METRICS = ["probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"]
 
@@ -182,13 +183,44 @@ def test_the_verdict_says_in_which_metrics_each_does_better(groups):
     result = tl.evaluate(x, {"VAE": noisy(x, 0.3, 3), "PCA": noisy(x, 0.3, 4)}, training, labels)
     for metric in CLASS_METRICS:
         result["table"][metric] = {"VAE": 0.5, "PCA": 0.5}
-    assert len(tl.verdict(result, "VAE")) == 1, "where nothing differs, nothing is said"
+    always = f"Always saying '{result['majority']['class']}' would be right for {result['majority']['share']:.3f}"
+    same = tl.verdict(result, "VAE")
+    assert len(same) == 2, "where nothing differs, nothing is said of it"
+    assert same[1].startswith(always)
     result["table"]["probe accuracy"]["VAE"] = 0.75
-    result["table"]["NMI"]["PCA"] = 0.875
-    told = tl.verdict(result, "VAE")
-    assert told[1] == "Its features do better in probe accuracy 0.750 against 0.500."
-    assert told[2] == "PCA does better in NMI 0.500 against 0.875."
-    assert "one split" in told[3]
+    result["table"]["NMI"]["PCA"] = 0.875  # of clusters there is no interval
+    for low, high, told in (
+        (0.1, 0.4, "Its features tell the classes better: probe accuracy 0.750 against 0.500"),
+        (-0.1, 0.4, "No difference beyond chance between the two in probe accuracy 0.750 against 0.500"),
+        (-0.4, -0.1, "PCA tells the classes better: probe accuracy 0.750 against 0.500"),
+    ):
+        result["accuracy_difference"]["probe accuracy"]["PCA"] = {"mean": 0.25, "low": low, "high": high}
+        assert tl.verdict(result, "VAE")[1].startswith(told)
+
+
+def test_accuracies_differ_by_the_samples_that_only_one_tells_right(groups):
+    x, labels, training = groups
+    noise = np.random.default_rng(0).normal(size=x.shape) * 1e-9  # k-means wants points that differ
+    methods = {"VAE": noisy(x, 0.3, 3), "PCA": Representation(noise, x)}
+    result = tl.evaluate(x, methods, training, labels)
+    for metric in ("probe accuracy", "5-NN accuracy"):
+        ours, theirs = (result["table"][metric][name] for name in methods)
+        difference = result["accuracy_difference"][metric]["PCA"]
+        assert difference["mean"] == pytest.approx(ours - theirs)
+        assert 0 < difference["low"] < difference["mean"] < difference["high"]
+    truth, taught = labels[~training], labels[training]
+    common = max(sorted(set(taught)), key=list(taught).count)
+    assert result["majority"] == {"class": common, "share": pytest.approx(np.mean(truth == common))}
+    assert result["n_labelled"] == (~training).sum()
+
+
+def test_errors_that_are_the_same_to_rounding_make_no_winner(groups):
+    x, labels, training = groups
+    one = noisy(x, 0.3, 3)
+    other = Representation(one.codes, one.reconstruction + 1e-6)
+    result = tl.evaluate(x, {"VAE": other, "PCA": one}, training, labels)
+    assert answer(result["difference"]["PCA"], result["n_test"]) == "same"
+    assert "equally well" in tl.verdict(result, "VAE")[0]
 
 
 def test_a_baseline_without_error_is_no_defect(groups):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -151,24 +153,39 @@ def test_the_shape_of_the_loadings_makes_the_type():
 
 
 def test_a_signature_of_a_real_factor_has_no_false_discoveries_and_one_of_noise_has_only_such():
-    """Feature 1 drives 10 of 400 genes, feature 2 is noise whose loadings are as large as chance makes slopes."""
+    """Feature 1 reads 10 of 400 genes that one factor drives, feature 2 reads genes that have nothing in common."""
     rng = np.random.default_rng(0)
-    codes, effect = rng.normal(size=(200, 2)), np.zeros(400)
+    factor, effect = rng.normal(size=(200, 1)), np.zeros(400)
     effect[:10] = 1.0
-    x = codes[:, :1] * effect + rng.normal(size=(200, 400))
-    weights = np.stack([effect, rng.normal(size=400) / np.sqrt(200)], axis=1)
-    table = tl.signature_fdr(x, codes, weights, 2.0).set_index(["feature", "side"])
-    assert table.loc[(1, "positive"), "genes"] == 10
-    assert table.loc[(1, "positive"), "fdr"] < 0.01
-    assert table.loc[(1, "negative"), "genes"] == 0
-    assert table.loc[(1, "negative"), "fdr"] == 1.0
-    # 2.3 % of 400 normal numbers lie beyond 2 deviations: 9.1 genes by chance on either side, as there are.
-    for side in ("positive", "negative"):
-        assert table.loc[(2, side), "by_chance"] == pytest.approx(9.1, abs=4)
-        assert table.loc[(2, side), "fdr"] > 0.5
+    x = factor * effect + rng.normal(size=(200, 400))
+    weights = np.stack([effect, rng.normal(size=400)], axis=1)
+    table = tl.signature_fdr(x, lambda some: some @ weights, weights, 2.0).set_index(["feature", "side"])
+    assert table.loc[(1, "positive"), ["genes", "against", "fdr"]].tolist() == [10, 0, 0]
+    assert table.loc[(1, "negative"), ["genes", "fdr"]].tolist() == [0, 1]
+    # Half of them on the wrong side: of both sides together, with a standard deviation of the square root of n / 4.
+    genes, against = table.loc[2, ["genes", "against"]].sum()
+    assert abs(against - genes / 2) <= 3 * np.sqrt(genes / 4)
 
 
-def test_one_sample_has_no_false_discovery_rate():
+def test_signatures_of_pca_on_noise_are_false():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(1000, 200))
+    axes = np.linalg.svd(x[:800] - x[:800].mean(axis=0), full_matrices=False)[2][:10].T
+    table = tl.signature_fdr(x[800:], lambda some: some @ axes, axes, 2.0)
+    assert table["fdr"].mean() > 0.8
+    assert 2 * table["against"].sum() / table["genes"].sum() == pytest.approx(1.0, abs=0.35)
+
+
+def test_two_samples_have_no_false_discovery_rate():
     rng = np.random.default_rng(0)
-    rates = tl.signature_fdr(rng.normal(size=(1, 50)), rng.normal(size=(1, 2)), rng.normal(size=(50, 2)), 2.0)
-    assert rates[["by_chance", "fdr"]].isna().to_numpy().all()
+    weights = rng.normal(size=(50, 2))
+    rates = tl.signature_fdr(rng.normal(size=(2, 50)), lambda some: some @ weights, weights, 2.0)
+    assert rates[["against", "fdr"]].isna().to_numpy().all()
+
+
+def test_how_many_genes_are_done_at_a_time_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(2)
+    x, weights = rng.normal(size=(30, 60)), rng.normal(size=(60, 3))
+    whole = tl.signature_fdr(x, lambda some: some @ weights, weights, 1.0)
+    monkeypatch.setattr(importlib.import_module("latentome.tl.signatures"), "AT_ONCE", 4000)
+    assert tl.signature_fdr(x, lambda some: some @ weights, weights, 1.0).equals(whole)

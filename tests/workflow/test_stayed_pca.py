@@ -7,8 +7,8 @@ import json
 import numpy as np
 from anndata import AnnData
 
+from latentome.tl.evaluate import STAYED_PCA
 from latentome.workflow import RunConfig, run_config
-from latentome.workflow.steps import STAYED_PCA
 
 
 def test_a_run_says_when_its_model_is_pca(tmp_path):

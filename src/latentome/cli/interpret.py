@@ -94,12 +94,31 @@ def command(
 
 def _show(table: pd.DataFrame) -> None:
     """Print the first features with what is beyond chance of what they follow."""
+    from latentome.tl.associate import RATE
+
     shown = table.head(20).copy()
-    for side in ("positive", "negative"):
-        if f"set_{side}" in shown:
-            shown[f"set_{side}"] = shown[f"set_{side}"].where(shown[f"q_set_{side}"] < 0.05)
-    wanted = ("feature", "stability", "column", "level", "effect", "set_positive", "set_negative")
+    for q, named in (
+        ("q_column", ("column", "level", "measure", "effect", "q_column")),
+        *((f"q_set_{side}", (f"set_{side}",)) for side in ("positive", "negative")),
+    ):
+        if q in shown:
+            known = [name for name in named if name in shown]
+            shown[known] = shown[known].where(shown[q] <= RATE)
+    wanted = (
+        "feature",
+        "stability",
+        "column",
+        "level",
+        "measure",
+        "effect",
+        "q_column",
+        "set_positive",
+        "set_negative",
+    )
     columns = [column for column in wanted if column in shown]
     typer.echo(shown[columns].to_string(index=False, na_rep="", float_format="{:.3g}".format))
+    typer.echo(
+        f"Shown is what is beyond chance (q of {RATE} or less); an AUROC of 0.5 is no difference, 0 or 1 the largest."
+    )
     if len(table) > len(shown):
         typer.echo(f"... and {len(table) - len(shown)} more in features.tsv")

@@ -92,7 +92,7 @@ Refit = Annotated[
     bool | None,
     typer.Option(
         "--refit/--no-refit",
-        help="Train non-linear PCA anew on all training samples, for as many epochs as the held-out ones chose. "
+        help="Train non-linear PCA anew on all training samples, for as many epochs as the validation samples chose. "
         "By default for at most 10,000 samples.",
     ),
 ]

@@ -77,7 +77,7 @@ def print_comparison(table: pd.DataFrame) -> None:
             cells.append(f"[bold]{text}[/bold]" if mean == best[measure][k] else text)
         shown.add_row(method, str(k or "all"), *cells)
     # Wide enough that no digit is cut off, whatever the terminal.
-    Console(highlight=False, width=max(Console().width, 124)).print(shown)
+    Console(highlight=False, width=max(Console().width, Console(width=1000).measure(shown).maximum)).print(shown)
 
 
 def print_verdict(run: RunFolder) -> None:

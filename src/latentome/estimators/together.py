@@ -188,7 +188,7 @@ def _train_anew(
 def second_round(lengths: Sequence[int]) -> str:
     """What is said before models are trained anew for so many epochs, sorted."""
     long = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} to {lengths[-1]}"
-    return f"Trained anew on all training samples, for the {long} epochs that the held-out ones chose."
+    return f"Trained anew on all training samples, for the {long} epochs that the validation samples chose."
 
 
 def describe_program(estimator: BaseAutoencoder, n_features: int) -> tuple[bool, int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import shortened
+from latentome.pl.inputs import all_shortened
 from latentome.pl.style import DOUBLE, FIRST, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def reconstruction_error(table: pd.DataFrame) -> Figure:
     values = table.to_numpy(dtype=float)
     # The classes go by the error of the first method; a class without one goes to the bottom.
     order = np.argsort(np.nan_to_num(values[:, 0], nan=-np.inf), kind="stable")
-    values, classes = values[order], [shortened(table.index[i], 32) for i in order]
+    values, classes = values[order], all_shortened(table.index[order], 32)
     places = np.arange(len(classes))
     figure = new_figure(SINGLE, 0.95 + 0.145 * len(classes), layout="constrained")
     axes = figure.subplots()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import shortened
+from latentome.pl.inputs import all_shortened
 from latentome.pl.style import DOUBLE, SINGLE, ink_on, new_figure, shares, styled, tones
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
         )
     n, totals = len(table), counts.sum(axis=1)
     parts = counts / np.maximum(totals, 1)[:, None]
-    names = [shortened(name, 24) for name in table.index]
+    names = all_shortened(table.index, 24)
     margin = 0.35 + 0.055 * max(map(len, names))
     cell = min(0.42, max(0.13, (DOUBLE - margin - 0.9) / n))
     width = float(np.clip(margin + n * cell + 0.9, SINGLE, DOUBLE))

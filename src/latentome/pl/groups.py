@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from latentome.errors import InputError
 from latentome.pl.comparison import method_colors
 from latentome.pl.inputs import (
+    all_shortened,
     categories_of,
     column_of,
     feature_names,
@@ -87,7 +88,8 @@ def swarm(
     labels = column.to_numpy(dtype=object)
     parts = [values[labels == group] for group in groups]
     tall = float(np.clip(7.0 / len(groups), 0.17, 0.6))
-    entries = [f"{shortened(group, 28)} ({len(part):,})" for group, part in zip(groups, parts, strict=True)]
+    names = all_shortened(groups, 28)
+    entries = [f"{name} ({len(part):,})" for name, part in zip(names, parts, strict=True)]
     left = 0.15 + 0.052 * max(map(len, entries))
     height, wide = tall * len(groups) + 0.5, SWARM_WIDTH - left - 0.12
     figure = new_figure(SWARM_WIDTH, height)
@@ -176,7 +178,7 @@ def group_differences(
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(tables) > 1:
         handles, shown = axes.get_legend_handles_labels()
-        shown = [shortened(name, 18) for name in shown]
+        shown = all_shortened(shown, 18)
         figure.legend(handles, shown, loc="upper center", ncols=3, handlelength=1.4, borderpad=0.2)
     return figure
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError, nearest
@@ -113,6 +115,18 @@ def shortened(name: Any, length: int) -> str:
     """Cut the middle out of a long name and make it safe to draw: long names often differ in their ends alone."""
     text, end = str(name), length // 3
     return literal(text if len(text) <= length else f"{text[: length - end - 1]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}")
+
+
+def all_shortened(names: Iterable[Any], length: int) -> list[str]:
+    """Cut names as `shortened` does; those that would then be the same are numbered, in their order."""
+    names = list(names)
+    short = [shortened(name, length) for name in names]
+    times, number = Counter(short), Counter()
+    for i, (name, text) in enumerate(zip(names, short, strict=True)):
+        if times[text] > 1 and len(str(name)) > length:
+            number[text] += 1
+            short[i] = f"{shortened(name, length - 5)} ({number[text]})"
+    return short
 
 
 def is_numeric(column: pd.Series) -> bool:

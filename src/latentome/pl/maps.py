@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
-from latentome.pl.inputs import categories_of, column_of, is_numeric, matrix_of, shortened
+from latentome.pl.inputs import all_shortened, categories_of, column_of, is_numeric, matrix_of
 from latentome.pl.placing import spread, text_size
 from latentome.pl.style import (
     DOUBLE,
@@ -262,9 +262,7 @@ def _entries(column: pd.Series) -> int:
 
 def _entry_width(column: pd.Series) -> float:
     """Give the width in inches of the widest entry of a legend, marker and margin included."""
-    names = [shortened(c, 36) for c in categories_of(column)[:NAMED_IN_LEGEND]] + ["not known"] * int(
-        column.isna().any()
-    )
+    names = all_shortened(categories_of(column)[:NAMED_IN_LEGEND], 36) + ["not known"] * int(column.isna().any())
     return max((text_size(name, 7)[0] for name in names), default=0.3) + 0.29
 
 
@@ -277,6 +275,11 @@ def legend_size(column: pd.Series, rows: int) -> tuple[float, int]:
     """Give width in inches and number of columns of a legend that stands beside a map."""
     columns = max(1, math.ceil(_entries(column) / rows))
     return columns * _entry_width(column) + 0.05, columns
+
+
+def legend_height(column: pd.Series, rows: int) -> float:
+    """Give the height in inches of such a legend: its font and the space between lines are those of `legend`."""
+    return min(_entries(column), rows) * 7 * 1.45 / 72
 
 
 def legend(figure: Figure, column: pd.Series, *, rows: int, loc: str, anchor: tuple[float, float]) -> None:
@@ -301,7 +304,8 @@ def class_handles(column: pd.Series) -> list[Any]:
 
     classes = categories_of(column)
     colors = label_colors(classes)
-    shown: list[tuple[str, str]] = [(shortened(c, 36), colors[c]) for c in classes[:NAMED_IN_LEGEND]]
+    named = classes[:NAMED_IN_LEGEND]
+    shown = [(name, colors[c]) for name, c in zip(all_shortened(named, 36), named, strict=True)]
     if len(classes) > NAMED_IN_LEGEND:
         shown.append((f"and {len(classes) - NAMED_IN_LEGEND} more", "none"))
     if column.isna().any():

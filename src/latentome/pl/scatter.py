@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentome.pl.inputs import column_of, feature_names, feature_title, is_numeric, matrix_of, position_of
-from latentome.pl.maps import color_bar, draw_points, legend, legend_size
+from latentome.pl.maps import color_bar, draw_points, legend, legend_height, legend_size
 from latentome.pl.style import DOUBLE, new_figure, styled
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def feature_scatter(
     beside = 0.75 if is_numeric(column) else legend_size(column, rows=24)[0]
     side = max(3.0, min(4.2, DOUBLE - left - gap - beside))
     tall = 0.85 * side
-    width, height = left + side + gap + beside, bottom + tall + top
+    listed = 0.0 if is_numeric(column) else legend_height(column, rows=24)
+    width, height = left + side + gap + beside, max(bottom + tall + top, listed + 2 * top)
     figure = new_figure(width, height)
     axes = figure.add_axes((left / width, bottom / height, side / width, tall / height))
     drawn = draw_points(axes, points, column, (side, tall))
@@ -65,6 +66,7 @@ def feature_scatter(
         place = ((left + side + gap) / width, (bottom + 0.25 * tall) / height, 0.11 / width, 0.5 * tall / height)
         color_bar(figure, drawn, place, color)
     else:
-        anchor = ((left + side + gap) / width, (bottom + tall / 2) / height)
+        middle = (bottom + tall / 2) / height if listed < tall else 0.5
+        anchor = ((left + side + gap) / width, middle)
         legend(figure, column, rows=24, loc="center left", anchor=anchor)
     return figure

@@ -143,8 +143,10 @@ def combine(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
             raise InputError(
                 f"There is no column '{column}' to stratify by.",
                 where="adata.obs",
-                expected=nearest(column, obs.columns),
-                todo="name one of these columns, or none",
+                expected=nearest(column, obs.columns)
+                if len(obs.columns)
+                else "a table of labels that has it (--labels)",
+                todo="name one of these columns, or none" if len(obs.columns) else "give one, or leave the option out",
             )
     if not columns:
         return None
@@ -174,6 +176,13 @@ def find_groups(adata: AnnData, column: str) -> np.ndarray:
         found = parse_barcodes(adata.obs_names)["patient"]
     else:
         found = None
+    if column == "patient" and found is not None and found.isna().all():
+        raise InputError(
+            "No patient can be read from the names of the samples, and no column tells them.",
+            where=f"adata.obs; samples: {', '.join(map(str, adata.obs_names[:3]))}",
+            expected="TCGA barcodes, or a column 'patient'",
+            todo="give a table that has it with --labels, or name another column",
+        )
     if found is None or found.isna().all():
         raise InputError(
             f"There is no column '{column}' to group by.",

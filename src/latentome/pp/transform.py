@@ -85,20 +85,20 @@ def recognise_scale(values: np.ndarray | Seen) -> Scale:
     some = np.asarray(some if len(some) else np.nan_to_num(first[:1]), dtype=np.float64)
     seen = f"the values range over [{low:.4g}, {high:.4g}]"
     whole = bool((some == np.rint(some)).all())
+    means, spreads = some.mean(axis=0), some.std(axis=0)
+    varied = spreads[spreads > 0]
+    if low < 0.0 and len(some) >= 10 and varied.size:  # whatever the largest: rare genes have outliers
+        centre, spread = float(np.median(np.abs(means))), float(np.median(varied))
+        if centre < 0.15 and 0.7 < spread < 1.4:
+            return Scale(
+                "z-scores", f"{seen}, genes have mean {centre:.2g} and standard deviation {spread:.2g}", "none"
+            )
     if high > LOG_MAXIMUM:
         return _linear(some, seen, whole)
     if whole and low >= 0.0 and high <= 1.0:
         return Scale("binary", f"{seen}, zeros and ones only: mutations or calls, not expression", "none")
     if low >= 0.0 and high <= 1.0:
         return Scale("zero-one", f"{seen}: scaled already, or shares", "none")
-    means, spreads = some.mean(axis=0), some.std(axis=0)
-    varied = spreads[spreads > 0]
-    if low < 0.0 and len(some) >= 10 and varied.size:
-        centre, spread = float(np.median(np.abs(means))), float(np.median(varied))
-        if centre < 0.15 and 0.7 < spread < 1.4:
-            return Scale(
-                "z-scores", f"{seen}, genes have mean {centre:.2g} and standard deviation {spread:.2g}", "none"
-            )
     if low < -LOG_MAXIMUM:
         return Scale("unknown", f"{seen}, which no scale of expression has", "none")
     if whole and low >= 0.0 and (some == 0.0).mean() > 0.3:
@@ -151,10 +151,10 @@ def choose_transform(
             expected=nearest(transform, TRANSFORMS),
             todo="choose one of these",
         )
-    seen = values if isinstance(values, Seen) else look_at(values)
+    seen, automatic = values if isinstance(values, Seen) else look_at(values), transform == "auto"
     scale = recognise_scale(seen)
     words = {"none": "No transform", "log2p1": "log2(x + 1)", "log2cpm": "log2(1 + counts per million)"}
-    if transform == "auto":
+    if automatic:
         transform = scale.transform
         said = f"{words[transform]}: {scale.evidence}."
     else:
@@ -166,10 +166,10 @@ def choose_transform(
         place = "" if names is None else f": sample '{names[0][row]}', gene '{names[1][column]}'"
         raise InputError(
             "The logarithm of these values does not exist.",
-            where=f"values in [{seen.low:.4g}, {seen.high:.4g}]; "
+            where=f"{'auto chose it; ' if automatic else ''}values in [{seen.low:.4g}, {seen.high:.4g}]; "
             f"first at row {row}, column {column} (counted from 0){place}",
             expected="values above -1 for log2(x + 1)",
-            todo="use the transform 'none' if the values are on a log scale or are z-scores already",
+            todo="use the transform 'none' (--transform none) if the values are on a log scale or are z-scores already",
         )
     return transform, said
 

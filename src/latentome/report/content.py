@@ -142,11 +142,15 @@ def training_facts(sources: Sources) -> Facts:
         facts.append(("Training loss, first and last epoch", _pair(first.get("loss"), last.get("loss"))))
         if "val_loss" in last:
             facts.append(("Validation loss, first and last epoch", _pair(first["val_loss"], last["val_loss"])))
-            known = [(parse(row["val_loss"]), row.get("epoch", "")) for row in history]
-            known = [pair for pair in known if math.isfinite(pair[0])]
-            if known:
-                lowest, epoch = min(known)
-                facts.append(("Lowest validation loss", f"{number(lowest)} at epoch {plain(epoch)}"))
+            full = max((parse(row.get("beta")) for row in history if row.get("beta")), default=math.nan)
+            # Before the KL term has its full weight a loss cannot be compared with later ones.
+            known = [row for row in history if not row.get("beta") or parse(row["beta"]) == full]
+            pairs = [(parse(row["val_loss"]), row.get("epoch", "")) for row in known]
+            pairs = [pair for pair in pairs if math.isfinite(pair[0])]
+            if pairs:
+                lowest, epoch = min(pairs)
+                since = " with the full weight of the KL term" if len(known) < len(history) else ""
+                facts.append((f"Lowest validation loss{since}", f"{number(lowest)} at epoch {plain(epoch)}"))
     model = sources.manifest.table("model")
     if model.get("second_round"):
         epochs = ", ".join(plain(value) for value in model["second_round"])
@@ -189,7 +193,12 @@ def limits(sources: Sources) -> list[str]:
         "sign.",
         "How the model does on data from elsewhere. The held-out samples come from the same source as the training "
         "samples.",
-        "Whether a third method would do better. The comparison is with PCA at equal size only.",
+        "Whether a third method would do better. The comparison here is with PCA at equal size only"
+        + (
+            "; folds.tsv has others, on several divisions of the samples."
+            if (sources.run / "folds.tsv").is_file()
+            else "."
+        ),
     ]
     if metrics.table("by_class"):
         told.append(

@@ -15,6 +15,12 @@ from latentome.io import RunFolder
 
 #: File name without ending: section, caption, description. The order here is the order on the page.
 KNOWN = {
+    "dimensions": (
+        "scores",
+        "Sizes of the code beside each other, on the held-out samples: 'latentome dimensions' has trained the model "
+        "with each. The size was chosen on the samples that score it, so that its own score is a little too good.",
+        "Lines: held-out error and other scores of the model and of PCA against the number of features.",
+    ),
     "tsne": (
         "maps",
         "t-SNE maps of all samples, from the features of the model and from those of PCA. Each point is a sample.",

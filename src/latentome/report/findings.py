@@ -12,6 +12,7 @@ from latentome.report.meaning import RATE, q_text, read_rows
 from latentome.report.sources import Sources
 from latentome.report.wording import number, parse, several, the_model
 from latentome.tl.consensus import SIMILAR
+from latentome.tl.evaluate import MIN_TESTED
 
 #: Pairs of signatures and consensus features that are shown before the rest is folded away, and examples in a sentence.
 PAIRS_SHOWN, EXAMPLES = 12, 3
@@ -60,14 +61,24 @@ def label_rows(run: RunFolder, column: str) -> list[tuple[str, int, int]]:
 def _classes(sources: Sources) -> list[str]:
     """Which classes the model gives back best and worst."""
     methods = sources.metrics.methods
-    rows = [(row["values"][0], row["class"]) for row in sources.metrics.by_class() if methods]
+    held_out = {
+        name: n for name, _, n in label_rows(RunFolder(sources.run), sources.manifest.text("data", "label_column"))
+    }
+    rows = [
+        (row["values"][0], row["class"])
+        for row in sources.metrics.by_class()
+        if methods and held_out.get(row["class"], MIN_TESTED) >= MIN_TESTED  # the error of a few is chance
+    ]
     rows = sorted((value, name) for value, name in rows if isinstance(value, int | float) and math.isfinite(value))
     if len(rows) < 2:
         return []
     (least, easiest), (most, hardest) = rows[0], rows[-1]
+    named = several(len(rows), "class", "classes")
+    if held_out:
+        named += f" with {MIN_TESTED} held-out samples or more"
     return [
-        f"Of {several(len(rows), 'class', 'classes')}, {the_model(sources)} gives back {easiest} best and {hardest} "
-        f"worst (held-out mean squared error {number(float(least))} and {number(float(most))})."
+        f"Of {named}, {the_model(sources)} gives back {easiest} best and {hardest} worst (held-out mean squared error "
+        f"{number(float(least))} and {number(float(most))})."
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from latentome.report.sources import Metrics, Sources
 from latentome.report.wording import FAMILIES, number, several, strings, the_model
+from latentome.tl.evaluate import MIN_TESTED, STAYED_PCA, answer
 
 #: Scores that tell how well features separate the classes, and what each of them asks.
 CLASS_SCORES = {
@@ -53,8 +54,11 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
     probe = sources.metrics.table("table", "probe accuracy").get(model)
     label = manifest.text("data", "label_column")
     if _is_number(probe) and label:
+        common, share = (sources.metrics.at("majority", key) for key in ("class", "share"))
+        always = f" Always saying '{common}' would be right for {_share(share)}." if _is_number(share) else ""
         told.append(
-            f"They tell {label} right for {_share(probe)} of the held-out samples, though the model never saw it."
+            f"A classifier taught with the features and the {label} of the training samples tells {label} right for "
+            f"{_share(probe)} of the held-out samples; the model itself never saw it.{always}"
         )
     return told
 
@@ -72,13 +76,24 @@ def _beats(metrics: Metrics, model: str, named: str) -> tuple[str, list[str]]:
             f" Its error is {_percent(mean)} than that of PCA (95 % interval: {_signed(low)} to {_signed(high)}; below "
             "zero is better)."
         )
-    first = {
-        -1: f"Yes: {named} gives back samples that it has not seen better than PCA with as many numbers.",
-        1: f"No: PCA with as many numbers gives back unseen samples better than {named}.",
-        0: f"Undecided: {named} and PCA with as many numbers give back unseen samples about equally well.",
-    }
-    way = -1 if difference["high"] < 0 else 1 if difference["low"] > 0 else 0
-    told = [first[way] + size]
+    n_test = metrics.at("n_test")
+    said = answer(difference, n_test if isinstance(n_test, int) else MIN_TESTED)
+    is_pca = STAYED_PCA in strings(metrics.at("verdict"))
+    word, first = {
+        "better": ("Yes", f"{named} gives back samples that it has not seen better than PCA with as many numbers."),
+        "worse": ("No", f"PCA with as many numbers gives back unseen samples better than {named}."),
+        "undecided": (
+            "Undecided",
+            f"{named} and PCA with as many numbers give back unseen samples about equally well.",
+        ),
+        "same": ("No", f"{named} and PCA with as many numbers give back unseen samples equally well."),
+        "too few": ("Too few samples to tell", f"{several(n_test or 0, 'held-out sample')} cannot tell it from PCA."),
+    }[said]
+    if is_pca:
+        word, first, size = "It is PCA", "training found nothing beyond PCA that held on the validation samples.", ""
+    told = [f"{word}: {first}" + ("" if said in ("same", "too few") else size)]
+    if said == "too few":
+        return word, told
     for name, asks in CLASS_SCORES.items():
         row = metrics.table("table", name)
         ours, theirs = row.get(model), row.get("PCA")
@@ -86,27 +101,26 @@ def _beats(metrics: Metrics, model: str, named: str) -> tuple[str, list[str]]:
             told.append(f"At {asks} it is right in {_share(ours)} of the cases, and PCA in {_share(theirs)}.")
     if len(told) > 1:
         told.append("These shares come from one division of the samples; small differences may be chance.")
-    return {-1: "Yes", 1: "No", 0: "Undecided"}[way], told
+    return word, told
 
 
 def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | None]]:
     """What a reader can do with this result, most useful first."""
-    run, data = shlex.quote(sources.run.name), sources.manifest.text("data", "name", default="DATA")
+    run = shlex.quote(sources.run.name)
     told: list[tuple[str, str | None]] = []
     if answer == "No":
-        members = sources.manifest.at("model", "members") or 1
-        epochs, name = (
-            2 * max(len(sources.history) // members, 1),
-            sources.manifest.text("model", "name", default="vae"),
-        )
-        longer = shlex.quote(f"{sources.run.name}-longer")
         told.append(
             (
                 "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca. Or give "
-                f"{named} another chance with more epochs or other sizes; it has to win on held-out samples too:",
-                f"latentome run {shlex.quote(data)} -m {shlex.quote(name)} -e {epochs} -o {longer}",
+                f"{named} another chance with more epochs (-e) or other sizes (-z); it has to win on held-out samples, "
+                "too:",
+                _longer(sources),
             )
         )
+    elif answer == "It is PCA":
+        told.append(("Work on with the features: they are those of PCA, in latent.tsv.", None))
+    elif answer == "Too few samples to tell":
+        told.append(("Ask on more samples, or on several divisions of these:", f"latentome evaluate {run} --folds 5"))
     elif answer == "Yes":
         told.append(("Work on with the features: latent.tsv has them for every sample.", None))
     elif answer == "Undecided":
@@ -120,6 +134,25 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
         told.append(("Ask what the features mean (gene sets, covariates):", f"latentome interpret {run}"))
     told.append(("Describe new samples with the same features:", f"latentome predict {run} NEW.tsv"))
     return told
+
+
+def _longer(sources: Sources) -> str | None:
+    """The command of the run with twice the epochs and a folder of its own; None where it was a call from Python."""
+    words = shlex.split(sources.manifest.text("command"))
+    epochs = sources.manifest.at("model", "parameters", "max_epochs")
+    if words[:1] != ["latentome"] or not isinstance(epochs, int):
+        return None
+    kept, is_value = [], False
+    for word in words:
+        name = word.partition("=")[0]
+        if not is_value and name not in (*_ONCE, "--replace", "--resume"):
+            kept.append(word)
+        is_value = not is_value and word in _ONCE
+    return shlex.join([*kept, "-e", str(2 * epochs), "-o", f"{sources.run.name}-longer"])
+
+
+#: Options with a value that the longer run has of its own.
+_ONCE = ("-e", "--epochs", "-o", "--out")
 
 
 def citations(sources: Sources) -> list[str]:

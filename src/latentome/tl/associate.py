@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+#: The false discovery rate up to which an association is beyond chance.
+RATE = 0.05
 #: Above this relation (Cramer's V) another column is named as one that may explain the association.
 CONFOUNDED = 0.1
 #: Above this one it is another name for the same thing, and explains nothing.
@@ -194,7 +196,9 @@ def _columns(
 
 
 def best_of(features: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The row with the smallest p-value for each value of some columns; of several that underflow, the largest effect.
+    """The strongest row that is beyond chance for each value of some columns; where there is none, the surest.
+
+    By p-values alone a feature would be named after the largest class that it has something to do with.
 
     Parameters
     ----------
@@ -203,10 +207,28 @@ def best_of(features: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     by
         Names of the columns, such as ``feature``.
     """
-    distance = (features["effect"] - features["measure"].eq("AUROC") * 0.5).abs()
-    order = features.assign(_distance=-distance).sort_values(["p", "_distance"], kind="stable").index
+    chance = features["q"].gt(RATE)
+    ranked = features.assign(_chance=chance, _p=features["p"].where(chance, 0.0), _weak=-strength(features))
+    order = ranked.sort_values(["_chance", "_p", "_weak"], kind="stable").index
     first = features.loc[order].drop_duplicates(list(by)).index
     return features.loc[sorted(first)]
+
+
+def strength(features: pd.DataFrame) -> pd.Series:
+    """How strong each association is, from 0 to 1, whatever its measure.
+
+    Spearman's correlation as it is; AUROC as the correlation that it is of ranks, 2 AUROC - 1. A log hazard ratio b of
+    one standard deviation orders two samples rightly with a probability of about 1/2 + b / (2 pi^(1/2)), which makes
+    it b / pi^(1/2).
+
+    Parameters
+    ----------
+    features
+        As in `Associations`.
+    """
+    size = features["effect"].abs()
+    size = size.where(features["measure"].ne("AUROC"), (2.0 * features["effect"] - 1.0).abs())
+    return size.where(features["measure"].ne(MEASURES["survival"]), size / np.sqrt(np.pi)).clip(upper=1.0)
 
 
 def _combine(covariate: Covariate, codes: np.ndarray, rng: int) -> np.ndarray:

@@ -19,8 +19,12 @@ BETTER = {
     "ARI": "higher",
     "NMI": "higher",
 }
+#: What a verdict begins with where the model is PCA.
+STAYED_PCA = "The model is PCA: training found nothing beyond it that held on the validation samples."
 #: With fewer held-out samples the bootstrap says nothing, and the verdict names no winner.
 MIN_TESTED = 5
+#: Two errors that differ by less, in percent, are the same: of the digits that are shown, and of float32.
+SAME = 0.05
 #: Draws of the bootstrap behind each interval.
 BOOTSTRAP = 2000
 #: How many samples, about, are drawn at a time.
@@ -76,7 +80,9 @@ def evaluate(
     -------
     ``methods``, ``table`` (metric -> method -> value), ``better``, ``by_class`` (class -> method -> held-out MSE),
     ``difference`` (the model's held-out MSE less each other method's, with a 95 % bootstrap interval over samples),
-    ``n_test``, ``clustering``, ``notes``.
+    ``accuracy_difference`` (the same of the two accuracies: metric -> other method -> numbers), ``majority`` (the most
+    common class of the training samples, and the share of the held-out ones that are of it: what a classifier reaches
+    that always says this), ``n_test``, ``n_labelled`` (held-out samples of known classes), ``clustering``, ``notes``.
 
     Raises
     ------
@@ -95,15 +101,20 @@ def evaluate(
         "variance explained": {name: float(1.0 - e.mean() / around_mean) for name, e in errors.items()},
     }
     by_class: dict[str, dict[str, float]] = {}
+    of_labels: dict[str, object] = {}
     notes = [f"All metrics are of {int(test.sum())} samples that no step was fitted on."]
     if labels is not None:
         known, classes = known_classes(labels, training, notes)
         if len(np.unique(classes[known & test])) >= 2:
+            right: dict[str, dict[str, np.ndarray]] = {}
             for done, (name, method) in enumerate(methods.items()):
                 if progress is not None:
                     progress(done, len(methods))
-                for metric, value in by_labels(method.codes, known, classes, training, clustering, rng).items():
+                right[name] = {}
+                scores = by_labels(method.codes, known, classes, training, clustering, rng, right[name])
+                for metric, value in scores.items():
                     table.setdefault(metric, {})[name] = value
+            of_labels = _of_labels(right, classes[known & training], classes[known & test], rng)
         for label in np.unique(classes[known & test]):
             here = classes[test] == label
             by_class[str(label)] = {name: float(e[here].mean()) for name, e in errors.items()}
@@ -114,9 +125,28 @@ def evaluate(
         "better": {metric: BETTER[metric] for metric in table},
         "by_class": by_class,
         "difference": {other: paired_difference(errors[model], errors[other], rng) for other in others},
+        **of_labels,
         "n_test": int(test.sum()),
         "clustering": clustering,
         "notes": notes,
+    }
+
+
+def _of_labels(
+    right: dict[str, dict[str, np.ndarray]], taught: np.ndarray, truth: np.ndarray, rng: int
+) -> dict[str, object]:
+    """How far the accuracies differ, and what a classifier reaches that knows the most common class alone."""
+    model, *others = right
+    names, counts = np.unique(taught, return_counts=True)
+    common = names[counts.argmax()]
+    differences = {
+        metric: {other: paired_difference(right[model][metric], right[other][metric], rng, False) for other in others}
+        for metric in right[model]
+    }
+    return {
+        "accuracy_difference": differences,
+        "majority": {"class": str(common), "share": float((truth == common).mean())},
+        "n_labelled": len(truth),
     }
 
 
@@ -144,12 +174,13 @@ def by_labels(
     training: np.ndarray,
     clustering: str = "k-means",
     rng: int = 0,
+    right: dict[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
     """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples.
 
     Parameters
     ----------
-    codes, known, classes, training
+    codes, known, classes, training, right
         As in `separation`.
     clustering
         See `latentome.tl.cluster`.
@@ -166,16 +197,22 @@ def by_labels(
     seen, new = _parts(codes, known, training)
     truth = classes[known & ~training]
     if len(np.unique(truth)) == len(truth):  # as many clusters as samples would agree whatever the codes are
-        return separation(codes, known, classes, training)
+        return separation(codes, known, classes, training, right)
     clusters = cluster(seen, new, len(np.unique(classes[known & training])), clustering, rng)
     return {
-        **separation(codes, known, classes, training),
+        **separation(codes, known, classes, training, right),
         "ARI": float(adjusted_rand_score(truth, clusters)),
         "NMI": float(normalized_mutual_info_score(truth, clusters)),
     }
 
 
-def separation(codes: np.ndarray, known: np.ndarray, classes: np.ndarray, training: np.ndarray) -> dict[str, float]:
+def separation(
+    codes: np.ndarray,
+    known: np.ndarray,
+    classes: np.ndarray,
+    training: np.ndarray,
+    right: dict[str, np.ndarray] | None = None,
+) -> dict[str, float]:
     """How well codes tell classes apart; classifiers are fitted on the training samples.
 
     Parameters
@@ -186,6 +223,8 @@ def separation(codes: np.ndarray, known: np.ndarray, classes: np.ndarray, traini
         What `known_classes` returned.
     training
         Boolean, one for each sample.
+    right
+        Gains, for both accuracies, whether each held-out sample was told right (1 or 0).
 
     Returns
     -------
@@ -201,10 +240,10 @@ def separation(codes: np.ndarray, known: np.ndarray, classes: np.ndarray, traini
     taught, truth = classes[known & training], classes[known & ~training]
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(seen, taught)
     neighbours = KNeighborsClassifier(min(5, len(seen))).fit(seen, taught)
-    metrics = {
-        "probe accuracy": float(probe.score(new, truth)),
-        "5-NN accuracy": float(neighbours.score(new, truth)),
-    }
+    told = {"probe accuracy": probe.predict(new) == truth, "5-NN accuracy": neighbours.predict(new) == truth}
+    metrics = {metric: float(hits.mean()) for metric, hits in told.items()}
+    if right is not None:
+        right.update({metric: hits.astype(np.float64) for metric, hits in told.items()})
     if 2 <= len(np.unique(truth)) < len(truth):
         metrics["silhouette"] = float(silhouette_score(new, truth))
     return metrics
@@ -215,17 +254,17 @@ def _parts(codes: np.ndarray, known: np.ndarray, training: np.ndarray) -> tuple[
     return codes[known & training].astype(np.float64), codes[known & ~training].astype(np.float64)
 
 
-def paired_difference(model: np.ndarray, other: np.ndarray, rng: int) -> dict[str, float]:
-    """Mean difference of the errors per sample, as it is and in percent, with 95 % percentile bootstrap intervals."""
+def paired_difference(model: np.ndarray, other: np.ndarray, rng: int, percent: bool = True) -> dict[str, float]:
+    """Mean difference per sample, as it is and, of errors, in percent, with 95 % percentile bootstrap intervals."""
     difference = model - other
     of_difference, of_model, of_other = _resampled_means([difference, model, other], np.random.default_rng([rng, 2]))
     low, high = np.percentile(of_difference, [2.5, 97.5])
     result = {"mean": float(difference.mean()), "low": float(low), "high": float(high)}
-    if other.mean() > 0:  # as many components as genes can leave PCA without any error
+    if percent and other.mean() > 0:  # as many components as genes can leave PCA without any error
         # The ratio of the two errors is drawn as a whole: both vary with the samples, and it cannot fall below -100 %.
         low, high = np.percentile(100.0 * (of_model / of_other - 1.0), [2.5, 97.5])
-        percent = 100.0 * (model.mean() / other.mean() - 1.0)
-        result.update(percent=float(percent), percent_low=float(low), percent_high=float(high))
+        of_means = 100.0 * (model.mean() / other.mean() - 1.0)
+        result.update(percent=float(of_means), percent_low=float(low), percent_high=float(high))
     return result
 
 
@@ -237,6 +276,27 @@ def _resampled_means(values: list[np.ndarray], generator: np.random.Generator) -
         for mean, own in zip(means, values, strict=True):
             mean[draws] = own[drawn].mean(axis=1)
     return means
+
+
+def answer(difference: Mapping[str, float], n_test: int) -> str:
+    """What a difference of held-out errors says.
+
+    Parameters
+    ----------
+    difference
+        As `paired_difference` gives it, of the model less the baseline.
+    n_test
+        Number of held-out samples.
+
+    Returns
+    -------
+    ``too few`` samples to tell, ``same`` (to the digits that are shown), ``better``, ``worse`` or ``undecided``.
+    """
+    if n_test < MIN_TESTED:  # the interval of one sample has no width
+        return "too few"
+    if "percent" in difference and max(abs(difference["percent_low"]), abs(difference["percent_high"])) < SAME:
+        return "same"
+    return "better" if difference["high"] < 0 else "worse" if difference["low"] > 0 else "undecided"
 
 
 def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> list[str]:
@@ -255,28 +315,36 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     if "percent" in difference:
         mean, low, high = (difference[key] for key in ("percent", "percent_low", "percent_high"))
         beside = f"{mean:+.1f} %, 95 % interval {low:+.1f} % to {high:+.1f} % {beside}"
-    if result["n_test"] < MIN_TESTED:  # the interval of one sample has no width
-        first = f"{result['n_test']} held-out samples are too few to tell {model} from {baseline} of equal size"
-        beside = "no interval"
-    elif difference["high"] < 0:
-        first = f"{model} reconstructs held-out samples better than {baseline} of equal size"
-    elif difference["low"] > 0:
-        first = f"{baseline} of equal size reconstructs held-out samples better than {model}"
-    else:
-        first = f"{model} and {baseline} of equal size reconstruct held-out samples about equally well"
+    said = answer(difference, result["n_test"])
+    beside = "no interval" if said == "too few" else beside
+    first = {
+        "too few": f"{result['n_test']} held-out samples are too few to tell {model} from {baseline} of equal size",
+        "better": f"{model} reconstructs held-out samples better than {baseline} of equal size",
+        "worse": f"{baseline} of equal size reconstructs held-out samples better than {model}",
+        "same": f"{model} and {baseline} of equal size reconstruct held-out samples equally well",
+        "undecided": f"{model} and {baseline} of equal size reconstruct held-out samples about equally well",
+    }[said]
     sentences = [f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({beside})."]
-    wins, losses = [], []
-    for metric in ("probe accuracy", "5-NN accuracy", "silhouette", "ARI", "NMI"):
-        if metric not in table:
-            continue
-        # Compared at the digits that are shown: "0.792 against 0.792" would be no victory.
-        ours, theirs = round(table[metric][model], 3), round(table[metric][baseline], 3)
-        if ours != theirs:
-            (wins if ours > theirs else losses).append(f"{metric} {ours:.3f} against {theirs:.3f}")
+    if said == "too few":
+        return sentences
+    # Of silhouettes and clusters there is no interval: they are in the table, and decide nothing.
+    wins, losses, ties = [], [], []
+    for metric, differences in result.get("accuracy_difference", {}).items():
+        beyond = differences[baseline]
+        if round(table[metric][model], 3) == round(table[metric][baseline], 3):
+            continue  # "0.792 against 0.792" would be no news
+        kind = wins if beyond["low"] > 0 else losses if beyond["high"] < 0 else ties
+        kind.append(
+            f"{metric} {table[metric][model]:.3f} against {table[metric][baseline]:.3f} "
+            f"(95 % interval of the difference {beyond['low']:+.3f} to {beyond['high']:+.3f})"
+        )
     if wins:
-        sentences.append(f"Its features do better in {'; '.join(wins)}.")
+        sentences.append(f"Its features tell the classes better: {'; '.join(wins)}.")
     if losses:
-        sentences.append(f"{baseline} does better in {'; '.join(losses)}.")
-    if wins or losses:
-        sentences.append("These come from one split of the samples; small differences may not hold on another.")
+        sentences.append(f"{baseline} tells the classes better: {'; '.join(losses)}.")
+    if ties:
+        sentences.append(f"No difference beyond chance between the two in {'; '.join(ties)}.")
+    if "majority" in result:
+        common, share = result["majority"]["class"], result["majority"]["share"]
+        sentences.append(f"Always saying '{common}' would be right for {share:.3f} of these samples.")
     return sentences

@@ -11,6 +11,7 @@ import numpy as np
 
 from latentome import io
 from latentome.io import RunFolder
+from latentome.tl.associate import RATE
 from latentome.workflow.choose import TITLES
 from latentome.workflow.prepare import Prepared
 from latentome.workflow.reporter import Reporter
@@ -186,7 +187,7 @@ def _of_interpretation(run: RunFolder) -> dict[str, Figure]:
     paths = {path.stem: path for path in run.interpretation.glob("*.tsv")}
     tables = {name: table for name, table in ((name, _read(path)) for name, path in paths.items()) if len(table)}
     figures = {}
-    if "enrichment" in tables:
+    if "enrichment" in tables and (tables["enrichment"]["q"] <= RATE).any():
         figures["enrichment"] = pl.enrichment(tables["enrichment"])
     if "overlap" in tables:
         figures["signature_overlap"] = pl.signature_overlap(tables["overlap"])

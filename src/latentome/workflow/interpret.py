@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from latentome.estimators import BaseAutoencoder
+
 #: What is written only where it is asked for, or where there is something to write.
 OPTIONAL = (
     *("associations.tsv", "columns.tsv", "enrichment.tsv", "overlap.tsv", "network.graphml"),
@@ -109,10 +111,9 @@ def interpret_step(
         tables |= _associations(adata, family, columns, survival, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
         tables |= _enrichment(adata, family, gene_sets, cutoff, enrichment, reporter)
-    with reporter.step("signatures", "permutations"):
+    with reporter.step("signatures", "genes"):
         tables["signatures"] = _signatures(adata, family, cutoff)
-        # Chance is known in the units of a decoder alone.
-        rates = None if loadings == "encoder" else _rates(adata, family, ~training, cutoff, reporter)
+        rates = _rates(adata, key, model, ~training, cutoff, reporter)
         reporter.progress(0, 0)
         tables["features"] = _features(adata, family, rates, tables)
         if tables["features"][["genes_positive", "genes_negative"]].to_numpy().any():
@@ -224,11 +225,18 @@ def _enrichment(
     return {"enrichment": table}
 
 
-def _rates(adata: AnnData, family: str, held_out: np.ndarray, cutoff: float, reporter: Reporter) -> pd.DataFrame:
+def _rates(
+    adata: AnnData, key: str, model: BaseAutoencoder, held_out: np.ndarray, cutoff: float, reporter: Reporter
+) -> pd.DataFrame:
+    import pandas as pd
+
     from latentome import tl
 
-    codes, weights = adata.obsm[f"X_{family}"], np.asarray(adata.varm[f"{family}_loadings"])
-    return tl.signature_fdr(adata.X[held_out], codes[held_out], weights, cutoff, progress=reporter.progress)
+    def encode(x: np.ndarray) -> np.ndarray:
+        return model.transform(pd.DataFrame(x, columns=model.feature_names_in_))
+
+    weights = np.asarray(adata.varm[key])
+    return tl.signature_fdr(adata.X[held_out], encode, weights, cutoff, progress=reporter.progress)
 
 
 def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

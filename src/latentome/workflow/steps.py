@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder, VariationalAutoencoder
 
 
-#: Said first of a non-linear PCA whose best epoch is the one before training: what follows compares PCA with itself.
-STAYED_PCA = "The model is PCA: training found nothing beyond it that held on the validation samples."
-
-
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
     """Open the folder of a run and read what it was asked for."""
     run = RunFolder.open(path)
@@ -270,13 +266,17 @@ def _write_features(
     label_column: str | None,
     methods: Sequence[str],
 ) -> None:
+    import pandas as pd
+
     from latentome import tl
 
     frame = adata.obs[[]].rename_axis("sample")
     for method in methods:
         maps = {f"{m}_{axis + 1}": adata.obsm[f"X_{m}"][:, axis] for m in maps_of(family, method) for axis in (0, 1)}
         io.write_table(run.item(method), frame.assign(**maps))
-    io.write_table(run.latent, frame.assign(**_columns(adata.obsm[f"X_{family}"], family)))
+    codes = adata.obsm[f"X_{family}"]
+    names = [f"{family}_{i + 1}" for i in range(codes.shape[1])]
+    io.write_table(run.latent, pd.DataFrame(codes, index=frame.index, columns=names))
     io.write_table(run.signatures, table.set_index("feature"))
     # What the explorer can colour by: the matrix itself is not kept.
     leading = tl.leading_genes(weights)
@@ -290,10 +290,6 @@ def _write_features(
 def maps_of(family: str, method: str = "tsne") -> tuple[str, str]:
     """Names of the two maps of a method: of the model and of PCA."""
     return f"{method}_{family}", f"{method}_pca"
-
-
-def _columns(codes: np.ndarray, family: str) -> dict[str, np.ndarray]:
-    return {f"{family}_{i + 1}": codes[:, i] for i in range(codes.shape[1])}
 
 
 def load_trained(run: RunFolder) -> tuple[BaseAutoencoder, str]:
@@ -312,6 +308,7 @@ def evaluate_step(
     """Compare the model with PCA of equal size on the held-out samples, as a whole, by gene and by class."""
     from latentome import tl
     from latentome.estimators import VariationalAutoencoder
+    from latentome.tl.evaluate import STAYED_PCA
 
     with reporter.step("evaluate", "methods"):
         model, family = load_trained(run)

@@ -19,6 +19,10 @@ if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
         if flag.partition("=")[0] not in flags:
             os.environ["XLA_FLAGS"] = f"{flags} --{flag}".lstrip()
 
+# Two workers on two cores, each with as many threads as cores for its linear algebra, wait for each other.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # Compiled programs are shared between the tests of one session and with nothing else.
 if "LATENTOME_CACHE" not in os.environ:
     os.environ["LATENTOME_CACHE"] = tempfile.mkdtemp(prefix="latentome-programs-")

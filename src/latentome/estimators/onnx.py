@@ -13,7 +13,7 @@ import numpy as np
 from latentome._version import __version__
 from latentome.errors import InputError
 from latentome.estimators.vectors import make_vectors
-from latentome.io import atomic_path
+from latentome.io import atomic_path, guard_writing
 from latentome.models import Autoencoder, TiedDecoder
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def export_onnx(estimator: BaseAutoencoder, folder: Path) -> list[Path]:
             expected="a folder, or a path at which nothing exists",
             todo="give another path",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with guard_writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     models = [_in_float32(model) for model in estimator.models_]
     made = make_vectors(models, estimator.n_features_in_)
     written = []

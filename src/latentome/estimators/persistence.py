@@ -23,6 +23,7 @@ from latentome.estimators.linear import LinearAutoencoder
 from latentome.estimators.nonlinear_pca import NonlinearPCA
 from latentome.estimators.variational import VariationalAutoencoder
 from latentome.estimators.vectors import make_vectors
+from latentome.io import check_room, guard_writing
 from latentome.io.files import sha256
 from latentome.pp import Preprocessing
 from latentome.training.cache import keep_compiled_programs
@@ -57,10 +58,14 @@ def save_model(estimator: BaseAutoencoder, folder: Path, preprocessing: Preproce
             expected="the genes that the model was trained on, by name and in its order",
             todo="train the model on a table with gene names that this preprocessing made",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with guard_writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Bytes of float32, of the weights and the optimizer's two copies, and once more for encoder and decoder: HDF5 does
+    # not survive a full disk.
+    check_room(folder / FILES[0], 4 * 4 * sum(model.count_params() for model in estimator.models_))
     members = [_member(i) for i in range(len(estimator.models_))]
     vectors = make_vectors(estimator.models_, estimator.n_features_in_)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
+    with guard_writing(folder / FILES[0]), tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as aside:
         for name, model in zip(members, estimator.models_, strict=True):
             model.save(f"{aside}/{name}")
         estimator.encoder_.save_weights(f"{aside}/encoder.weights.h5")
@@ -117,7 +122,7 @@ def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
             value = keras.saving.serialize_keras_object(value)
         elif isinstance(value, np.generic):
             value = value.item()
-        elif isinstance(value, np.ndarray | tuple):
+        elif isinstance(value, np.ndarray | tuple | list):
             value = [int(v) for v in value]
         elif isinstance(value, np.random.RandomState):
             value = None  # the seed that was drawn from it is kept beside

@@ -94,7 +94,7 @@ def _is_about(path: Path, failure: OSError) -> bool:
         return False
     if failure.filename is None or not isinstance(failure.filename, str | os.PathLike):
         return failure.errno != errno.ENOENT
-    named = Path(failure.filename)
+    path, named = path.absolute(), Path(failure.filename).absolute()
     return named == path or named.parent in (path, path.parent) or named in path.parents
 
 

@@ -51,6 +51,8 @@ FOLDERS = {
     "interpretation": (".tsv", ".json", ".graphml"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
     "onnx": (".onnx", ".json"),
+    "predictions/*": (".tsv", ".gz", ".h5ad"),
+    "predictions": (),
     ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
 }
 #: A file that shows that the folder can be written.

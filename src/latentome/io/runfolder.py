@@ -8,7 +8,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,17 @@ class RunFolder:
         RunFolderError
             If another process holds the folder, with its number; or if the folder cannot be written.
         """
-        return lock_folder(self.path)
+        return self._locked()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with lock_folder(self.path):
+            # Halves of files that killed processes have left: nobody else writes here now.
+            for folder in (self.path, self.figures, self.path / "figures-dark", self.interpretation):
+                for path in folder.glob(f".*{TEMPORARY_SUFFIX}.*"):
+                    if path.is_file():
+                        path.unlink(missing_ok=True)
+            yield
 
     def is_broken_off(self) -> bool:
         """Whether a run was stopped here so early that nothing is lost when it starts afresh.
@@ -292,10 +302,17 @@ class RunFolder:
         """Write config.toml."""
         write_toml(self.config, config)
 
+    def read_metrics(self) -> dict[str, Any]:
+        """Read metrics.json; refuse one that is missing or damaged."""
+        return self._parse("metrics", json.loads)
+
     def _parse(self, name: str, parser) -> dict[str, Any]:
         path = self.require(name)
         try:
-            return parser(path.read_text(encoding="utf-8"))
+            content = parser(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or not content:
+                raise ValueError("it holds nothing that a run writes there")
+            return content
         except ValueError as failure:  # of JSON, TOML and UTF-8 alike
             raise RunFolderError(
                 f"{path.name} of the run {self.name} is damaged",
@@ -342,9 +359,9 @@ class RunFolder:
             for folder in self.path.glob(pattern):
                 if folder.is_symlink() or not folder.is_dir():
                     continue
-                if pattern == "checkpoints":  # states of several trainings lie in a folder each
-                    inner = (path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
-                    yield from ((path, suffixes) for path in inner)
+                if pattern == "checkpoints":  # states of several trainings lie in a folder each, of two rounds in two
+                    inner = [path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()]
+                    yield from ((path, suffixes) for path in sorted(inner, key=lambda path: -len(path.parts)))
                 yield folder, suffixes
 
     def _prepare(self) -> None:

@@ -73,7 +73,13 @@ def split_rows(
 
 
 def fold_rows(
-    n_samples: int, folds: int, labels: np.ndarray | None, rng: int | np.random.Generator, *, equal: bool = False
+    n_samples: int,
+    folds: int,
+    labels: np.ndarray | None,
+    rng: int | np.random.Generator,
+    *,
+    equal: bool = False,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Assign each sample to a fold.
 
@@ -92,7 +98,9 @@ def fold_rows(
         Seed or generator.
     equal
         Whether all folds have exactly one size, because models of equally many rows share a compiled program: what does
-        not divide, fewer than `folds` samples chosen at random, is then in no fold.
+        not divide, fewer than `folds` samples chosen at random, is then in no fold. Not with groups.
+    groups
+        The group of each sample, or none: all samples of one are then in one fold, and groups are dealt out.
 
     Returns
     -------
@@ -103,10 +111,13 @@ def fold_rows(
     InputError
         If there are fewer than two folds, or more than samples.
     """
+    if groups is not None:
+        own, codes = _own_labels(labels, groups)
+        return fold_rows(codes.max() + 1, folds, own, rng)[codes]
     if not 2 <= folds <= n_samples:
         raise InputError(
             "The samples cannot be cut into so many folds.",
-            where=f"{folds} folds of {n_samples} samples",
+            where=f"{folds} folds of {n_samples} samples or groups of them",
             expected="2 or more, and at most as many as samples",
             todo="ask for 5 folds, say",
         )
@@ -120,14 +131,19 @@ def fold_rows(
 def _split_groups(
     test_size: float, labels: np.ndarray | None, rng: int | np.random.Generator, groups: np.ndarray
 ) -> np.ndarray:
+    own, codes = _own_labels(labels, groups)
+    return split_rows(codes.max() + 1, test_size, own, rng)[codes]
+
+
+def _own_labels(labels: np.ndarray | None, groups: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """The most common label of each group, and the number of its group for each sample."""
     names, codes = np.unique(groups, return_inverse=True)
-    own = None
-    if labels is not None:
-        words, label_codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-        count = np.zeros((len(names), len(words)), dtype=int)
-        np.add.at(count, (codes, label_codes), 1)
-        own = words[count.argmax(axis=1)]
-    return split_rows(len(names), test_size, own, rng)[codes]
+    if labels is None:
+        return None, codes
+    words, label_codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    count = np.zeros((len(names), len(words)), dtype=int)
+    np.add.at(count, (codes, label_codes), 1)
+    return words[count.argmax(axis=1)], codes
 
 
 def combine(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:

@@ -195,8 +195,8 @@ def limits(sources: Sources) -> list[str]:
         "samples.",
         "Whether a third method would do better. The comparison here is with PCA at equal size only"
         + (
-            "; folds.tsv has others, on several divisions of the samples."
-            if (sources.run / "folds.tsv").is_file()
+            "; evaluation.tsv has others, on several divisions of the samples."
+            if (sources.run / "evaluation.tsv").is_file()
             else "."
         ),
     ]

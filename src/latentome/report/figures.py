@@ -169,7 +169,7 @@ def read_figures(run: RunFolder, progress: Callable[[int, int], None] | None = N
         If there is no figure, or a file is no PNG picture.
     """
     folder = run.require("figures")
-    paths = {path.stem: path for path in sorted(folder.glob("*.png")) if path.is_file()}
+    paths = {path.stem: path for path in sorted(folder.glob("[!.]*.png")) if path.is_file()}
     if not paths:
         raise _refusal(run, folder, "The run has no figures yet", "no PNG file in it")
     sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}

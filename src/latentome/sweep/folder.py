@@ -11,7 +11,8 @@ from typing import Any
 
 from latentome import io
 from latentome.errors import RunFolderError
-from latentome.io.lock import HOLDER, LOCK
+from latentome.io.atomic import TEMPORARY_SUFFIX
+from latentome.io.contents import is_litter
 from latentome.sweep.plan import Unit
 from latentome.sweep.request import SweepRequest
 from latentome.workflow.config import check_same
@@ -39,7 +40,7 @@ def check_folder(folder: Path, request: SweepRequest, *, replace: bool, resume: 
         If it is a file, holds something else, or a sweep that is neither to be replaced nor the one to go on with.
     """
     inside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    inside = [name for name in inside if name not in (LOCK, HOLDER)]
+    inside = [name for name in inside if not is_litter(name)]
     is_sweep = "sweep.toml" in inside
     foreign = [name for name in inside if name not in FILES + FOLDERS]
     if folder.is_file() or (inside and (not is_sweep or foreign)):
@@ -71,7 +72,7 @@ def check_folder(folder: Path, request: SweepRequest, *, replace: bool, resume: 
     check_same(SweepRequest.from_dict(table, str(path)), request, str(folder))
 
 
-def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, replace: bool) -> None:
+def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, replace: bool) -> list[str]:
     """Make the folder, or go on in it where it holds the same sweep of the same data.
 
     Parameters
@@ -85,19 +86,30 @@ def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, r
     replace
         Whether an earlier sweep is removed.
 
+    Returns
+    -------
+    Sentences on what differs from when the sweep was begun and is no reason to refuse it.
+
     Raises
     ------
     RunFolderError
         If the data have changed since the sweep was begun.
     """
-    if replace:
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}.*"):  # halves of files; nobody else writes here now
+        path.unlink(missing_ok=True)
+    if replace:  # what makes it a sweep goes last, so that a removal that is broken off can be repeated
         for name in FOLDERS:
             shutil.rmtree(folder / name, ignore_errors=True)
-    manifest = folder / "manifest.json"
+        for name in reversed(FILES):
+            (folder / name).unlink(missing_ok=True)
+    manifest, notes = folder / "manifest.json", []
     if manifest.exists():
-        then, now = json.loads(manifest.read_text(encoding="utf-8"))["data"], about["data"]
+        earlier = _read_manifest(manifest)
+        then, now = earlier["data"], about["data"]
+        before, today = _versions(earlier), _versions(about)
+        others = [f"{k} {before[k]} then, {today[k]} now" for k in today if before.get(k, today[k]) != today[k]]
+        if others:
+            notes.append(f"What was done already was done with other versions: {'; '.join(others)}.")
         if then != now:
             raise RunFolderError(
                 "The data have changed since the sweep was begun.",
@@ -106,9 +118,32 @@ def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, r
                 todo="restore them, or start anew with --replace",
             )
     with io.guard_writing(folder):
-        (folder / "results").mkdir(parents=True, exist_ok=True)
-    io.write_json(manifest, about)
+        folder.mkdir(parents=True, exist_ok=True)
     io.write_toml(folder / "sweep.toml", request.to_dict())
+    with io.guard_writing(folder):
+        (folder / "results").mkdir(exist_ok=True)
+    io.write_json(manifest, about)
+    return notes
+
+
+def _versions(about: dict[str, Any]) -> dict[str, str]:
+    """What the numbers depend on."""
+    return {"latentome": str(about.get("latentome")), **about.get("versions", {})}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "data" not in content:
+            raise ValueError("it does not name the data")
+    except ValueError as failure:  # of JSON and UTF-8 alike
+        raise RunFolderError(
+            "The manifest of this sweep is damaged.",
+            where=f"{path}: {failure}",
+            expected="the file as the sweep wrote it",
+            todo="restore the file, or start anew with --replace",
+        ) from failure
+    return content
 
 
 def read_results(folder: Path, units: Sequence[Unit]) -> dict[int, dict[str, Any]]:
@@ -120,6 +155,6 @@ def read_results(folder: Path, units: Sequence[Unit]) -> dict[int, dict[str, Any
             result = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             continue
-        if result.get("identity") == unit.identity():
+        if isinstance(result, dict) and result.get("identity") == unit.identity():
             done[unit.number] = result
     return done

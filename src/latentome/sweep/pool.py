@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -90,14 +92,23 @@ def _pool() -> ProcessPoolExecutor:
     """One process, started afresh: a fork of a process with JAX's threads would hang."""
     from multiprocessing import get_context
 
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_live_and_die_with_the_sweep)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal: the one that collects decides what ends."""
+def _live_and_die_with_the_sweep() -> None:
+    """Ctrl-C reaches every process of a terminal: the one that collects decides what ends. Without it all do."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the sweep's has died: nobody holds its folder any more, and another may go on there."""
+    from multiprocessing import parent_process
+
+    parent_process().join()
+    os._exit(1)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -174,6 +174,7 @@ def run_request(
     cluster = on if isinstance(on, Cluster) else Cluster.parse(on, workers)
     search = rounds(request)
     configurations, checked = next(search), request.to_check()
+    replace = replace and not (resume and (out / "sweep.toml").exists())  # as of a run: what is there goes on
     check_folder(out, request, replace=replace, resume=resume)
     with reporter.step("read and prepare", "bytes"):
         store = prepare_store(request, reporter)
@@ -181,7 +182,8 @@ def run_request(
     for note in store.notes:
         reporter.say(note)
     with lock_folder(out), Session(cluster, out, reporter) as session:
-        open_folder(out, request, _about(request, store), replace=replace)
+        for note in open_folder(out, request, _about(request, store), replace=replace):
+            reporter.say(note)
         trained, units, results = [], [], []
         try:
             with contextlib.suppress(StopIteration):

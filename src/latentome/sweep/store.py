@@ -11,9 +11,9 @@ import numpy as np
 
 from latentome import io
 from latentome.errors import InputError
-from latentome.pp import Preprocessing, fit_preprocessing, fold_rows, read_gene_list, split_rows
+from latentome.pp import Preprocessing, fit_preprocessing, fold_rows, read_gene_list
 from latentome.workflow.choose import choose_model
-from latentome.workflow.prepare import read_labelled
+from latentome.workflow.prepare import hold_out, how_to_cut, read_labelled
 
 if TYPE_CHECKING:
     from latentome.sweep.request import SweepRequest
@@ -84,7 +84,8 @@ class Store:
 def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> Store:
     """Read, label and split; each fold's preprocessing sees the training rows of that fold alone.
 
-    One fold is split as `latentome.run` splits, with the same seed.
+    One fold is split as `latentome.run` splits, with the same seed; folds, too, keep groups together and have their
+    share of the strata.
 
     Raises
     ------
@@ -97,11 +98,12 @@ def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> St
     values = None if column is None else raw.obs[column]
     # As `latentome.run` reads the labels, so that both split alike.
     texts = None if values is None else values.astype(str).to_numpy()
-    rng = np.random.default_rng([base.seed, 0])
     if request.folds == 1:
-        held_out = [split_rows(raw.n_obs, base.test_size, texts, rng)]
+        held_out = [hold_out(raw, column, base)]
     else:
-        dealt = fold_rows(raw.n_obs, request.folds, texts, rng, equal=True)
+        cut, groups = how_to_cut(raw, column, base)
+        rng = np.random.default_rng([base.seed, 0])
+        dealt = fold_rows(raw.n_obs, request.folds, cut, rng, equal=True, groups=groups)
         held_out = [dealt == i for i in range(request.folds)]
     folds, fitted = [], []
     for test in held_out:

@@ -135,10 +135,10 @@ def _score(estimator: BaseAutoencoder, fold: Fold, labels: np.ndarray | None) ->
 
 def _score_pca(unit: Unit, store: Store) -> list[dict[str, Any]]:
     """The scores of PCA of every size on a fold: the first components of the largest one."""
-    from sklearn.decomposition import PCA
+    from latentome.tl.encode import make_pca
 
     fold = store.folds[unit.fold]
-    fitted = PCA(max(unit.sizes), random_state=0).fit(fold.x[fold.training])
+    fitted = make_pca(max(unit.sizes)).fit(fold.x[fold.training])
     codes = fitted.transform(fold.x)
     rows = []
     for size in unit.sizes:

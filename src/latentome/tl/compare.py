@@ -72,6 +72,8 @@ def compare(
     seeds: int = 3,
     rng: int = 0,
     done: Collection[tuple] = (),
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     **preprocessing: Any,
 ) -> Iterator[dict[str, Any]]:
     """Fit methods on all folds but one and measure them on that one; row after row, as they come.
@@ -96,6 +98,10 @@ def compare(
         The first seed.
     done
         Rows that are there already, by the values of `KEY`, and are left out.
+    strata
+        A class for each sample, of which each fold has its share; the labels by default.
+    groups
+        The group of each sample, such as the patient: all samples of one are in one fold.
     **preprocessing
         ``transform``, ``n_genes``, ``scaling``, ``selection``, ``clip``: see `latentome.pp.fit_preprocessing`.
 
@@ -110,9 +116,10 @@ def compare(
         If the samples cannot be cut or preprocessed, or NMF is given negative values.
     """
     asked = [(name, k) for name, maker in methods.items() for k in (sizes if maker is not None else [0])]
-    text = None if labels is None else np.asarray(labels).astype(str)
+    cut = labels if strata is None else strata
+    text = None if cut is None else np.asarray(cut).astype(str)
     for seed in range(rng, rng + seeds):
-        assigned = fold_rows(adata.n_obs, folds, text, np.random.default_rng([seed, 0]))
+        assigned = fold_rows(adata.n_obs, folds, text, np.random.default_rng([seed, 0]), groups=groups)
         for fold in range(folds):
             missing = [(name, k) for name, k in asked if (name, k, seed, fold) not in done]
             if not missing:

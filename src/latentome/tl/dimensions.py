@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.tl.encode import make_pca
 from latentome.training import apply_in_blocks
 
 if TYPE_CHECKING:
@@ -77,7 +78,6 @@ def dimensions(
     """
     import pandas as pd
     from sklearn.base import clone
-    from sklearn.decomposition import PCA
 
     from latentome.tl.consensus import stability
     from latentome.tl.encode import check_pca
@@ -101,7 +101,7 @@ def dimensions(
         found = stability(codes, members)
         parts = np.split(codes, members, axis=1)
         errors = np.mean([_errors(held_out, _decode(fitted, i, part)) for i, part in enumerate(parts)], axis=0)
-        pca = PCA(int(size), random_state=rng).fit(x[training])
+        pca = make_pca(int(size), rng).fit(x[training])
         pcs = pca.transform(held_out)
         variances = [part.var(axis=0) for part in parts]
         row = {

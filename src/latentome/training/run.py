@@ -154,11 +154,11 @@ class Run:
             raise KeyboardInterrupt(f"training was interrupted after epoch {len(self.rows)} of {epochs}")
         if callbacks and callbacks.stop:  # kept with the state: a resumed training is not to go on
             self.state = self.state._replace(stopped=np.bool_(True))
-        if keep_end:
+        if keep_end or interrupt.pending:
             self.save()
         self._write(best=bool(self.state.best))
-        if keep_end and interrupt.pending:
-            raise KeyboardInterrupt("training was interrupted between two groups of models")
+        if interrupt.pending:
+            raise KeyboardInterrupt("training was interrupted at its end")
         if callbacks:
             callbacks.end()
         return self._trainings()

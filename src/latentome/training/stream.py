@@ -292,11 +292,11 @@ class _Stream:
                 self._end_epoch(patience)
                 if progress is not None:
                     progress(len(self.rows), epochs, self._shown())
-        if keep_end:
+        if keep_end or interrupt.pending:
             self.save()
         write_state(self.model, self.state, best=self.keep)
-        if keep_end and interrupt.pending:
-            raise KeyboardInterrupt("training was interrupted between two models")
+        if interrupt.pending:
+            raise KeyboardInterrupt("training was interrupted at its end")
         table = history(self.rows, self.program.columns, len(self.layout.held_out) > 0)
         best = int(self.state.best_epoch) if self.keep else None
         return Training(table, best, bool(self.state.stopped))

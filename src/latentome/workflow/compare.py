@@ -13,7 +13,7 @@ from latentome.models.presets import PRESETS
 from latentome.pp import read_gene_list
 from latentome.workflow.choose import choose_model
 from latentome.workflow.config import RunConfig
-from latentome.workflow.prepare import read_again
+from latentome.workflow.prepare import how_to_cut, read_again
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def compare_step(
         "selection": config.select,
         "clip": config.clip,
     }
+    options["strata"], options["groups"] = how_to_cut(raw, label_column, config)
     fits = folds * seeds * sum(1 if maker is None else len(sizes) for maker in makers.values())
+    planned, complete = fits, run.item("evaluation").exists()
     with run.lock(), reporter.step("compare on folds", "fits"):
         for row in tl.compare(raw, makers, sizes, labels, folds=folds, seeds=seeds, rng=config.seed, **options):
             rows.append(row)
@@ -96,7 +98,8 @@ def compare_step(
             reporter.say(f"seed {row['seed']}, fold {row['fold'] + 1} of {folds}: {row['method']}, k {row['k']}{error}")
             reporter.progress(len(rows), fits)
             table = pd.DataFrame(rows)
-            io.write_table(run.item("evaluation"), table.set_index("method"))
+            if len(rows) == planned or not complete:  # a comparison that is broken off replaces no complete one
+                io.write_table(run.item("evaluation"), table.set_index("method"))
     return table
 
 

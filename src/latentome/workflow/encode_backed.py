@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from latentome.workflow.prepare import Prepared
     from latentome.workflow.reporter import Reporter
 
+#: What is written of new samples, in memory or on disk.
+PREDICTED = (
+    *("latent.tsv", "latent.h5ad", "tsne.tsv", "error.tsv", "nearest.tsv", "classes.tsv", "reconstruction.tsv.gz"),
+)
 #: Rows that are encoded at once.
 ROWS = 4096
 #: What is told of samples that are encoded in blocks.
@@ -78,10 +82,17 @@ def predict_others(
         codes, errors = encode_backed(model, preprocessing, matrix, positions, check_range)
     with io.guard_writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        clear_predictions(folder)
     write_codes(folder, told.obs, codes, errors, model.family)
     table = pd.DataFrame({"mean squared error": errors}, index=pd.Index(told.obs_names, name="sample"))
     io.write_table(folder / "error.tsv", table)
     reporter.say(LEFT_OUT)
+
+
+def clear_predictions(folder: Path) -> None:
+    """Remove tables of other samples, of which these may have no successor."""
+    for name in PREDICTED:
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_codes(folder: Path, obs: pd.DataFrame, codes: np.ndarray, errors: np.ndarray, family: str) -> None:

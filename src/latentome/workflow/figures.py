@@ -55,7 +55,7 @@ def visualize_step(
 
     encoded = read_encoded(run)
     model, family = load_trained(run)
-    metrics = json.loads(run.require("metrics").read_text(encoding="utf-8"))
+    metrics = run.read_metrics()
     with reporter.step("figures", "files"), pl.theme("dark" if dark else "light"):
         figures = _of_samples(encoded, prepared, model, family)
         figures |= _of_tables(run, model, metrics)
@@ -184,7 +184,7 @@ def _of_interpretation(run: RunFolder) -> dict[str, Figure]:
     """Gene sets, shared genes, shapes of the loadings, and what an ensemble agrees on, where these were looked for."""
     from latentome import pl
 
-    paths = {path.stem: path for path in run.interpretation.glob("*.tsv")}
+    paths = {path.stem: path for path in run.interpretation.glob("[!.]*.tsv")}
     tables = {name: table for name, table in ((name, _read(path)) for name, path in paths.items()) if len(table)}
     figures = {}
     if "enrichment" in tables and (tables["enrichment"]["q"] <= RATE).any():

@@ -119,7 +119,7 @@ def interpret_step(
         if tables["features"][["genes_positive", "genes_negative"]].to_numpy().any():
             tables["overlap"] = tl.signature_overlap(adata, key, cutoff=cutoff)
         if model.members > 1:
-            tables |= _ensemble(adata, family, model.members, tables, reporter)
+            tables |= _ensemble(adata, family, model.members, cutoff, tables, reporter)
         if rotate and model.members == 1:
             tables["turned_latent"] = _turn(adata, family)
         if groups is not None:
@@ -271,7 +271,7 @@ def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: d
 
 
 def _ensemble(
-    adata: AnnData, family: str, members: int, tables: dict[str, pd.DataFrame], reporter: Reporter
+    adata: AnnData, family: str, members: int, cutoff: float, tables: dict[str, pd.DataFrame], reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
     """What the members agree on; the stability of each feature joins its row."""
     from latentome import tl
@@ -284,7 +284,8 @@ def _ensemble(
     except InputError as refused:  # members that agree on nothing are a result, and no reason to lose the others
         reporter.say(refused.what)
         return {"similarity": tl.similarity(np.split(adata.obsm[f"X_{family}"], members, axis=1))}
-    genes = tl.signatures(np.asarray(adata.varm["consensus_loadings"]), [str(gene) for gene in adata.var_names])
+    genes = [str(gene) for gene in adata.var_names]
+    genes = tl.signatures(np.asarray(adata.varm["consensus_loadings"]), genes, cutoff)
     return {
         "consensus": groups,
         "consensus_features": adata.uns["consensus"]["features"],

@@ -16,7 +16,7 @@ from latentome.io.genes import check_duplicates
 from latentome.pp import Preprocessing, align
 from latentome.pp.align import check_max_missing
 from latentome.workflow.config import RunConfig
-from latentome.workflow.encode_backed import predict_others
+from latentome.workflow.encode_backed import clear_predictions, predict_others
 from latentome.workflow.judge_new import class_probabilities, judge_errors, nearest_training
 from latentome.workflow.on_disk import check_as_it_is, read_backed, streams
 from latentome.workflow.prepare import load_data, trained_from_disk
@@ -163,6 +163,7 @@ def _predict_whole(run: RunFolder, model: BaseAutoencoder, adata: AnnData, folde
         tables["classes.tsv"] = classes
     with io.guard_writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        clear_predictions(folder)
     with reporter.step("write", "tables"):
         for name in reporter.each(list(tables)):
             io.write_table(folder / name, tables[name])

@@ -221,10 +221,16 @@ def read_labelled(config: RunConfig, reporter: Reporter | None = None) -> tuple[
 
 def hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.ndarray:
     """Choose the held-out samples: boolean, one for each."""
-    columns = strata(config, label_column)
+    cut, groups = how_to_cut(raw, label_column, config)
+    return split_rows(raw.n_obs, config.test_size, cut, np.random.default_rng([config.seed, 0]), groups)
+
+
+def how_to_cut(
+    raw: AnnData, label_column: str | None, config: RunConfig
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The class of each sample that is held out in its share, and the group that is kept together; None for none."""
     groups = None if config.group is None else find_groups(raw, config.group)
-    generator = np.random.default_rng([config.seed, 0])
-    return split_rows(raw.n_obs, config.test_size, combine(raw.obs, columns), generator, groups)
+    return combine(raw.obs, strata(config, label_column)), groups
 
 
 def strata(config: RunConfig, label_column: str | None) -> list[str]:

@@ -85,6 +85,6 @@ def dimensions_step(
     size, reason = tl.choose_size(table)
     with io.guard_writing(run.interpretation):
         run.interpretation.mkdir(exist_ok=True)
+    io.write_json(run.interpretation / "dimensions.json", {"size": size, "reason": reason})  # the figure needs both
     io.write_table(run.interpretation / "dimensions.tsv", table.set_index("size"))
-    io.write_json(run.interpretation / "dimensions.json", {"size": size, "reason": reason})
     return table, size, reason

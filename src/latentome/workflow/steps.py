@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome import io
+from latentome.errors import RunFolderError
 from latentome.io import RunFolder
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
@@ -161,14 +162,12 @@ def _train(
             resume=going_on,
             notes=reporter.say,
         )
-    # Bytes of float32, of the weights and the optimizer's two copies, and once more for encoder and decoder.
-    io.check_room(run.model, 4 * 4 * sum(model.count_params() for model in estimator.models_))
-    with reporter.step("save the model"), io.guard_writing(run.model):
+    with reporter.step("save the model"):
         estimator.save(run.path, prepared.preprocessing)
-    clear_checkpoints(run.checkpoints)
-    run.remove_matrix()
     described = describe_model(estimator, config, TITLES[estimator.family])
     run.update_manifest(status="trained", **described, **describe_environment())
+    clear_checkpoints(run.checkpoints)
+    run.remove_matrix()
     return run, prepared
 
 
@@ -378,4 +377,15 @@ def read_encoded(run: RunFolder) -> AnnData:
     """The codes and maps of a run's samples."""
     import anndata
 
-    return anndata.read_h5ad(run.require("h5ad"))
+    path = run.require("h5ad")
+    try:
+        return anndata.read_h5ad(path)
+    except MemoryError:
+        raise
+    except Exception as failure:  # whatever HDF5 and AnnData meet in half of a file
+        raise RunFolderError(
+            f"{path.name} of the run {run.name} is damaged",
+            where=f"{path}: {str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__}",
+            expected="the file as the run wrote it",
+            todo=f"make it anew: latentome predict {run.path}",
+        ) from failure

@@ -20,8 +20,8 @@ if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
             os.environ["XLA_FLAGS"] = f"{flags} --{flag}".lstrip()
 
 # Two workers on two cores, each with as many threads as cores for its linear algebra, wait for each other.
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+if "OMP_NUM_THREADS" not in os.environ:
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 # Compiled programs are shared between the tests of one session and with nothing else.
 if "LATENTOME_CACHE" not in os.environ:

@@ -55,7 +55,7 @@ def test_ctrl_c_is_130_and_prints_the_command_that_goes_on(tmp_path):
     assert f"to go on: latentome {' '.join(arguments)} --resume" in told
     assert json.loads((out / "manifest.json").read_text())["status"] == "training"
     assert not (out / "model.keras").exists()
-    if "training was interrupted after epoch" in told:
+    if "training was interrupted after epoch" in told:  # else it was still being compiled, on a busy machine
         assert list((out / "checkpoints").glob("*.state"))
 
 

@@ -101,7 +101,8 @@ def test_a_scheduler_that_dies_ends_the_sweep_and_what_was_done_stays(undisturbe
         scheduler.kill()
 
     try:
-        while not file.exists():
+        end = time.monotonic() + 60
+        while not file.exists() and scheduler.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         threading.Thread(target=kill_after_the_first_unit, daemon=True).start()
         with pytest.raises(ClusterError, match=r"scheduler of the cluster has gone.*\n(.*\n)*.*--resume"):

@@ -48,7 +48,8 @@ print(json.dumps(told))
 
 def run_in_processes(x):
     """What a process with four devices tells, and the models that it trained."""
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4".lstrip()
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     with tempfile.TemporaryDirectory() as folder:
         np.save(f"{folder}/x.npy", x)
         command = [sys.executable, "-c", CHILD, f"{folder}/x.npy", f"{folder}/result.npz"]

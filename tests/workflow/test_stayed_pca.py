@@ -8,7 +8,9 @@ import numpy as np
 from anndata import AnnData
 
 from latentome.tl.evaluate import STAYED_PCA
-from latentome.workflow import RunConfig, run_config
+from latentome.workflow import RunConfig
+from latentome.workflow.reporter import Reporter
+from latentome.workflow.steps import evaluate_step, predict_step, train_step
 
 
 def test_a_run_says_when_its_model_is_pca(tmp_path):
@@ -21,7 +23,10 @@ def test_a_run_says_when_its_model_is_pca(tmp_path):
     config = RunConfig(
         data=str(tmp_path / "linear.h5ad"), parameters={"n_components": 3, "max_epochs": 4, "patience": 2}
     )
-    run = run_config(config, str(tmp_path / "run"), command="latentome run linear.h5ad")
+    reporter = Reporter()
+    run, prepared = train_step(config, str(tmp_path / "run"), reporter, command="latentome train linear.h5ad")
+    predict_step(run, prepared, reporter)
+    evaluate_step(run, prepared, reporter)
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
     assert json.loads((run.path / "estimator.json").read_text())["best_epoch"] == 0
     assert metrics["verdict"][0] == STAYED_PCA

@@ -149,7 +149,7 @@ def read_encoded(run: RunFolder) -> AnnData:
         return anndata.read_h5ad(run.require("h5ad"))
     except (OSError, KeyError, ValueError) as failure:
         raise RunFolderError(
-            f"{run.h5ad.name} of the run {run.path.name} cannot be used for the report",
+            f"{run.h5ad.name} of the run {run.path.name} cannot be read",
             where=f"{run.h5ad}: {failure}",
             expected="latent.h5ad as 'latentome predict' writes it",
             todo=f"Make it again: latentome predict {run.path}",

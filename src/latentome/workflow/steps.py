@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome import io
-from latentome.errors import RunFolderError
 from latentome.io import RunFolder
+from latentome.report.explorer import read_encoded
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
 from latentome.workflow.encode_backed import predict_own
@@ -371,21 +371,3 @@ def _use_of_code(model: VariationalAutoencoder, held_out: pd.DataFrame) -> tuple
         f"The VAE uses {active.sum()} of its {len(active)} latent features (their mean varies by more than 0.01 over "
         f"the held-out samples); together they carry {kl.sum():.3g} nats a sample."
     )
-
-
-def read_encoded(run: RunFolder) -> AnnData:
-    """The codes and maps of a run's samples."""
-    import anndata
-
-    path = run.require("h5ad")
-    try:
-        return anndata.read_h5ad(path)
-    except MemoryError:
-        raise
-    except Exception as failure:  # whatever HDF5 and AnnData meet in half of a file
-        raise RunFolderError(
-            f"{path.name} of the run {run.name} is damaged",
-            where=f"{path}: {str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__}",
-            expected="the file as the run wrote it",
-            todo=f"make it anew: latentome predict {run.path}",
-        ) from failure

@@ -223,3 +223,34 @@ def test_a_damaged_manifest_is_refused(tmp_path):
     run.config.write_text("= 1")
     with pytest.raises(RunFolderError, match="config.toml of the run run is damaged"):
         run.read_config()
+
+
+def test_states_of_a_second_round_are_removed_too(tmp_path):
+    run = a_run(tmp_path / "run")
+    inner = run.path / "checkpoints" / "member-1-of-2" / "anew"
+    inner.mkdir(parents=True)
+    (inner / "000000000003.state").write_text("x")
+    predictions = run.path / "predictions" / "others"
+    predictions.mkdir(parents=True)
+    (predictions / "latent.tsv").write_text("of the earlier model")
+    RunFolder.create(run.path, replace=True)
+    assert list(run.path.rglob("*")) == []
+
+
+def test_who_holds_the_folder_sweeps_up_halves_of_files(tmp_path):
+    run = a_run(tmp_path / "run")
+    run.interpretation.mkdir(exist_ok=True)
+    litter = [run.path / ".ab.partial.report.html", run.figures / ".ab.partial.tsne.png"]
+    litter += [run.interpretation / ".ab.partial.associations.tsv"]
+    for path in litter:
+        path.write_text("half")
+    with run.lock():
+        assert not any(path.exists() for path in litter)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '"text"', "{"])
+def test_a_manifest_that_says_nothing_is_refused(tmp_path, content):
+    run = a_run(tmp_path / "run")
+    run.manifest.write_text(content)
+    with pytest.raises(RunFolderError, match=r"manifest.json of the run run is damaged"):
+        run.read_manifest()

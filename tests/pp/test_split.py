@@ -6,6 +6,7 @@ import pytest
 from latentome import pp
 from latentome.datasets import load
 from latentome.errors import InputError
+from latentome.pp import fold_rows
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +143,15 @@ def test_folds_are_equal_and_deal_every_class_evenly():
 def test_folds_that_would_be_empty_are_refused(folds):
     with pytest.raises(InputError, match="so many folds"):
         pp.fold_rows(6, folds, None, rng=0, equal=True)
+
+
+def test_folds_keep_groups_together_and_deal_their_classes_evenly():
+    groups = np.repeat([f"P{i}" for i in range(40)], 3)
+    labels = np.repeat(np.where(np.arange(40) < 10, "rare", "common"), 3)
+    folds = fold_rows(120, 5, labels, 0, groups=groups)
+    assert all(len(set(folds[groups == group])) == 1 for group in set(groups))
+    for fold in range(5):
+        assert (folds == fold).sum() == 24
+        assert ((labels == "rare") & (folds == fold)).sum() == 6
+    with pytest.raises(InputError, match="so many folds"):
+        fold_rows(120, 41, labels, 0, groups=groups)

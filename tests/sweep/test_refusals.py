@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
 import pytest
 
 import latentome as lt
 from latentome.cli.main import run as command
+from latentome.sweep import SweepRequest, work
+from latentome.sweep import folder as sweep_folder
 from latentome.sweep.grid import Span, combinations, parse_grid
+from latentome.sweep.plan import Unit
+from latentome.sweep.store import Fold, Store, prepare_store
+from latentome.workflow import RunConfig
+from latentome.workflow.prepare import prepare
 
 
 @pytest.mark.parametrize(
@@ -84,8 +95,6 @@ def test_the_folder_of_another_sweep(done, make, tmp_path):
 
 
 def test_data_that_have_changed(done, make, files, tmp_path):
-    import shutil
-
     folder = shutil.copytree(done.path, tmp_path / "out")
     manifest = folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"sha256": "', '"sha256": "0', 1))
@@ -128,3 +137,72 @@ def test_the_command_line_sweeps(files, tmp_path, capsys):
     assert kept == [f"models/{c}-linear/fold-{f}-seed-0" for c in ("0001", "0002") for f in (0, 1)]
     assert lt.load_model(out / kept[2]).n_components == 3
     assert (out / "sweep.tsv").read_text().startswith("configuration\tmodel\tn_components\tlearning_rate\t")
+
+
+def test_halves_of_files_do_not_keep_a_sweep_from_going_on(done, make, tmp_path):
+    folder = shutil.copytree(done.path, tmp_path / "out")
+    litter = folder / ".0123456789ab.partial.summary.tsv"
+    litter.write_text("half")
+    make(folder, resume=True)
+    assert not litter.exists()
+
+
+def test_a_replacement_that_is_broken_off_can_be_repeated(done, make, tmp_path, monkeypatch):
+    folder = shutil.copytree(done.path, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_folder.shutil, "rmtree", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            make(folder, replace=True)
+    assert len(make(folder, replace=True).trials) == len(done.trials)
+
+
+def test_what_is_done_is_kept_where_both_replace_and_resume_are_given(done, make, tmp_path):
+    folder = shutil.copytree(done.path, tmp_path / "out")
+    results = {path: path.stat().st_mtime_ns for path in (folder / "results").iterdir()}
+    make(folder, replace=True, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "results").iterdir()} == results
+
+
+def test_other_versions_are_told_and_damaged_files_refused(done, make, told, tmp_path):
+    folder = shutil.copytree(done.path, tmp_path / "out")
+    manifest = folder / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "latentome": "0.0.1"}))
+    make(folder, resume=True, reporter=told)
+    assert any("done with other versions: latentome 0.0.1 then" in text for text in told.said)
+    (folder / "results" / "00000.json").write_text("[]")
+    make(folder, resume=True)
+    manifest.write_text("{}")
+    with pytest.raises(lt.RunFolderError, match="manifest of this sweep is damaged"):
+        make(folder, resume=True)
+
+
+def test_groups_stay_together_in_every_fold_as_in_the_run(files, tmp_path):
+    patients = pd.read_csv(files / "labels.tsv", sep="\t", index_col=0).assign(patient=lambda t: np.arange(len(t)) // 3)
+    patients["patient"] = "P" + patients["patient"].astype(str)
+    patients.to_csv(tmp_path / "labels.tsv", sep="\t")
+    labels = {"labels": str(tmp_path / "labels.tsv"), "label_column": "type"}
+    base = RunConfig(data=str(files / "expression.tsv"), model="linear", group="patient", **labels)
+    groups = patients["patient"].to_numpy()
+    for folds in (1, 3):
+        store = prepare_store(SweepRequest(base, ("linear",), {"latent_dim": [2, 3]}, folds=folds))
+        for fold in store.folds:
+            assert not set(groups[fold.training]) & set(groups[~fold.training])
+        if folds == 1:
+            assert np.array_equal(store.folds[0].training, prepare(base, "zero-one").training)
+        else:
+            assert np.all(sum((~fold.training).astype(int) for fold in store.folds) == 1)
+
+
+def test_pca_of_every_size_is_at_its_least_error():
+    """The randomised solver alone leaves the largest size .06 % above it."""
+    x = lt.datasets.load("tcga-33").X
+    training = np.arange(len(x)) % 5 != 0
+    rows = work._score_pca(Unit(0, sizes=(5, 20, 50)), Store([Fold(x, training)], None))
+    mean = x[training].mean(axis=0, dtype=np.float64)
+    axes = np.linalg.svd(x[training] - mean, full_matrices=False)[2]
+    for row in rows:
+        some = axes[: row["size"]]
+        held_out = x[~training] - mean
+        least = np.square(held_out - held_out @ some.T @ some).mean()
+        assert row["PCA held-out MSE"] == pytest.approx(least, rel=1e-4)

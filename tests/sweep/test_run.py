@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -139,3 +144,30 @@ def test_published_sweeps_have_their_published_sizes():
         request = sweep.SweepRequest(base, published.models, published.grid, published.seeds)
         sizes[name] = len(request.configurations()) * request.seeds
     assert sizes == {"tybalt-onehidden": 320, "tybalt-twohidden": 320, "adage": 324, "latent-dim": 280}
+
+
+def test_processes_die_with_the_process_that_collects(tmp_path):
+    """Else they train on beside those of the next process that goes on in the folder."""
+    script = (
+        "import os, sys, time\n"
+        "from latentome.sweep import pool\n"
+        "if __name__ == '__main__':\n"
+        "    process = pool._pool()\n"
+        "    print(process.submit(os.getpid).result(), flush=True)\n"
+        "    process.submit(time.sleep, 600)\n"
+        "    time.sleep(600)\n"
+    )
+    (tmp_path / "collect.py").write_text(script)
+    with subprocess.Popen([sys.executable, str(tmp_path / "collect.py")], stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    end = time.monotonic() + 20
+    while time.monotonic() < end and Path(f"/proc/{worker}").exists() and state_of(worker) != "Z":
+        time.sleep(0.02)
+    assert not Path(f"/proc/{worker}").exists() or state_of(worker) == "Z"
+
+
+def state_of(process: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    return "Z"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 
 import latentome as lt
 from latentome import pp, tl
@@ -92,3 +93,24 @@ def test_folds_have_each_class_in_its_share(folds):
     for wrong in (1, 61):
         with pytest.raises(InputError, match="folds"):
             pp.fold_rows(60, wrong, labels, 0)
+
+
+def test_copies_of_a_sample_are_in_one_fold_and_noise_is_told_from_nothing(simulated):
+    """Random labels: with copies of a sample on both sides neighbours tell its class; kept together nothing does."""
+    rng = np.random.default_rng(0)
+    copies = AnnData(np.repeat(simulated.X[:16], 6, axis=0) * rng.normal(1.0, 1e-3, (96, 30)).astype(np.float32))
+    labels = np.repeat(rng.permutation(["a", "b"] * 8), 6).astype(object)
+    how = {"folds": 3, "seeds": 2}
+    apart, together = (
+        pd.DataFrame(tl.compare(copies, {"genes": None}, [2], labels, groups=groups, **how))["5-NN accuracy"].mean()
+        for groups in (None, np.repeat(np.arange(16), 6))
+    )
+    assert apart > 0.9
+    assert together < 0.7
+
+
+def test_methods_that_differ_by_rounding_share_a_rank(table):
+    same = table[table["method"].isin(["pca", "ica"])]
+    ranked = tl.rank_methods(same)
+    errors = ranked[ranked["measure"] == "held-out MSE"]
+    assert set(errors["rank"]) == {1.5}

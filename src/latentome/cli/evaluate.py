@@ -37,7 +37,7 @@ def command(
 
     if folds is not None and clustering is not None:
         raise InputError(
-            "A comparison on folds makes no clusters.",
+            "A comparison on folds makes clusters by k-means alone.",
             where=f"--clustering {clustering} beside --folds",
             expected="one of them",
             todo="leave one out",

@@ -248,6 +248,14 @@ def request(arguments: dict[str, Any]) -> RunConfig:
     """
     from latentome.workflow import RunConfig
 
+    preset, model = arguments["preset"], arguments["model"]
+    if preset is not None and model not in (preset, _TRAINING["model"][1]):
+        raise InputError(
+            "A preset is a model with its settings: two models are named.",
+            where=f"--model {model} --preset {preset}",
+            expected="one of them",
+            todo="leave one out",
+        )
     given = {
         **arguments,
         "hidden": _widths(arguments["hidden"]),
@@ -255,7 +263,7 @@ def request(arguments: dict[str, Any]) -> RunConfig:
         "nesterov": arguments["nesterov"] or None,
     }
     return RunConfig(
-        model=arguments["preset"] or arguments["model"],
+        model=preset or model,
         labels=None if arguments["labels"] is None else str(arguments["labels"]),
         genes=_genes(arguments["genes"]),
         stratify=[name.strip() for name in (arguments["stratify"] or "").split(",") if name.strip()],

@@ -18,6 +18,9 @@ _Impute = Annotated[
     typer.Option(help="Missing values of new samples: none or mean (default: as the run was asked)."),
 ]
 
+#: The default of --max-missing.
+MAX_MISSING = 0.2
+
 
 def command(
     run: o.Run,
@@ -26,7 +29,9 @@ def command(
     orientation: o.Orientation = "auto",
     duplicates: _Duplicates = None,
     impute: _Impute = None,
-    max_missing: Annotated[float, typer.Option(help="Largest share of the model's genes that may be missing.")] = 0.2,
+    max_missing: Annotated[
+        float, typer.Option(help="Largest share of the model's genes that may be missing.")
+    ] = MAX_MISSING,
     any_range: Annotated[
         bool, typer.Option("--any-range", help="Take new samples that seem to be on another scale than in training.")
     ] = False,
@@ -53,6 +58,22 @@ def command(
             where=f"--out {out}",
             expected="no --out, or new samples: latentome predict RUN DATA --out FOLDER",
             todo="leave --out out, or name the new samples",
+        )
+    of_new = {
+        "--orientation": orientation != "auto",
+        "--duplicates": duplicates is not None,
+        "--impute": impute is not None,
+        "--max-missing": max_missing != MAX_MISSING,
+        "--any-range": any_range,
+        "--on-disk": on_disk is not None,
+        "--replace": replace,
+    }
+    if data is None and any(of_new.values()):
+        raise InputError(
+            "These options are for new samples, and none are named.",
+            where=", ".join(name for name, given in of_new.items() if given),
+            expected="latentome predict RUN DATA with them, or latentome predict RUN without",
+            todo="name the new samples, or leave the options out",
         )
     settings: dict[str, Any] = {"initialization": map_init}
     settings |= {} if perplexity is None else {"perplexity": _numbers(perplexity)}

@@ -117,6 +117,17 @@ def fit_backed(
     return estimator
 
 
+def refuse_backed(x: Any, what: str) -> None:
+    """Refuse a matrix on disk where data are needed in memory."""
+    if isinstance(x, BackedMatrix):
+        raise InputError(
+            "This needs the data in memory.",
+            where=f"{what} of a matrix on disk, {len(x):,} samples",
+            expected="an array, a table or a sparse matrix; fit, transform and active_units take matrices on disk",
+            todo="give some of its samples, such as matrix.rows(numpy.arange(1000))",
+        )
+
+
 def blocks_of(matrix: BackedMatrix) -> Iterator[np.ndarray]:
     """The matrix, some thousand rows at a time."""
     for start in range(0, len(matrix), ROWS):

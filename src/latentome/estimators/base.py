@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
-from latentome.estimators.backed import blocks_of, check_backed, fit_backed
+from latentome.estimators.backed import blocks_of, check_backed, fit_backed, refuse_backed
 from latentome.estimators.checks import Checked, refuse_anndata
 from latentome.estimators.covariate import NoCovariate, part_categories, read_categories
 from latentome.estimators.face import Shown
@@ -360,9 +360,9 @@ class BaseAutoencoder(
                 expected=f"samples x {self._n_features_out} components",
                 todo="pass what transform returned, or rows of the same width",
             )
-        parts = [self._join(part, covariate) for part in np.split(Z, self.members, axis=1)]
+        parts = [self._join(part, covariate) for part in np.split(Z, len(self.models_), axis=1)]
         decoded = [apply_in_blocks(m, "decoder", part) for m, part in zip(self.models_, parts, strict=True)]
-        return decoded[0] if self.members == 1 else np.mean(decoded, axis=0, dtype=np.float32)
+        return decoded[0] if len(decoded) == 1 else np.mean(decoded, axis=0, dtype=np.float32)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of `X` that its reconstruction explains; 1 is perfect, 0 is what the mean explains.
@@ -376,6 +376,7 @@ class BaseAutoencoder(
         """
         del y
         check_is_fitted(self)
+        refuse_backed(X, "score")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         mean, residual, total = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(), 0.0, 0.0
         for rows in dense_blocks(X):

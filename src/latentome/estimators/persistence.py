@@ -168,7 +168,8 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
         estimator.categories_ = np.array(description["categories"], dtype=str)
     estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
     estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
-    estimator._n_features_out = estimator.n_components * estimator.members
+    # Of the models themselves: parameters may have been set to others since they were trained.
+    estimator._n_features_out = sum(int(model.get_config()["n_components"]) for model in estimator.models_)
     if PREPROCESSING in description.get("files", {}):
         estimator.preprocessing_ = Preprocessing.load(folder / PREPROCESSING)
     if description["schema"] >= 2:

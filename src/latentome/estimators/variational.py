@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
+from latentome.estimators.backed import refuse_backed
 from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.checks import check_widths
 from latentome.estimators.covariate import one_hot, read_categories
@@ -296,6 +297,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _bounds(self, X: Any, covariate: Any, draws: int, seed: int) -> np.ndarray:
         check_is_fitted(self)
+        refuse_backed(X, "the likelihood")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         X = X.toarray() if issparse(X) else X
         self._check_data(X)
@@ -319,6 +321,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         float64, one for each component (times members).
         """
         check_is_fitted(self)
+        refuse_backed(X, "kl_per_unit")
         x = self._join(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False), covariate)
         units = [apply_in_blocks(model, "kl_units", x) for model in self.models_]
         return np.concatenate(units, axis=1).mean(axis=0, dtype=np.float64)

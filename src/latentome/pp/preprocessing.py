@@ -181,9 +181,17 @@ class Preprocessing:
         Raises
         ------
         InputError
-            If the file was written by a newer version.
+            If the file is damaged, or was written by a newer version.
         """
-        content = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            content = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as failure:  # of JSON and UTF-8 alike
+            raise InputError(
+                "The preprocessing of this model is damaged.",
+                where=f"{path}: {failure}",
+                expected="the file as it was written",
+                todo="restore the file, or train again",
+            ) from failure
         schema = content.pop("schema", None)
         if schema is None or schema > SCHEMA:
             raise InputError(

@@ -21,6 +21,7 @@ from latentome.training.lanes import MIN_MODELS
 from latentome.training.live import read_live
 from latentome.training.order import seed_word
 from latentome.training.pieces import run_each, run_pieces, start_each
+from latentome.training.schedules import peak_rate
 from latentome.training.state import State, copied, narrow, read_state, widen, write_state
 from latentome.training.task import Options, Split, Training
 
@@ -212,7 +213,7 @@ class Run:
                 self.program.columns,
                 int(steps[i]),
                 self.x,
-                float(lost[epochs[i] - 1, i, rate]),
+                peak_rate(self.models[i], float(lost[epochs[i] - 1, i, rate])),
                 kept,
                 "" if self.alone else f"Model {i + 1} of {len(self.models)} (seed {self.splits[i].seed})",
             )

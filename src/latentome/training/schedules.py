@@ -91,6 +91,12 @@ def make_schedule(peak: float, shape: str, warmup: float, total_steps: int) -> f
     return Schedule(peak, shape, total_steps, min(math.ceil(warmup * total_steps), total_steps - 1))
 
 
+def peak_rate(model: keras.Model, rate: float) -> float:
+    """The largest learning rate of the schedule of a model, or the given one where it has none of ours."""
+    schedule = schedule_of(model.optimizer)
+    return rate if schedule is None else float(schedule.peak)
+
+
 def schedule_of(optimizer: keras.optimizers.Optimizer | None) -> Schedule | None:
     """The schedule of an optimizer, where it is one of ours."""
     rate = getattr(optimizer, "_learning_rate", None)

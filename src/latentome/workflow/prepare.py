@@ -12,7 +12,9 @@ import numpy as np
 from latentome import datasets, io
 from latentome.errors import InputError, RunFolderError, nearest
 from latentome.io.files import sha256
+from latentome.io.genes import check_duplicates
 from latentome.io.labels import agreeing_columns
+from latentome.io.orientation import check_orientation
 from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
 from latentome.workflow.reporter import Reporter
 
@@ -106,10 +108,10 @@ def load_data(
         If it is neither, with what its name may have meant; or if the file cannot be used.
     """
     names = [str(entry["name"]) for entry in datasets.available()]
-    if data in names:
-        return datasets.load(data)
+    check_orientation(orientation)
+    check_duplicates(duplicates)
     looks_like_a_path = any(mark in data for mark in "/\\.")
-    if not looks_like_a_path and not Path(data).exists():
+    if data not in names and not looks_like_a_path and not Path(data).exists():
         raise InputError(
             f"'{data}' is neither a data set nor a file.",
             where="the argument DATA",
@@ -123,6 +125,8 @@ def load_data(
             expected=nearest(impute, ("none", "mean")),
             todo="choose one of these",
         )
+    if data in names:  # which is in order
+        return datasets.load(data)
     missing = "keep" if impute == "mean" else "refuse"
     rules = {"orientation": orientation, "duplicates": duplicates, "missing": missing, "min_samples": min_samples}
     return io.read(data, **rules, progress=progress)

@@ -134,4 +134,4 @@ def test_other_wrong_requests_are_refused(own, refused, tmp_path, files):
     assert "no preset 'tybalt'" in refused("predict", own, "--map-preset", "tybalt")
     assert "placed on the map that the run has" in refused("predict", own, files / "expression.tsv", "--umap")
     assert "Did you mean 'leiden'" in refused("evaluate", own, "--clustering", "leyden")
-    assert "makes no clusters" in refused("evaluate", own, "--folds", 2, "--clustering", "leiden")
+    assert "makes clusters by k-means alone" in refused("evaluate", own, "--folds", 2, "--clustering", "leiden")

@@ -7,6 +7,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 
 from latentome import datasets, io
 from latentome.errors import InputError
@@ -220,3 +221,22 @@ def test_whole_numbers_are_names_of_classes_and_quantities_are_refused(missing, 
     adata.write_h5ad(tmp_path / "data.h5ad")
     with pytest.raises(InputError, match="No sample has a label"):
         prepare(config, "zero-one")
+
+
+def test_patients_on_both_sides_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"TCGA-OR-A{i:03d}-{code}" for i in range(15) for code in ("01", "11")]
+    adata = AnnData(rng.normal(8.0, 1.0, (30, 12)).astype(np.float32))
+    adata.obs_names, adata.var_names = names, [f"G{i}" for i in range(12)]
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    config = RunConfig(data=str(tmp_path / "data.h5ad"))
+    prepared = prepare(config, "zero-one")
+    sides = {
+        training: {n[:12] for n, t in zip(names, prepared.training, strict=True) if t == training}
+        for training in (True, False)
+    }
+    both = len(sides[True] & sides[False])
+    assert both
+    assert any(note.startswith(f"{both} patients have samples among the training") for note in prepared.notes)
+    together = prepare(replace(config, group="patient"), "zero-one")
+    assert not any("--group patient" in note for note in together.notes)

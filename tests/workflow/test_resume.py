@@ -6,9 +6,11 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +214,24 @@ def test_a_trained_run_on_a_read_only_disk_can_be_read(config, finished, tmp_pat
     ):
         with pytest.raises(WriteError, match="cannot be written: the disk is read-only"):
             task()
+
+
+def test_a_project_that_was_moved_goes_on(own_data, tmp_path, told):
+    """The data of the run are told by their checksum, not by where they lie."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    files = Path(own_data.data), Path(own_data.labels)
+    for path in files:
+        shutil.copy(path, before)
+
+    def at(folder):
+        return replace(own_data, data=str(folder / files[0].name), labels=str(folder / files[1].name))
+
+    train_step(at(before), str(before / "run"), told, command="latentome train ...")
+    before.rename(after)
+    run, _ = train_step(at(after), str(after / "run"), told, command="latentome train ...", resume=True)
+    assert run.read_config()["data"] == at(after).data
+    after.rename(before)
+    Path(at(before).data).write_text(files[0].read_text().replace("1", "2", 1))
+    with pytest.raises(RunFolderError, match="changed"):
+        train_step(at(before), str(before / "run"), told, command="latentome train ...", resume=True)

@@ -57,10 +57,17 @@ Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the run that is in the folder.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 
-LatentDim = Annotated[int | None, typer.Option("-z", "--latent-dim", help="Number of latent features.")]
-Epochs = Annotated[int | None, typer.Option("-e", "--epochs", help="Passes over the data.")]
-BatchSize = Annotated[int | None, typer.Option("-b", "--batch-size", help="Samples of a step.")]
-LearningRate = Annotated[float | None, typer.Option("-l", "--learning-rate", help="Step size of the optimizer.")]
+LatentDim = Annotated[
+    int | None,
+    typer.Option("-z", "--latent-dim", help="Number of latent features (default: 20; a preset has its own)."),
+]
+Epochs = Annotated[
+    int | None, typer.Option("-e", "--epochs", help="Passes over the data, at most (default: the model's).")
+]
+BatchSize = Annotated[int | None, typer.Option("-b", "--batch-size", help="Samples of a step (default: the model's).")]
+LearningRate = Annotated[
+    float | None, typer.Option("-l", "--learning-rate", help="Step size of the optimizer (default: the model's).")
+]
 Optimizer = Annotated[str | None, typer.Option(help="sgd, adam, adamw, adadelta or rmsprop.")]
 Momentum = Annotated[float | None, typer.Option(help="Momentum of sgd, such as 0.9.")]
 Nesterov = Annotated[bool, typer.Option("--nesterov", help="Nesterov's momentum, with sgd.")]

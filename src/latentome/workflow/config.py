@@ -121,8 +121,16 @@ def _plain(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_same(old: RunConfig, new: RunConfig, where: str) -> None:
-    """Refuse to go on with a run that was asked for something else, and name the difference."""
+    """Refuse to go on with a run that was asked for something else, and name the difference.
+
+    A file that is no longer where it was, and of the same name where it is said to be now, was moved: whether it is the
+    same is for its checksum to say.
+    """
     before, now = old.to_dict(), new.to_dict()
+    for key in ("data", "labels"):
+        then, here = before.get(key), now.get(key)
+        if isinstance(then, str) and isinstance(here, str) and _was_moved(Path(then), Path(here)):
+            before[key] = here
     differences = [
         f"{key}: {before.get(key)!r} in the folder, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())
@@ -135,3 +143,7 @@ def check_same(old: RunConfig, new: RunConfig, where: str) -> None:
             expected="the same data, model and options as when it was started",
             todo="repeat the original command with --resume, or start anew with --replace",
         )
+
+
+def _was_moved(then: Path, now: Path) -> bool:
+    return then.name == now.name and not then.exists() and now.exists()

@@ -146,6 +146,7 @@ def prepare(config: RunConfig, scaling: str, reporter: Reporter | None = None) -
     """
     raw, label_column, notes = read_labelled(config, reporter)
     held_out = hold_out(raw, label_column, config)
+    notes += _on_both_sides(raw, held_out, config)
     genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
     fitted = fit_preprocessing(
         raw[~held_out], config.transform, genes, scaling, selection=config.select, clip=config.clip
@@ -227,6 +228,19 @@ def hold_out(raw: AnnData, label_column: str | None, config: RunConfig) -> np.nd
     """Choose the held-out samples: boolean, one for each."""
     cut, groups = how_to_cut(raw, label_column, config)
     return split_rows(raw.n_obs, config.test_size, cut, np.random.default_rng([config.seed, 0]), groups)
+
+
+def _on_both_sides(raw: AnnData, held_out: np.ndarray, config: RunConfig) -> list[str]:
+    """Tell where a patient has samples among the training and among the held-out ones, and nobody asked for groups."""
+    patients = io.parse_barcodes(raw.obs_names)["patient"]
+    known = patients.notna().to_numpy()
+    both = set(patients[known & held_out]) & set(patients[known & ~held_out])
+    if not both or config.group is not None:
+        return []
+    return [
+        f"{len(both)} patients have samples among the training and among the held-out ones; --group patient keeps the "
+        "samples of a patient together."
+    ]
 
 
 def how_to_cut(

@@ -111,20 +111,25 @@ def _train(
     from latentome.training import clear_checkpoints
 
     estimator, scaling = choose_model(config)
-    run, going_on = RunFolder(path), False
+    run, going_on, moved = RunFolder(path), False, False
     if resume and (run.manifest.exists() or run.config.exists()):
         # Held before it is decided what to do. But a model that is trained may lie where nothing can be written.
         if goes_on or not _is_trained(run):
             held.enter_context(run.lock())
         check_same(open_run(path)[1], config, str(run.path))
         going_on = not run.is_broken_off()
+        moved = any(run.read_config().get(key) != config.to_dict().get(key) for key in ("data", "labels"))
         if not going_on:
             reporter.say(f"The run in {run.path} was stopped before its training began; it starts afresh.")
             replace = True
         elif _is_trained(run):
             reporter.say(f"The model in {run.path} is trained; going on after it.")
             with reporter.step("read and prepare", "bytes"):
-                return run, _prepare_again(config, run, reporter, goes_on, dask)
+                prepared = _prepare_again(config, run, reporter, goes_on, dask)
+            if moved:
+                with run.lock():
+                    run.write_config(config.to_dict())
+            return run, prepared
     if not going_on:
         RunFolder.check_free(path, replace)
     with reporter.step("read and prepare", "bytes"):
@@ -144,6 +149,8 @@ def _train(
             estimator.check_for((int(prepared.training.sum()), prepared.adata.n_vars), extremes(prepared.preprocessing))
     for note in [*prepared.notes, *prepared.preprocessing.notes]:
         reporter.say(note)
+    if going_on and moved:
+        run.write_config(config.to_dict())
     if not going_on:
         held.enter_context(run.lock())
         run = RunFolder.create(path, replace=replace)

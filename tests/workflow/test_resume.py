@@ -232,6 +232,7 @@ def test_a_project_that_was_moved_goes_on(own_data, tmp_path, told):
     run, _ = train_step(at(after), str(after / "run"), told, command="latentome train ...", resume=True)
     assert run.read_config()["data"] == at(after).data
     after.rename(before)
-    Path(at(before).data).write_text(files[0].read_text().replace("1", "2", 1))
+    text = files[0].read_text()
+    Path(at(before).data).write_text(text[:-2] + ("2" if text[-2] == "1" else "1") + "\n")
     with pytest.raises(RunFolderError, match="changed"):
         train_step(at(before), str(before / "run"), told, command="latentome train ...", resume=True)

@@ -11,6 +11,7 @@ import pytest
 import latentome.pl as pl
 from latentome.datasets import tcga_colors
 from latentome.errors import InputError
+from latentome.pl.inputs import all_shortened
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -349,3 +350,13 @@ def test_importing_is_instant():
     assert all(callable(getattr(pl, name)) for name in pl.__all__)
     with pytest.raises(AttributeError, match="heatmap"):
         _ = pl.heatmap
+
+
+def test_names_that_would_be_cut_to_the_same_text_stay_apart():
+    tissues = [f"Brain - tissue number {i} (GTEx v8, RNA)" for i in (10, 11)]
+    assert all_shortened(tissues, 28) == [f"Brain -\N{HORIZONTAL ELLIPSIS} {i} (GTEx v8, RNA)" for i in (10, 11)]
+    far = [f"{'x' * 50}{letter}{'y' * 60}{end}" for letter, end in (("a", 1), ("a", 2), ("$", 1))]
+    short = all_shortened([*far, "short", far[0]], 20)
+    assert len(set(short)) == 4
+    assert short[0] == short[4]
+    assert max(map(len, short)) <= 21  # a sign of a formula is escaped

@@ -126,13 +126,15 @@ def _best(values, texts: list[str], better: str | None) -> list[bool]:
 
 
 @styled
-def reconstruction_error(table: pd.DataFrame) -> Figure:
+def reconstruction_error(table: pd.DataFrame, counts: Mapping[str, int] | None = None) -> Figure:
     """Draw the held-out error of each class as one dot for each method, joined by a line, worst class on top.
 
     Parameters
     ----------
     table
         Held-out mean squared errors: one row a class, named in the index; one column a method.
+    counts
+        How many held-out samples each class has, in brackets behind its name; not shown by default.
 
     Returns
     -------
@@ -149,7 +151,11 @@ def reconstruction_error(table: pd.DataFrame) -> Figure:
     values = table.to_numpy(dtype=float)
     # The classes go by the error of the first method; a class without one goes to the bottom.
     order = np.argsort(np.nan_to_num(values[:, 0], nan=-np.inf), kind="stable")
-    values, classes = values[order], all_shortened(table.index[order], 32)
+    values, named = values[order], table.index[order]
+    classes = [
+        f"{short} ({counts[name]:,})" if counts and name in counts else short
+        for name, short in zip(named, all_shortened(named, 32), strict=True)
+    ]
     places = np.arange(len(classes))
     figure = new_figure(SINGLE, 0.95 + 0.145 * len(classes), layout="constrained")
     axes = figure.subplots()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError, nearest
@@ -113,19 +114,29 @@ def feature_title(shown: list[str], feature: str | int) -> str:
 
 def shortened(name: Any, length: int) -> str:
     """Cut the middle out of a long name and make it safe to draw: long names often differ in their ends alone."""
-    text, end = str(name), length // 3
-    return literal(text if len(text) <= length else f"{text[: length - end - 1]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}")
+    return literal(_cut(str(name), length))
+
+
+def _cut(text: str, length: int) -> str:
+    end = length // 3
+    return text if len(text) <= length else f"{text[: length - end - 1]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}"
 
 
 def all_shortened(names: Iterable[Any], length: int) -> list[str]:
-    """Cut names as `shortened` does; those that would then be the same are numbered, in their order."""
-    names = list(names)
+    """Cut names as `shortened` does; those that would then be the same show where they differ, or else a number."""
+    names = list(map(str, names))
     short = [shortened(name, length) for name in names]
-    times, number = Counter(short), Counter()
-    for i, (name, text) in enumerate(zip(names, short, strict=True)):
-        if times[text] > 1 and len(str(name)) > length:
-            number[text] += 1
-            short[i] = f"{shortened(name, length - 5)} ({number[text]})"
+    for text, times in Counter(short).items():
+        alike = sorted({name for name, other in zip(names, short, strict=True) if other == text})
+        if times == 1 or len(alike) == 1:
+            continue
+        head = length // 4
+        at = max(len(commonprefix(alike)) - 2, head)
+        differing = [f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{_cut(name[at:], length - head - 1)}" for name in alike]
+        if len(set(differing)) < len(alike):
+            differing = [f"{_cut(name, length - 5)} ({i})" for i, name in enumerate(alike, start=1)]
+        new = dict(zip(alike, map(literal, differing), strict=True))
+        short = [new.get(name, other) if other == text else other for name, other in zip(names, short, strict=True)]
     return short
 
 

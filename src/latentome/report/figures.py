@@ -122,7 +122,7 @@ KNOWN = {
     ),
     "error_by_class": (
         "classes",
-        "Held-out mean squared error of each class; the line joins the methods.",
+        "Held-out mean squared error of each class, with the number of its samples; the line joins the methods.",
         "Dot plot of the held-out error of each class for the model and PCA. The table below holds the same numbers.",
     ),
     "reconstruction_by_gene": (

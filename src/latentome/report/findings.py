@@ -61,9 +61,7 @@ def label_rows(run: RunFolder, column: str) -> list[tuple[str, int, int]]:
 def _classes(sources: Sources) -> list[str]:
     """Which classes the model gives back best and worst."""
     methods = sources.metrics.methods
-    held_out = {
-        name: n for name, _, n in label_rows(RunFolder(sources.run), sources.manifest.text("data", "label_column"))
-    }
+    held_out = sources.metrics.table("n_by_class")
     rows = [
         (row["values"][0], row["class"])
         for row in sources.metrics.by_class()

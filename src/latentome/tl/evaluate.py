@@ -79,7 +79,8 @@ def evaluate(
     Returns
     -------
     ``methods``, ``table`` (metric -> method -> value), ``better``, ``by_class`` (class -> method -> held-out MSE),
-    ``difference`` (the model's held-out MSE less each other method's, with a 95 % bootstrap interval over samples),
+    ``n_by_class`` (held-out samples of each), ``difference`` (the model's held-out MSE less each other method's, with
+    a 95 % bootstrap interval over samples),
     ``accuracy_difference`` (the same of the two accuracies: metric -> other method -> numbers), ``majority`` (the most
     common class of the training samples, and the share of the held-out ones that are of it: what a classifier reaches
     that always says this), ``n_test``, ``n_labelled`` (held-out samples of known classes), ``clustering``, ``notes``.
@@ -101,6 +102,7 @@ def evaluate(
         "variance explained": {name: float(1.0 - e.mean() / around_mean) for name, e in errors.items()},
     }
     by_class: dict[str, dict[str, float]] = {}
+    n_by_class: dict[str, int] = {}
     of_labels: dict[str, object] = {}
     notes = [f"All metrics are of {int(test.sum())} samples that no step was fitted on."]
     if labels is not None:
@@ -118,12 +120,14 @@ def evaluate(
         for label in np.unique(classes[known & test]):
             here = classes[test] == label
             by_class[str(label)] = {name: float(e[here].mean()) for name, e in errors.items()}
+            n_by_class[str(label)] = int(here.sum())
     model, *others = methods
     return {
         "methods": list(methods),
         "table": table,
         "better": {metric: BETTER[metric] for metric in table},
         "by_class": by_class,
+        "n_by_class": n_by_class,
         "difference": {other: paired_difference(errors[model], errors[other], rng) for other in others},
         **of_labels,
         "n_test": int(test.sum()),

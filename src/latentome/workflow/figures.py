@@ -149,7 +149,8 @@ def _of_tables(run: RunFolder, model: BaseAutoencoder, metrics: dict) -> dict[st
     if len(table):
         figures["signatures"] = pl.signatures(table)
     if len(metrics["by_class"]) > 1:
-        figures["error_by_class"] = pl.reconstruction_error(pd.DataFrame(metrics["by_class"]).T)
+        errors = pd.DataFrame(metrics["by_class"]).T
+        figures["error_by_class"] = pl.reconstruction_error(errors, metrics.get("n_by_class"))
     if run.item("evaluation").exists():
         rows = _read(run.item("evaluation"))
         if rows["method"].nunique() > 1:

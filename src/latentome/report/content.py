@@ -73,8 +73,15 @@ def _training(sources: Sources) -> str:
         joined = "" if sentence.endswith(",") else ","
         sentence += f"{joined} together with {' and '.join(size)}," if members > 1 else f" with {' and '.join(size)}"
     sentence += f" was trained for {several(len(_first_member(sources.history)[0]), 'epoch')}"
+    if model.get("second_round"):
+        anew = ", ".join(plain(value) for value in model["second_round"])
+        sentence += f", to choose their number, and then anew for {anew} on all training samples"
     seconds = next((v for k, v in sources.manifest.table("timings").items() if k in ("train", "training", "fit")), None)
-    return sentence + (f", which took {duration(seconds)}." if seconds is not None else ".")
+    if seconds is None:
+        return sentence + "."
+    if sources.manifest.at("resumed"):
+        return sentence + f". It was interrupted and went on; the last part took {duration(seconds)}."
+    return sentence + f", which took {duration(seconds)}."
 
 
 def data_facts(manifest: Record) -> Facts:

@@ -112,7 +112,8 @@ KNOWN = {
     ),
     "training_curves": (
         "training",
-        "Loss and its parts by epoch, on training samples (solid) and validation samples (dashed).",
+        "Loss and its parts by epoch, on training samples (solid) and validation samples (dashed). Of a model that is "
+        "trained in two rounds they are those of the first, which chooses the number of epochs.",
         "Line charts of the loss and its parts against the epoch.",
     ),
     "architecture": (

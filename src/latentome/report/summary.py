@@ -91,7 +91,7 @@ def _beats(metrics: Metrics, model: str, named: str) -> tuple[str, list[str]]:
     }[said]
     if is_pca:
         word, first, size = "It is PCA", "training found nothing beyond PCA that held on the validation samples.", ""
-    told = [f"{word}: {first}" + ("" if said in ("same", "too few") else size)]
+    told = [first[0].upper() + first[1:] + ("" if said in ("same", "too few") else size)]
     if said == "too few":
         return word, told
     for name, asks in CLASS_SCORES.items():

@@ -82,12 +82,13 @@ def run_config(
 ) -> RunFolder:
     """Do what `run` does for a request that is made already."""
     reporter = reporter or Reporter()
+    resumed = resume and RunFolder(out).manifest.exists()
     with contextlib.ExitStack() as held:  # the folder, from its first file to its last
         folder, prepared = train_step(config, out, reporter, command=command, replace=replace, resume=resume, held=held)
         predict_step(folder, prepared, reporter)
         evaluate_step(folder, prepared, reporter)
         visualize_step(folder, prepared, reporter)
-        folder.update_manifest(status="done", timings=reporter.timings)
+        folder.update_manifest(status="done", timings=reporter.timings, resumed=resumed)
         with reporter.step("report", "figures"):
             report.write(folder.path, reporter.progress)
     return folder

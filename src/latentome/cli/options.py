@@ -59,12 +59,14 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupte
 
 LatentDim = Annotated[
     int | None,
-    typer.Option("-z", "--latent-dim", help="Number of latent features (default: 20; a preset has its own)."),
+    typer.Option("-z", "--latent-dim", min=1, help="Number of latent features (default: 20; a preset has its own)."),
 ]
 Epochs = Annotated[
-    int | None, typer.Option("-e", "--epochs", help="Passes over the data, at most (default: the model's).")
+    int | None, typer.Option("-e", "--epochs", min=1, help="Passes over the data, at most (default: the model's).")
 ]
-BatchSize = Annotated[int | None, typer.Option("-b", "--batch-size", help="Samples of a step (default: the model's).")]
+BatchSize = Annotated[
+    int | None, typer.Option("-b", "--batch-size", min=1, help="Samples of a step (default: the model's).")
+]
 LearningRate = Annotated[
     float | None, typer.Option("-l", "--learning-rate", help="Step size of the optimizer (default: the model's).")
 ]
@@ -104,7 +106,9 @@ Refit = Annotated[
     ),
 ]
 Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: faster products on some GPUs.")]
-Members = Annotated[int | None, typer.Option(help="Train so many models that differ in their seed, as one ensemble.")]
+Members = Annotated[
+    int | None, typer.Option(min=1, help="Train so many models that differ in their seed, as one ensemble.")
+]
 OnDisk = Annotated[
     bool | None,
     typer.Option(

@@ -6,7 +6,7 @@ import pytest
 from latentome import pp
 from latentome.datasets import load
 from latentome.errors import InputError
-from latentome.pp.transform import LOG_MAXIMUM
+from latentome.pp.transform import LOG_MAXIMUM, choose_transform, recognise_scale
 
 
 def test_auto_leaves_a_log_scale_alone():
@@ -64,3 +64,16 @@ def test_small_negative_abundances_count_as_nothing_measured_and_the_input_is_no
     kept = values.copy()
     assert pp.apply_transform(values, "log2p1").tolist() == [[0.0, 0.0, 0.0, 2.0]]
     assert np.array_equal(values, kept)
+
+
+def test_z_scores_of_rare_genes_are_no_linear_values():
+    """A gene that few samples have lies far out in those: 3,000 samples, of which it has a dozen."""
+    rng = np.random.default_rng(0)
+    values = rng.poisson(0.004, (3000, 40)) * rng.gamma(2.0, 5.0, (3000, 40))
+    z = (values - values.mean(axis=0)) / values.std(axis=0)
+    assert z.max() > 30
+    assert recognise_scale(z.astype(np.float32)).kind == "z-scores"
+    assert recognise_scale(values.astype(np.float32)).transform == "log2p1"
+    with pytest.raises(InputError, match=r"--transform none") as refused:
+        choose_transform(np.where(values > 0, values, -2.0).astype(np.float32) + 0.5, "auto")
+    assert "auto chose it" in refused.value.where

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 
 from latentome import io
 from latentome.errors import InputError
+from latentome.io import RunFolder
 from latentome.workflow import draw_interpretation, interpret_step, predict_step, prepare_again, train_step
 
 
@@ -93,3 +95,13 @@ def test_symbols_that_fit_no_set_are_said_and_a_file_of_the_users_is_refused(ens
     with pytest.raises(InputError, match="no column 'days'"):
         interpret_step(ensemble.run, ensemble.prepared, told, survival=[("days", "dead")])
     assert (ensemble.run.interpretation / "features.tsv").read_bytes() == before
+
+
+def test_a_cutoff_holds_for_what_members_agree_on_too(ensemble, told, gmt, tmp_path):
+    again = shutil.copytree(ensemble.run.path, tmp_path / "run")
+    folder = RunFolder(again).interpretation
+    interpret_step(RunFolder(again), ensemble.prepared, told, cutoff=1.0)
+    assert read(folder / "signatures.tsv")["z"].abs().min() < 1.5
+    consensus = read(folder / "consensus_signatures.tsv")
+    assert len(consensus)
+    assert 1.0 < consensus["z"].abs().min() < 1.5

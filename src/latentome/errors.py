@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LatentomeError(Exception):
@@ -79,3 +80,16 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     shown = ", ".join(choices[:30]) + (f", ... ({len(choices)} in all)" if len(choices) > 30 else "")
     hint = f"Did you mean '{exact[0]}'? " if exact else ""
     return f"{hint}There are: {shown}."
+
+
+class NothingBegun(KeyboardInterrupt):
+    """An interruption before anything was written: what was to be replaced is still there."""
+
+
+@contextmanager
+def before_anything() -> Iterator[None]:
+    """Tell interruptions of a block as such that came before anything was written."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise NothingBegun(str(error) or "interrupted before anything was written") from error

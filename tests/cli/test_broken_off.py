@@ -112,3 +112,17 @@ def test_words_are_checked_even_where_a_data_set_needs_none(latentome, tmp_path)
     code, _, told = latentome("train", "tcga-33", "--duplicates", "dropp", "-o", tmp_path / "r")
     assert code == 2
     assert "Did you mean 'drop'" in told
+
+
+def test_who_stops_before_the_earlier_run_is_gone_is_not_sent_back_to_it(run, files, latentome, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    before = (run / "model.keras").read_bytes()
+    monkeypatch.setattr("latentome.workflow.steps._prepare", stop)
+    arguments = [files / "expression.tsv", "-m", "linear", "-e", "3", "-o", run]
+    code, _, told = latentome("train", *arguments, "--replace")
+    assert code == 130
+    assert f"to begin again: latentome train {' '.join(map(str, arguments))} --replace" in told
+    assert "--resume" not in told
+    assert (run / "model.keras").read_bytes() == before

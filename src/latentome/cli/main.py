@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 
 from latentome.cli.later import load_later
-from latentome.errors import LatentomeError
+from latentome.errors import LatentomeError, NothingBegun
 
 #: How the end of a command is told: its exit code, what it says, and the parts of that.
 Tell = Callable[..., None]
@@ -114,5 +114,7 @@ def _interrupted(arguments: list[str], error: BaseException) -> str:
     text = str(error) or "interrupted"
     if not arguments or arguments[0] not in ("run", "train", "sweep"):
         return text
+    if isinstance(error, NothingBegun):  # what --replace was for is still there, and --resume would go on with it
+        return f"{text}\n  to begin again: {shlex.join(['latentome', *arguments])}"
     command = shlex.join(["latentome", *[a for a in arguments if a not in ("--resume", "--replace")], "--resume"])
     return f"{text}\n  to go on: {command}"

@@ -467,7 +467,7 @@ def test_a_broken_archive_is_fetched_again(server, tmp_path):
         member.size = 3
         tar.addfile(member, io.BytesIO(b"a\tb"))
     once(server, "/a.tar.gz", lambda r: r.whole(packed.getvalue()[:60]), lambda r: r.whole(packed.getvalue()))
-    with pytest.raises(InputError, match="nothing of it was kept"):
+    with pytest.raises(InputError, match="nothing of it was unpacked"):
         download(server.url("/a.tar.gz"), tmp_path, extract=True, **QUICK)
     assert not (tmp_path / "a.tar.gz").exists()
     assert download(server.url("/a.tar.gz"), tmp_path, extract=True, **QUICK)["data.tsv"].read_bytes() == b"a\tb"
@@ -500,3 +500,25 @@ def test_a_server_may_say_until_when_it_is_busy():
     assert transfer._seconds("7") == 7.0
     assert 90 < transfer._seconds(later) <= 100
     assert transfer._seconds("soon") == transfer._seconds("Mon, 01 Jan 2001 00:00:00 GMT") == 0.0
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_part_is_gone_on_with_where_nothing_says_that_it_changed(checked, server, data_set, tmp_path):
+    """The first answer has an ETag and a date; the rest, through a proxy, a date alone; replicas have other ETags."""
+    said = iter([{"ETag": '"1"', "Last_Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}])
+
+    def answer(r):
+        start = int((r.headers.get("Range") or "bytes=0-")[6:-1])
+        later = {"ETag": '"9"'} if checked else {"Last_Modified": "Mon, 01 Jan 2024 00:00:00 GMT", "ETag": 'W/"1"'}
+        headers = next(said, later)
+        place = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        r.head(206 if start else 200, Content_Range=place, Content_Length=len(CONTENT) - start, **headers)
+        r.wfile.write(CONTENT[start : start + 100_000])
+
+    server.routes["/p.bin"] = answer
+    if checked:
+        data_set("/p.bin")
+        assert download("test", tmp_path, **QUICK)["table.bin"].read_bytes() == CONTENT
+    else:
+        assert download(server.url("/p.bin"), tmp_path, **QUICK)["p.bin"].read_bytes() == CONTENT
+    assert [seen[1] for seen in server.seen] == [None, "bytes=100000-", "bytes=200000-"]

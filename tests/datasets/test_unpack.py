@@ -115,3 +115,8 @@ def test_a_zip_inside_a_tar_is_one_of_its_files(tmp_path):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     assert sorted(file.name for file in unpack(tmp_path / "outer.tar", tmp_path / "out")) == ["data.tsv", "supp.zip"]
+
+
+def test_a_tar_whose_first_file_is_called_like_a_zip(tmp_path):
+    tar(tmp_path / "p.tar", member("PKM2.tsv", b"a\tb"), mode="w")
+    assert [file.name for file in unpack(tmp_path / "p.tar", tmp_path / "out")] == ["PKM2.tsv"]

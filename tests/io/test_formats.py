@@ -13,6 +13,7 @@ import pytest
 
 from latentome.errors import InputError
 from latentome.io import converted, read, read_labels, text, unpack
+from latentome.io.genes import known_names
 
 SAMPLES = ["TCGA-OR-A5J1-01", "TCGA-OR-A5J2-01", "TCGA-OR-A5J3-11"]
 GENES = ["TP53", "KRAS"]
@@ -370,3 +371,41 @@ def test_files_of_single_samples_hold_one_kind_of_values(tmp_path):
 def test_a_gct_file_that_lost_rows_is_refused(write):
     with pytest.raises(InputError, match="has 1 genes, and says that it has 2"):
         read(write("cut.gct", fill(GCT_2).rpartition("KRAS")[0]))
+
+
+def plates(rows: int, columns: int, known: float, corner: str) -> str:
+    """A table of Entrez ids, of which a share is known, by the wells of a plate, some of which are names of genes."""
+    numbers = [name for name in known_names() if name.isdigit()][: int(known * rows)]
+    numbers += [str(900_000_000 + i) for i in range(rows - len(numbers))]
+    wells = [f"{letter}{number}" for letter in "ABCDEFGH" for number in range(1, 13)][:columns]
+    values = np.random.default_rng(0).random((rows, columns))
+    return pd.DataFrame(values, numbers, wells).rename_axis(corner).to_csv(sep="\t")
+
+
+@pytest.mark.parametrize(
+    ("known", "corner"), [(0.9, "entrez_gene_id"), (0.9, "ID"), (0.9, "gene_id"), (1.0, "sample"), (1.0, "x")]
+)
+def test_entrez_ids_are_genes_whatever_the_samples_are_called(known, corner, write):
+    path = write("e.tsv", plates(300, 96, known, corner))
+    assert read(path).shape == (96, 300)
+
+
+def test_what_a_cautious_reader_may_not_take_for_something_else(write, tmp_path):
+    """Each was read rightly before a rule was made for tables that look like it."""
+    merged = FRAME.T.rename_axis("gene")
+    check(read(write("merged_star_gene_counts.tsv", merged.to_csv(sep="\t"))), "genes-by-samples")
+    of_r = "TP53\tKRAS\nS1\t1\t2\nS2\t3\t4\n"  # written with an empty word for what is missing
+    assert read(write("r.tsv", of_r)).shape == (2, 2)
+    labels = read_labels(write("l.tsv", "kind\tnote\ns0\tx0\t\ns1\tx1\tn\n"))
+    assert labels["note"].tolist() == [None, "n"]
+    numbered = "patient_id\tsymbol\tTP53\tKRAS\n1\ta\t1\t2\n2\tb\t3\t4\n3\tc\t5\t6\n"
+    assert list(read(write("n.tsv", numbered)).obs_names) == ["1", "2", "3"]
+    few_ids = "Hugo_Symbol\tEntrez_Gene_Id\tS1\tS2\nTP53\t7157\t1\t2\nTP53\t1\t3\t4\n"
+    few_ids += "".join(f"{gene}\t\t5\t6\n" for gene in ("KRAS", "EGFR", "MYC", "PTEN", "RB1"))
+    assert "TP53" not in read(write("f.tsv", few_ids), duplicates="drop").var_names
+
+
+def test_none_is_a_class_among_words_and_missing_among_numbers(write):
+    labels = read_labels(write("l.tsv", "id\ttreatment\tage\nS1\tDrug\t1\nS2\tNone\tNone\nS3\tDrug\t3\n"))
+    assert labels["treatment"].tolist() == ["Drug", "None", "Drug"]
+    assert labels["age"].isna().tolist() == [False, True, False]

@@ -96,7 +96,7 @@ def test_real_labels_of_a_real_table(shared, tmp_path):
 def test_words_for_what_is_missing(write):
     rows = "".join(f"S{i}\t{word}\t{i}\n" for i, word in enumerate(("null", "None", "'--", "[Not Available]", "none")))
     labels = read_labels(write("l.tsv", f"id\ttype\tage\n{rows}S9\tx\tnull\n"))
-    assert labels["type"].tolist() == [None, None, None, None, "none", "x"]
+    assert labels["type"].tolist() == ["null", "None", None, None, "none", "x"]
     assert labels["age"].dtype == np.float64
 
 

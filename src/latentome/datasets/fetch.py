@@ -137,7 +137,7 @@ def _complete(plan: _Plan) -> bool:
     return all(
         _has_size(plan.folder / file.name, entry.get("size", -1))
         and entry.get("sha256") in (file.sha256 or entry.get("sha256"),)
-        and sha256(plan.folder / file.name) == entry["sha256"]
+        and sha256(plan.folder / file.name) == entry.get("sha256")
         and (not file.unpack or _all_there(plan.folder, entry))
         for file, entry in entries
     )
@@ -246,8 +246,8 @@ def _provide(file: RemoteFile, plan: _Plan) -> dict[str, Path]:
         try:
             parts = unpack(target, plan.folder, reserved=(CHECKSUMS,))
         except InputError:
-            if fetched and file.sha256 is None:  # nothing says that it is the right file
-                target.unlink()
+            if fetched and file.sha256 is None:  # nothing says that it is the right file: the next call fetches it
+                os.replace(target, target.with_name(f"{target.name}.not-unpacked"))
             raise
         unpacked = {part.relative_to(plan.folder).as_posix(): part.stat().st_size for part in parts}
     # A file that the user put there is trusted as one that came for the first time.

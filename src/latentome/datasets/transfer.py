@@ -163,8 +163,8 @@ class Transfer:
         start, total = self._agree(response, start)
         if start:  # some servers go on with another version, whatever the condition
             noted = self._noted()
-            validator = noted.get("validator") if noted.get("url") == url else None
-            if _differ(total, noted.get("total")) or _differ(_validator(response), validator):
+            validator = noted.get("validator") if noted.get("url") == url and not self.checked else None
+            if _differ(total, noted.get("total")) or _differ(_like(validator, response), validator):
                 self.forget()
                 raise _Failed("it has another version of the file now")
             total = total or noted.get("total")
@@ -256,6 +256,14 @@ def _validator(response: requests.Response) -> str:
     """What tells this version of the file from others: a strong ETag, or the date of the last change."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _like(validator: str | None, response: requests.Response) -> str:
+    """What the answer says of its version, of the kind that was noted: a strong ETag, or a date."""
+    if validator and not validator.startswith('"'):
+        return response.headers.get("Last-Modified", "")
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else ""
 
 
 def _differ(a: Any, b: Any) -> bool:

@@ -108,7 +108,7 @@ def _create(target: Path) -> IO[bytes]:
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and content of each file, one after the other."""
     with archive.open("rb") as stream:  # is_zipfile() finds a zip archive inside a tar, too
-        is_zip = stream.read(2) == b"PK"
+        is_zip = stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     if is_zip:
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
@@ -149,5 +149,6 @@ def _refusal(archive: Path, problem: str, expected: str) -> InputError:
         f"{archive.name} is not unpacked: {problem}",
         where=str(archive),
         expected=expected,
-        todo="Fetch it again from a source that you trust; nothing of it was kept.",
+        todo="Fetch it again from a source that you trust, or leave --extract out if it is no archive: nothing of it "
+        "was unpacked.",
     )

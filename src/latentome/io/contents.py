@@ -44,14 +44,18 @@ ITEMS = {
     "onnx": Item("onnx", "export"),
     "report": Item("report.html", "report"),
 }
-#: What runs write into their folders, by suffix. Nothing else in them is ever removed.
+#: What is written of new samples, in memory or on disk.
+PREDICTED = (
+    *("latent.tsv", "latent.h5ad", "tsne.tsv", "error.tsv", "nearest.tsv", "classes.tsv", "reconstruction.tsv.gz"),
+)
+#: What runs write into their folders, by suffix or name. Nothing else in them is ever removed.
 FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
     "figures-dark": (".png", ".pdf", ".svg"),
     "interpretation": (".tsv", ".json", ".graphml"),
     "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
     "onnx": (".onnx", ".json"),
-    "predictions/*": (".tsv", ".gz", ".h5ad"),
+    "predictions/*": PREDICTED,
     "predictions": (),
     ".saving-*": (".keras", ".h5", ".json", ".npz", ".tsv"),  # of a process that was killed while it saved its model
 }

@@ -95,14 +95,8 @@ def check_suffix(path: Path) -> None:
             expected=f"{SUPPORTED}; spreadsheets silently turn gene names such as SEPT2 and MARCH1 into dates",
             todo="Export the table as tab-separated text from the program that made it, and check the gene names.",
         )
-    star = path.name.removesuffix(".gz").endswith("star_gene_counts.tsv")
-    if suffix in _RSEM_SUFFIXES or star:
-        raise InputError(
-            f"{path.name} is one sample of {'STAR' if star else 'RSEM'}",
-            where=str(path),
-            expected="the folder with the files of all samples, which becomes one matrix",
-            todo=f"Give the folder: {path.parent}",
-        )
+    if suffix in _RSEM_SUFFIXES:
+        raise one_sample(path, "RSEM")
     if suffix not in (*TEXT_SUFFIXES, *COLUMNAR_SUFFIXES, ".h5ad"):
         raise InputError(
             f"{path.name} has a suffix that is not supported: '{suffix}'",
@@ -110,6 +104,16 @@ def check_suffix(path: Path) -> None:
             expected=SUPPORTED,
             todo="Convert the file, or rename it if it is such a table under another name.",
         )
+
+
+def one_sample(path: Path, program: str) -> InputError:
+    """The refusal of a file that holds the results of one sample."""
+    return InputError(
+        f"{path.name} is one sample of {program}",
+        where=str(path),
+        expected="the folder with the files of all samples, which becomes one matrix",
+        todo=f"Give the folder: {path.parent}",
+    )
 
 
 def check_hdf5(path: Path) -> None:

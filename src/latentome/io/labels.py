@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 #: As programs write what is not there; the last ones are those of the GDC and of TCGA's clinical tables.
-_MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "null", "NULL", "None", "'--", "[Not Available]")
+_MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "'--", "[Not Available]")
+#: Beside numbers; beside words they may be classes, as in a treatment 'None' or a genotype 'null'.
+_MISSING_NUMBERS = ("null", "NULL", "None", "none")
 
 
 def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -34,7 +36,7 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     A frame indexed by the first column. Columns of numbers are float64, others are text; codes such as ``01`` stay
-    text. Empty fields, ``NA``, ``null`` and alike are missing (None, or NaN in columns of numbers).
+    text. Empty fields, ``NA`` and alike are missing (None, or NaN in columns of numbers, where ``null`` is, too).
 
     Raises
     ------
@@ -224,10 +226,11 @@ def _typed(values: pd.Series) -> pd.Series:
     import pandas as pd
 
     values = values.where(~values.isin(_MISSING), None)
-    present = values.dropna()
+    numbers = values.where(~values.isin(_MISSING_NUMBERS), None)
+    present = numbers.dropna()
     codes = present.str.match(r"[-+]?0\d").any()
     if len(present) and not codes and pd.to_numeric(present, errors="coerce").notna().all():
-        return pd.to_numeric(values)
+        return pd.to_numeric(numbers)
     return values
 
 

@@ -32,7 +32,7 @@ _held: set[tuple[str, int, int]] = set()
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[bool]:
     """Hold a folder for writing; it is made if it is not there.
 
     The thread that holds a folder may ask for it again: the steps of a command ask for what the command holds.
@@ -42,6 +42,10 @@ def lock_folder(folder: Path) -> Iterator[None]:
     folder
         The folder. While it is held there are two files in it, ``.lock`` and ``.lock-holder.json``.
 
+    Yields
+    ------
+    Whether nobody else can be writing there: not where the thread had it before, or the file system has no locks.
+
     Raises
     ------
     RunFolderError
@@ -49,7 +53,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """
     key = _key(folder)
     if key in _held:
-        yield
+        yield False
         return
     with guard_writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +62,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     try:
         if lock is not None:
             _sign(folder)
-        yield
+        yield lock is not None
     finally:
         _held.discard(key)
         if lock is not None:

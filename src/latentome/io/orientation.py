@@ -36,9 +36,9 @@ _GENE_HEADS = {
     "entrez",
     "entrez_gene_id",
 }
-_SAMPLE_HEADS = {"sample", "samples", "sample_id", "sampleid", "barcode", "tcga_id", "patient", "patient_id", "cell"}
+SAMPLE_HEADS = {"sample", "samples", "sample_id", "sampleid", "barcode", "tcga_id", "patient", "patient_id", "cell"}
 #: Headings of the column of names, of genes or of samples; lower case.
-NAME_HEADS = frozenset(_GENE_HEADS | _SAMPLE_HEADS)
+NAME_HEADS = frozenset(_GENE_HEADS | SAMPLE_HEADS)
 
 
 def check_orientation(orientation: str) -> None:
@@ -67,15 +67,17 @@ def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -
     The orientation, and the reason as a sentence.
     """
     head = corner.strip().lower().lstrip("#")
-    by_head = True if head in _SAMPLE_HEADS else False if head in _GENE_HEADS else None
+    by_head = True if head in SAMPLE_HEADS else False if head in _GENE_HEADS else None
     upright, by_words = (_by_names(rows, columns, test) for test in (_is_gene, _is_gene_word))
     if upright is not None and upright != by_words:
-        # Bare numbers alone speak for it, which may be those of samples: the heading knows; and of Entrez ids nearly
-        # all are known.
-        if by_head not in (None, upright):
-            upright = None
-        elif by_words is not None and _share(columns if upright else rows, _is_gene) < 0.95:
-            upright = by_words
+        # Bare numbers alone speak for it. Of Entrez ids nearly all are known, of other numbers fewer: where these may
+        # be numbers of samples, the heading knows, or the words on the other side, if most of them are genes.
+        sides = (columns, rows) if upright else (rows, columns)
+        if _share(sides[0], _is_gene) < 0.95 and by_head != upright:
+            if by_head is not None:
+                upright = None
+            elif _share(sides[1], _is_gene_word) >= 0.5:
+                upright = by_words
     if upright is not None:
         word: Orientation = "samples-by-genes" if upright else "genes-by-samples"
         genes, samples = (columns, rows) if upright else (rows, columns)

@@ -143,9 +143,11 @@ class RunFolder:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with lock_folder(self.path):
-            # Halves of files that killed processes have left: nobody else writes here now.
-            for folder in (self.path, self.figures, self.path / "figures-dark", self.interpretation):
+        with lock_folder(self.path) as alone:
+            # Halves of files that killed processes have left.
+            for folder in (
+                () if not alone else (self.path, self.figures, self.path / "figures-dark", self.interpretation)
+            ):
                 for path in folder.glob(f".*{TEMPORARY_SUFFIX}.*"):
                     if path.is_file():
                         path.unlink(missing_ok=True)
@@ -335,7 +337,7 @@ class RunFolder:
         doomed += self.path.glob(f".*{TEMPORARY_SUFFIX}.*")
         folders = list(self._folders())
         for folder, suffixes in folders:
-            doomed += [entry for entry in folder.iterdir() if entry.suffix in suffixes]
+            doomed += [entry for entry in folder.iterdir() if {entry.suffix, entry.name} & set(suffixes)]
         # A removal that is broken off has to look like what it is: without its manifest the run is no run to go on
         # with, and as long as its last file is there, the removal can be repeated.
         last = self.config if self.config.exists() else self.manifest

@@ -11,11 +11,15 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io import checks
-from latentome.io.genes import Genes, tidy_genes
-from latentome.io.orientation import Orientation, find_orientation
+from latentome.io.genes import Genes, are_row_numbers, tidy_genes
+from latentome.io.orientation import SAMPLE_HEADS, Orientation, find_orientation
+from latentome.io.text import ENTREZ, TextTable
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+#: Columns of names, of which numbered rows take theirs.
+_NAMES = ("gene_symbol", "hugo_symbol", "symbol", "gene_name")
 
 
 @dataclass
@@ -94,6 +98,33 @@ def to_anndata(
         var=pd.DataFrame(columns, index=pd.Index(genes.names, dtype=object)),
     )
     return add_up(adata, genes.sums), word, [*table.notes, *said, *genes.notes]
+
+
+def name_rows(table: TextTable) -> tuple[list[str], list[str]]:
+    """Name the rows by what the table says of them, where their first field does not tell them apart.
+
+    Returns
+    -------
+    Their names, and what was done. Rows that are numbered take their names from a column of names. Where names are
+    missing or there twice, and Entrez ids stand beside them, as in the tables of cBioPortal, they are SYMBOL|ENTREZ.
+    """
+    rows, heads = table.rows, [head.lower() for head in table.layout.extra]
+    column = dict(zip(heads, zip(*table.descriptions, strict=True), strict=False))
+    named = next((head for head in _NAMES if head in column and "" not in column[head]), None)
+    of_samples = table.layout.corner.lower() in SAMPLE_HEADS
+    if are_row_numbers(rows) and named is not None and not of_samples and len(set(column[named])) == len(rows):
+        return list(column[named]), [f"The rows are numbered; their names are those of the column '{named}'."]
+    ids = next((head for head in heads if head in ENTREZ), None)
+    if (
+        ids is None
+        or 2 * sum(map(str.isdigit, column[ids])) <= len(rows)
+        or ("" not in rows and len(set(rows)) == len(rows))
+    ):
+        return rows, []
+    pairs = zip(rows, column[ids], strict=True)
+    return [f"{name or '?'}|{number}" if number.isdigit() else name for name, number in pairs], [
+        f"Rows without a name, or of one name, are told apart by their '{ids}'."
+    ]
 
 
 def add_up(adata: AnnData, groups: list[list[int]]) -> AnnData:

@@ -22,13 +22,14 @@ from latentome.io.files import (
     check_text,
     data_suffix,
     need_zarr,
+    one_sample,
     sha256,
 )
 from latentome.io.genes import check_duplicates, tidy_genes
 from latentome.io.layouts import check_gct_rows, find_format
 from latentome.io.orientation import check_orientation
-from latentome.io.table import Table, add_up, check_any_gene, to_anndata
-from latentome.io.text import Irregular, name_rows, read_values
+from latentome.io.table import Table, add_up, check_any_gene, name_rows, to_anndata
+from latentome.io.text import Irregular, read_values
 from latentome.io.unpack import Progress
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ def _read_text(path: Path, digest: str, orientation: str, progress: Progress | N
         lines, offset = about.pop("lines"), about.pop("offset")
     else:
         kind, layout, samples = find_format(path)
+        if {"unstranded", "stranded_first"} <= set(layout.columns):
+            raise one_sample(path, "STAR")
         try:
             read = read_values(path, layout, progress)
         except Irregular as failure:

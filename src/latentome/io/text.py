@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io.files import SUPPORTED, check_memory, data_suffix
-from latentome.io.genes import are_row_numbers
 from latentome.io.orientation import NAME_HEADS
 from latentome.io.unpack import Progress, blocks, lines
 
@@ -34,11 +34,12 @@ DESCRIPTIONS = frozenset(
         *("chr", "chrom", "chromosome", "start", "end", "strand"),
     ]
 )
-#: Those of them that are Entrez ids, and those that are names.
+#: Those of them that are Entrez ids.
 ENTREZ = frozenset({"entrez", "entrez_id", "entrez_gene_id"})
-_NAMES = ("gene_symbol", "hugo_symbol", "symbol", "gene_name", "name")
 #: No table of expression has more rows; their names would fill the memory before the values do.
 MAX_ROWS = 5_000_000
+#: So many rows tell whether all of them end in a separator.
+_FIRST_ROWS = 20
 #: No header is further down.
 _MOST_COMMENTS = 10_000
 
@@ -93,7 +94,8 @@ def find_layout(path: Path) -> Layout:
     notes: list[str] = []
     with closing(_numbered(path)) as content:
         header_line, header = _skip_comments(path, content, notes)
-        first = next(content, None)
+        below = list(islice(content, _FIRST_ROWS))
+    first = below[0] if below else None
     delimiter = _find_delimiter(path, header, header_line, notes)
     heads = split_line(header, delimiter)
     if first is None:
@@ -105,7 +107,8 @@ def find_layout(path: Path) -> Layout:
         )
     fields = split_line(first[1], delimiter)
     if len(heads) == len(fields) - 1:  # as R writes it
-        _check_first_head(path, heads, header_line, first[0], fields)
+        ends = all(not split_line(line, delimiter)[-1].strip() for _, line in below)
+        _check_first_head(path, heads, header_line, first[0], fields, ends)
         notes.append("The header has no name for the first column; it was taken for the column of names.")
         heads = ["", *heads]
     corner, *columns = [head.strip() for head in heads]
@@ -250,28 +253,6 @@ def _cut_names(block: bytes, number: int, table: TextTable) -> list[bytes]:
     return rests
 
 
-def name_rows(table: TextTable) -> tuple[list[str], list[str]]:
-    """Name the rows by what the table says of them, where their first field does not tell them apart.
-
-    Returns
-    -------
-    Their names, and what was done. Rows that are numbered take their names from a column of names. Where names are
-    missing or there twice, and Entrez ids stand beside them, as in the tables of cBioPortal, they are SYMBOL|ENTREZ.
-    """
-    rows, heads = table.rows, [head.lower() for head in table.layout.extra]
-    column = dict(zip(heads, zip(*table.descriptions, strict=True), strict=False))
-    named = next((head for head in _NAMES if head in column), None)
-    if are_row_numbers(rows) and named is not None:
-        return list(column[named]), [f"The rows are numbered; their names are those of the column '{named}'."]
-    ids = next((head for head in heads if head in ENTREZ), None)
-    if ids is None or ("" not in rows and len(set(rows)) == len(rows)):
-        return rows, []
-    pairs = zip(rows, column[ids], strict=True)
-    return [f"{name or '?'}|{number}" if number.isdigit() else name for name, number in pairs], [
-        f"Rows without a name, or of one name, are told apart by their '{ids}'."
-    ]
-
-
 def _unquote(line: bytes, layout: Layout) -> tuple[bytes, list[bytes], bytes]:
     """The parts of a row with quotes; numbers are usually not quoted, so that only its beginning is looked at."""
     mark, cut, at = layout.delimiter.encode(), [], 0
@@ -346,16 +327,16 @@ def _find_delimiter(path: Path, header: str, line: int, notes: list[str]) -> str
     return found
 
 
-def _check_first_head(path: Path, heads: list[str], line: int, first: int, fields: list[str]) -> None:
+def _check_first_head(path: Path, heads: list[str], line: int, first: int, fields: list[str], ends: bool) -> None:
     """Refuse to take a header that is one name short for that of R where its first name heads a column of names.
 
     There the last name is missing, or each row ends in a separator; as R's table every value would get the name of its
     neighbour. Beside a text, or a number as Entrez ids are, such a word may well head the first column of R's table;
-    but R writes NA, and no row that ends in nothing.
+    but no table of R's has rows that all end in nothing (`ends`).
     """
     word = heads[0].strip().lower()
     first_of_r = word not in NAME_HEADS or word.startswith("entrez") or not _is_decimal(fields[1])
-    if first_of_r and fields[-1].strip():
+    if first_of_r and not ends:
         return
     last = ", the last of them empty" if not fields[-1].strip() else ""
     raise InputError(

@@ -72,7 +72,9 @@ def check_folder(folder: Path, request: SweepRequest, *, replace: bool, resume: 
     check_same(SweepRequest.from_dict(table, str(path)), request, str(folder))
 
 
-def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, replace: bool) -> list[str]:
+def open_folder(
+    folder: Path, request: SweepRequest, about: dict[str, Any], *, replace: bool, alone: bool = True
+) -> list[str]:
     """Make the folder, or go on in it where it holds the same sweep of the same data.
 
     Parameters
@@ -85,6 +87,8 @@ def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, r
         The manifest: ``data`` names the data by their checksums.
     replace
         Whether an earlier sweep is removed.
+    alone
+        Whether nobody else can be writing there.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def open_folder(folder: Path, request: SweepRequest, about: dict[str, Any], *, r
     RunFolderError
         If the data have changed since the sweep was begun.
     """
-    for path in folder.glob(f".*{TEMPORARY_SUFFIX}.*"):  # halves of files; nobody else writes here now
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}.*") if alone else ():  # halves of files
         path.unlink(missing_ok=True)
     if replace:  # what makes it a sweep goes last, so that a removal that is broken off can be repeated
         for name in FOLDERS:

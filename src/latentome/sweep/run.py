@@ -182,8 +182,8 @@ def run_request(
         check_configurations(request, checked, store)
     for note in store.notes:
         reporter.say(note)
-    with lock_folder(out), Session(cluster, out, reporter) as session:
-        for note in open_folder(out, request, _about(request, store), replace=replace):
+    with lock_folder(out) as alone, Session(cluster, out, reporter) as session:
+        for note in open_folder(out, request, _about(request, store), replace=replace, alone=alone):
             reporter.say(note)
         trained, units, results = [], [], []
         try:

@@ -127,7 +127,7 @@ def check_same(old: RunConfig, new: RunConfig, where: str) -> None:
     same is for its checksum to say.
     """
     before, now = old.to_dict(), new.to_dict()
-    for key in ("data", "labels"):
+    for key in ("data", "labels", "genes"):  # of a list of genes the run has the genes themselves
         then, here = before.get(key), now.get(key)
         if isinstance(then, str) and isinstance(here, str) and _was_moved(Path(then), Path(here)):
             before[key] = here

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome import io
+from latentome.io.contents import PREDICTED
 from latentome.pp import Preprocessing
 from latentome.pp.align import check_range as check_scale_range
 from latentome.pp.on_disk import without_values
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from latentome.workflow.prepare import Prepared
     from latentome.workflow.reporter import Reporter
 
-#: What is written of new samples, in memory or on disk.
-PREDICTED = (
-    *("latent.tsv", "latent.h5ad", "tsne.tsv", "error.tsv", "nearest.tsv", "classes.tsv", "reconstruction.tsv.gz"),
-)
 #: Rows that are encoded at once.
 ROWS = 4096
 #: What is told of samples that are encoded in blocks.

@@ -129,7 +129,7 @@ def _check_out(out: Path, replace: bool) -> None:
 def _check_same_scale(tables: list[AnnData]) -> None:
     """Refuse files of which some need a logarithm and some have it."""
     scales = [recognise_scale(table.X) for table in tables]
-    if len({scale.transform for scale in scales}) < 2:
+    if len({scale.transform == "none" for scale in scales}) < 2:
         return
     told = [f"{table.uns['source']['name']}: {s.kind}, {s.evidence}" for table, s in zip(tables, scales, strict=True)]
     raise InputError(

@@ -119,7 +119,7 @@ def _train(
             held.enter_context(run.lock())
         check_same(open_run(path)[1], config, str(run.path))
         going_on = not run.is_broken_off()
-        moved = any(run.read_config().get(key) != config.to_dict().get(key) for key in ("data", "labels"))
+        moved = any(run.read_config().get(key) != config.to_dict().get(key) for key in ("data", "labels", "genes"))
         if not going_on:
             reporter.say(f"The run in {run.path} was stopped before its training began; it starts afresh.")
             replace = True
@@ -130,6 +130,9 @@ def _train(
             if moved:
                 with run.lock():
                     run.write_config(config.to_dict())
+            if goes_on:  # which a kill may have left after the model was saved
+                clear_checkpoints(run.checkpoints)
+                run.remove_matrix()
             return run, prepared
     if not going_on:
         RunFolder.check_free(path, replace)

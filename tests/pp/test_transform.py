@@ -74,6 +74,10 @@ def test_z_scores_of_rare_genes_are_no_linear_values():
     assert z.max() > 30
     assert recognise_scale(z.astype(np.float32)).kind == "z-scores"
     assert recognise_scale(values.astype(np.float32)).transform == "log2p1"
+    # Most genes silent around zero, some far up: linear, though the middle gene looks like a z-score.
+    silent = np.where(rng.random((100, 400)) < 0.02, rng.gamma(1, 5, (100, 400)), 0) + rng.normal(0, 0.01, (100, 400))
+    silent[:, :60] += rng.gamma(2, 200, (100, 60))
+    assert recognise_scale(silent.astype(np.float32)).transform == "log2p1"
     with pytest.raises(InputError, match=r"--transform none") as refused:
         choose_transform(np.where(values > 0, values, -2.0).astype(np.float32) + 0.5, "auto")
     assert "auto chose it" in refused.value.where

@@ -105,6 +105,10 @@ def test_a_model_is_called_by_what_it_is(run):
     assert summary["learned"][0].startswith("The VAE has learned to describe")
     assert "better than the VAE" in summary["beats"][0]
     assert summary["next"][0][1] is None  # it was a call from Python
+    for other in ("latentome reproduce tybalt --data tcga-6", "latentome.run('a\"b\\'c')"):
+        known = {"command": other, "model": MODEL}
+        again = sources._replace(manifest=Record({**sources.manifest.values, **known}))
+        assert summarise(again)["next"][0][1] is None
     known = {"command": "latentome run my.tsv --labels l.tsv -z 4 -e 50 --replace -o old", "model": MODEL}
     again = summarise(sources._replace(manifest=Record({**sources.manifest.values, **known})))["next"][0][1]
     assert again == f"latentome run my.tsv --labels l.tsv -z 4 -e 100 -o {run.name}-longer"
@@ -135,7 +139,7 @@ def test_the_first_screen_answers_as_the_verdict_does(run, difference, n_test, v
         "n_test": n_test,
         "verdict": verdict,
     }
-    manifest = {**sources.manifest.values, "data": {"label_column": "kind"}}
+    manifest = {**sources.manifest.values, "data": {"label_column": "kind"}, "model": MODEL}
     summary = summarise(sources._replace(metrics=Metrics(told), manifest=Record(manifest)))
     assert summary["answer"] == word
     assert said in summary["beats"][0]
@@ -180,3 +184,13 @@ def test_the_samples_of_each_class_are_counted(run):
     anndata.AnnData(obs=obs).write_h5ad(run / "latent.h5ad")
     assert label_rows(RunFolder(run), "type") == [("A", 0, 1), ("B", 1, 1), ("not known", 1, 0)]
     assert label_rows(RunFolder(run), "age") == []
+
+
+def test_an_ensemble_that_stayed_pca_may_lose_to_as_many_components_as_all_its_members_have(run):
+    sources = read_sources(RunFolder(run))
+    numbers = {"mean": 0.1, "low": 0.05, "high": 0.2, "percent": 64.3, "percent_low": 59.5, "percent_high": 69.8}
+    told = {"methods": ["VAE", "PCA"], "table": {}, "difference": {"PCA": numbers}, "n_test": 50}
+    summary = summarise(sources._replace(metrics=Metrics({**told, "verdict": [STAYED_PCA]})))
+    assert sources.manifest.at("model", "members") == 2
+    assert summary["answer"] == "No"
+    assert "64.3" in summary["beats"][0]

@@ -214,6 +214,16 @@ def test_accuracies_differ_by_the_samples_that_only_one_tells_right(groups):
     assert result["n_labelled"] == (~training).sum()
 
 
+def test_two_labelled_samples_name_no_winner(groups):
+    x, labels, training = groups
+    few = np.where(training | (np.arange(len(x)) == np.flatnonzero(~training)[0]), labels, None)
+    other = next(i for i in np.flatnonzero(~training) if labels[i] != labels[np.flatnonzero(~training)[0]])
+    few[other] = labels[other]
+    result = tl.evaluate(x, {"VAE": noisy(x, 0.3, 3), "PCA": noisy(x, 0.3, 4)}, training, few)
+    assert result["n_labelled"] == 2
+    assert len(tl.verdict(result, "VAE")) == 1
+
+
 def test_errors_that_are_the_same_to_rounding_make_no_winner(groups):
     x, labels, training = groups
     one = noisy(x, 0.3, 3)

@@ -89,7 +89,8 @@ def recognise_scale(values: np.ndarray | Seen) -> Scale:
     varied = spreads[spreads > 0]
     if low < 0.0 and len(some) >= 10 and varied.size:  # whatever the largest: rare genes have outliers
         centre, spread = float(np.median(np.abs(means))), float(np.median(varied))
-        if centre < 0.15 and 0.7 < spread < 1.4:
+        nearly_all = np.quantile(np.abs(means), 0.95) < 0.5 and np.quantile(varied, 0.95) < 2.0
+        if centre < 0.15 and 0.7 < spread < 1.4 and nearly_all:
             return Scale(
                 "z-scores", f"{seen}, genes have mean {centre:.2g} and standard deviation {spread:.2g}", "none"
             )

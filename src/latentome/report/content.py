@@ -149,9 +149,10 @@ def training_facts(sources: Sources) -> Facts:
         facts.append(("Training loss, first and last epoch", _pair(first.get("loss"), last.get("loss"))))
         if "val_loss" in last:
             facts.append(("Validation loss, first and last epoch", _pair(first["val_loss"], last["val_loss"])))
-            full = max((parse(row.get("beta")) for row in history if row.get("beta")), default=math.nan)
+            weights = [parse(row.get("val_beta") or row.get("beta")) for row in history]
+            full = max(filter(math.isfinite, weights), default=math.nan)
             # Before the KL term has its full weight a loss cannot be compared with later ones.
-            known = [row for row in history if not row.get("beta") or parse(row["beta"]) == full]
+            known = [row for row, beta in zip(history, weights, strict=True) if not math.isfinite(beta) or beta == full]
             pairs = [(parse(row["val_loss"]), row.get("epoch", "")) for row in known]
             pairs = [pair for pair in pairs if math.isfinite(pair[0])]
             if pairs:

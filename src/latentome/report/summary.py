@@ -27,7 +27,7 @@ def summarise(sources: Sources) -> dict[str, Any]:
     """
     metrics = sources.metrics
     model, named = metrics.methods[0], the_model(sources)
-    answer, beats = _beats(metrics, model, named)
+    answer, beats = _beats(metrics, model, named, sources.manifest.at("model", "members") in (None, 1))
     return {
         "learned": _learned(sources, model, named),
         "answer": answer,
@@ -63,8 +63,12 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
     return told
 
 
-def _beats(metrics: Metrics, model: str, named: str) -> tuple[str, list[str]]:
-    """The answer in a word or two, and the sentences that give it with its numbers."""
+def _beats(metrics: Metrics, model: str, named: str, alone: bool) -> tuple[str, list[str]]:
+    """The answer in a word or two, and the sentences that give it with its numbers.
+
+    A model that stayed PCA is PCA of the same size where it is `alone`; an ensemble is compared with as many components
+    as all of its members have.
+    """
     difference = metrics.table("difference", "PCA")
     if not all(_is_number(difference.get(key)) for key in ("mean", "low", "high")):
         return "Not compared", []
@@ -78,7 +82,7 @@ def _beats(metrics: Metrics, model: str, named: str) -> tuple[str, list[str]]:
         )
     n_test = metrics.at("n_test")
     said = answer(difference, n_test if isinstance(n_test, int) else MIN_TESTED)
-    is_pca = STAYED_PCA in strings(metrics.at("verdict"))
+    is_pca = alone and STAYED_PCA in strings(metrics.at("verdict"))
     word, first = {
         "better": ("Yes", f"{named} gives back samples that it has not seen better than PCA with as many numbers."),
         "worse": ("No", f"PCA with as many numbers gives back unseen samples better than {named}."),
@@ -138,10 +142,10 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
 
 def _longer(sources: Sources) -> str | None:
     """The command of the run with twice the epochs and a folder of its own; None where it was a call from Python."""
-    words = shlex.split(sources.manifest.text("command"))
-    epochs = sources.manifest.at("model", "parameters", "max_epochs")
-    if words[:1] != ["latentome"] or not isinstance(epochs, int):
+    command, epochs = sources.manifest.text("command"), sources.manifest.at("model", "parameters", "max_epochs")
+    if not command.startswith(("latentome run ", "latentome train ")) or not isinstance(epochs, int):
         return None
+    words = shlex.split(command)
     kept, is_value = [], False
     for word in words:
         name = word.partition("=")[0]

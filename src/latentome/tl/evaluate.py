@@ -329,7 +329,8 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
         "undecided": f"{model} and {baseline} of equal size reconstruct held-out samples about equally well",
     }[said]
     sentences = [f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({beside})."]
-    if said == "too few":
+    labelled = result.get("n_labelled", 0)
+    if said == "too few" or labelled < MIN_TESTED:
         return sentences
     # Of silhouettes and clusters there is no interval: they are in the table, and decide nothing.
     wins, losses, ties = [], [], []
@@ -350,5 +351,5 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
         sentences.append(f"No difference beyond chance between the two in {'; '.join(ties)}.")
     if "majority" in result:
         common, share = result["majority"]["class"], result["majority"]["share"]
-        sentences.append(f"Always saying '{common}' would be right for {share:.3f} of these samples.")
+        sentences.append(f"Always saying '{common}' would be right for {share:.3f} of the {labelled} labelled ones.")
     return sentences

@@ -236,7 +236,7 @@ def _rates(
         return model.transform(pd.DataFrame(x, columns=model.feature_names_in_))
 
     weights = np.asarray(adata.varm[key])
-    return tl.signature_fdr(adata.X[held_out], encode, weights, cutoff, progress=reporter.progress)
+    return tl.signature_fdr(adata.X[held_out], encode, weights, cutoff, model.members, reporter.progress)
 
 
 def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

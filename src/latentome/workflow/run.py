@@ -82,7 +82,8 @@ def run_config(
 ) -> RunFolder:
     """Do what `run` does for a request that is made already."""
     reporter = reporter or Reporter()
-    resumed = resume and RunFolder(out).manifest.exists()
+    earlier = RunFolder(out)  # a state or a model shows that some of the training was done by then
+    resumed = resume and (earlier.model.exists() or any(earlier.checkpoints.rglob("*.state")))
     with contextlib.ExitStack() as held:  # the folder, from its first file to its last
         folder, prepared = train_step(config, out, reporter, command=command, replace=replace, resume=resume, held=held)
         predict_step(folder, prepared, reporter)

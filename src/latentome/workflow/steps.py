@@ -129,7 +129,7 @@ def _train(
                 prepared = _prepare_again(config, run, reporter, goes_on, dask)
             if moved:
                 with run.lock():
-                    run.write_config(config.to_dict())
+                    _move(run, config, command)
             if goes_on:  # which a kill may have left after the model was saved
                 clear_checkpoints(run.checkpoints)
                 run.remove_matrix()
@@ -154,7 +154,7 @@ def _train(
     for note in [*prepared.notes, *prepared.preprocessing.notes]:
         reporter.say(note)
     if going_on and moved:
-        run.write_config(config.to_dict())
+        _move(run, config, command)
     if not going_on:
         held.enter_context(run.lock())
         run = RunFolder.create(path, replace=replace)
@@ -180,6 +180,12 @@ def _train(
     clear_checkpoints(run.checkpoints)
     run.remove_matrix()
     return run, prepared
+
+
+def _move(run: RunFolder, config: RunConfig, command: str) -> None:
+    """Note where the files of a run are now, and how it is asked for from there."""
+    run.write_config(config.to_dict())
+    run.update_manifest(command=command.replace(" --resume", ""))
 
 
 def _prepare(config: RunConfig, scaling: str, path: str, reporter: Reporter, goes_on: bool, dask: bool) -> Prepared:
@@ -337,7 +343,7 @@ def evaluate_step(
         )
         result["maps"] = _judge_maps(encoded, prepared.labels, reporter)
         result["verdict"] = tl.verdict(result, title)
-        if family == "nonlinear-pca" and not np.any(model.best_epoch_):
+        if family == "nonlinear-pca" and not np.any(model.best_epoch_) and model.members == 1:
             result["verdict"].insert(0, STAYED_PCA)
         if isinstance(model, VariationalAutoencoder):
             result["code"], said = _use_of_code(model, prepared.adata.to_df()[~training])

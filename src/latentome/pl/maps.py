@@ -274,7 +274,7 @@ def _columns_across(column: pd.Series) -> int:
 def legend_size(column: pd.Series, rows: int) -> tuple[float, int]:
     """Give width in inches and number of columns of a legend that stands beside a map."""
     columns = max(1, math.ceil(_entries(column) / rows))
-    return columns * _entry_width(column) + 0.05, columns
+    return columns * _entry_width(column) + 0.09 * (columns - 1) + 0.05, columns
 
 
 def legend_height(column: pd.Series, rows: int) -> float:

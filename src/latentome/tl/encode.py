@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +29,19 @@ def encode(adata: AnnData, model: BaseAutoencoder, key_added: str, covariate: st
         Name of the representation.
     covariate
         The column of ``adata.obs`` that the model is conditional on, where it is.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
     """
+    if covariate is not None and covariate not in adata.obs:
+        raise InputError(
+            f"There is no column '{covariate}' in obs.",
+            where="covariate",
+            expected=nearest(covariate, map(str, adata.obs.columns)) if len(adata.obs.columns) else "a column of obs",
+            todo="name one of these columns",
+        )
     told = {} if covariate is None else {"covariate": adata.obs[covariate]}
     adata.obsm[f"X_{key_added}"] = model.transform(adata.to_df(), **told)
     adata.uns[key_added] = {"params": {"estimator": type(model).__name__, "n_components": int(model.n_components)}}

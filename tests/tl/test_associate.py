@@ -227,7 +227,7 @@ def test_a_feature_is_named_after_its_strongest_class_beyond_chance_and_not_afte
         }
     )
     assert list(best_of(rows, ["feature"])["column"]) == ["rare", "b"]
-    assert strength(rows).round(3).tolist() == [0.4, 0.98, 1.0, 0.2, 0.846]
+    assert strength(rows["effect"], rows["measure"]).round(3).tolist() == [0.4, 0.98, 1.0, 0.2, 0.846]
 
 
 def test_the_strength_of_a_hazard_is_that_of_the_order_of_two_samples():
@@ -236,5 +236,4 @@ def test_the_strength_of_a_hazard_is_that_of_the_order_of_two_samples():
     slope, x = 0.2, rng.normal(size=(200_000, 2))
     times = rng.exponential(np.exp(-slope * x))
     first = ((times[:, 0] < times[:, 1]) == (x[:, 0] > x[:, 1])).mean()
-    row = pd.DataFrame({"measure": ["log hazard ratio"], "effect": [slope]})
-    assert strength(row).item() == pytest.approx(2 * first - 1, abs=0.007)
+    assert strength(slope, "log hazard ratio") == pytest.approx(2 * first - 1, abs=0.007)

@@ -208,3 +208,14 @@ def test_clearing_removes_states_and_empty_folders_and_nothing_of_the_users(tmp_
         "program-2/notes.txt",
     ]
     clear_checkpoints(tmp_path / "never made")
+
+
+def test_ctrl_c_at_the_end_of_a_training_is_not_lost(linear, x, same, small_chunks, stop_after, tmp_path):
+    whole = linear().fit(x)
+    model, press = linear(), stop_after(len(whole.history_))
+    with pytest.raises(KeyboardInterrupt, match="interrupted at its end"):
+        model.fit(x, checkpoint=tmp_path, progress=press)
+    told = []
+    model.fit(x, checkpoint=tmp_path, resume=True, progress=lambda done, *_: told.append(done))
+    assert told == [], "nothing was left to train"
+    same(model.models_[0], whole.models_[0])

@@ -11,7 +11,7 @@ from typing import Any
 
 from latentome.io import RunFolder
 from latentome.report.wording import number, parse
-from latentome.tl.associate import MEASURES, RATE
+from latentome.tl.associate import RATE, strength
 
 #: How many genes of each side, gene sets and covariates are shown for a feature.
 MOST_GENES, MOST_SETS, MOST_COLUMNS = 15, 6, 4
@@ -54,7 +54,10 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
             feature["sets"].append(
                 f"{row.get('set', '')} (genes with {row.get('side', '')} loading, q = {q_text(row.get('q'))})"
             )
-    for feature, row in sorted(rows(folder / "associations.tsv"), key=lambda pair: -_strength(pair[1])):
+    for feature, row in sorted(
+        rows(folder / "associations.tsv"),
+        key=lambda pair: -strength(parse(pair[1].get("effect")), pair[1].get("measure")),
+    ):
         if parse(row.get("q")) <= RATE and len(feature["columns"]) < MOST_COLUMNS:
             level = f" = {row['level']}" if row.get("level") else ""
             effect = f"{row.get('measure', 'effect')} {number(parse(row.get('effect')))}"
@@ -63,13 +66,6 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
         if math.isfinite(parse(row.get("stability"))):
             feature["stability"] = number(parse(row.get("stability")))
     return found
-
-
-def _strength(row: dict[str, str]) -> float:
-    """How strong an association is; see `latentome.tl.associate.strength`, of which this is one row."""
-    effect, measure = parse(row.get("effect")), row.get("measure")
-    size = abs(2.0 * effect - 1.0) if measure == "AUROC" else abs(effect)
-    return min(size / math.sqrt(math.pi) if measure == MEASURES["survival"] else size, 1.0)
 
 
 def meaning_rows(path: Path, n_features: int, first: int = 12) -> dict[str, list[dict[str, Any]]]:

@@ -208,14 +208,16 @@ def best_of(features: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         Names of the columns, such as ``feature``.
     """
     chance = features["q"].gt(RATE)
-    ranked = features.assign(_chance=chance, _p=features["p"].where(chance, 0.0), _weak=-strength(features))
+    ranked = features.assign(
+        _chance=chance, _p=features["p"].where(chance, 0.0), _weak=-strength(features["effect"], features["measure"])
+    )
     order = ranked.sort_values(["_chance", "_p", "_weak"], kind="stable").index
     first = features.loc[order].drop_duplicates(list(by)).index
     return features.loc[sorted(first)]
 
 
-def strength(features: pd.DataFrame) -> pd.Series:
-    """How strong each association is, from 0 to 1, whatever its measure.
+def strength(effect: np.ndarray, measure: np.ndarray) -> np.ndarray:
+    """How strong associations are, from 0 to 1, whatever their measures.
 
     Spearman's correlation as it is; AUROC as the correlation that it is of ranks, 2 AUROC - 1. A log hazard ratio b of
     one standard deviation orders two samples rightly with a probability of about 1/2 + b / (2 pi^(1/2)), which makes
@@ -223,12 +225,12 @@ def strength(features: pd.DataFrame) -> pd.Series:
 
     Parameters
     ----------
-    features
-        As in `Associations`.
+    effect, measure
+        The columns of `Associations`.
     """
-    size = features["effect"].abs()
-    size = size.where(features["measure"].ne("AUROC"), (2.0 * features["effect"] - 1.0).abs())
-    return size.where(features["measure"].ne(MEASURES["survival"]), size / np.sqrt(np.pi)).clip(upper=1.0)
+    effect, measure = np.asarray(effect, dtype=np.float64), np.asarray(measure, dtype=object)
+    size = np.abs(np.where(measure == "AUROC", 2.0 * effect - 1.0, effect))
+    return np.minimum(np.where(measure == MEASURES["survival"], size / np.sqrt(np.pi), size), 1.0)
 
 
 def _combine(covariate: Covariate, codes: np.ndarray, rng: int) -> np.ndarray:

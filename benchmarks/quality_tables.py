@@ -160,6 +160,19 @@ def over_sizes(table: pd.DataFrame, data: str) -> Iterator[str]:
             yield f"| {name} | " + " | ".join(told) + " |"
 
 
+def beside_genes(table: pd.DataFrame, k: int, seeds: int = 3) -> Iterator[str]:
+    """How well the genes themselves tell the classes, beside codes of one size, on the first seeds."""
+    named = {"genes": "genes", **{name: NAMES[name] for name in ("nonlinear-pca", "pca")}}
+    first, *others = named.values()
+    yield "| " + " | ".join(["data", f"probe: {first}", *others, f"5-NN: {first}", *others]) + " |"
+    yield "|---" * 7 + "|"
+    for data in DATA:
+        rows = table[(table["data"] == data) & table["k"].isin([0, k]) & (table["seed"] < seeds)]
+        means = rows.groupby("method")[[PROBE, NEIGHBOURS]].mean()
+        cells = [number(means.loc[method, measure], 3) for measure in (PROBE, NEIGHBOURS) for method in named]
+        yield "| " + " | ".join([DATA[data], *cells]) + " |"
+
+
 def extent(table: pd.DataFrame) -> Iterator[str]:
     """How many seeds of how many folds each method has at each size."""
     made = table[table[ERROR].notna()]
@@ -188,6 +201,7 @@ def documented(table: pd.DataFrame) -> dict[str, list[str]]:
     """The tables of docs/models.md by their titles."""
     return {
         "NonlinearPCA beside PCA": list(beside(table, "nonlinear-pca", "pca")),
+        "The genes themselves beside 20 components": list(beside_genes(table, 20)),
         "Every method at 20 components": list(at_size(table, 20)),
         **{f"Every method at every size, {data}": list(over_sizes(table, data)) for data in DATA},
         "The VAE beside the published one": list(beside(table, "vae", PUBLISHED)),

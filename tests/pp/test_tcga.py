@@ -353,3 +353,12 @@ def test_mutations_packed_under_any_name_and_damaged(tmp_path):
     (tmp_path / "PANCAN_mutation.gz").write_bytes(packed[:-8] + bytes(8))
     with pytest.raises(InputError):
         tcga.read_mutations(tmp_path / "PANCAN_mutation.gz")
+
+
+def test_a_field_over_two_lines_is_refused_and_not_cut(published, tmp_path):
+    head, first, *rows = (published / "clinical_data.tsv").read_text().splitlines()
+    fields = first.split("\t")
+    fields[head.split("\t").index("drug")] = '"Taxol\nand more"'
+    (tmp_path / "clinical_data.tsv").write_text("\n".join([head, "\t".join(fields), *rows, ""]))
+    with pytest.raises(InputError, match="cannot be read as a clinical table"):
+        tcga.read_clinical(tmp_path / "clinical_data.tsv")

@@ -72,14 +72,16 @@ def read_clinical(path: Path) -> pd.DataFrame:
         )
     try:
         # The 17 columns alone: 860 columns of text take gigabytes.
-        rows = sum(bool(line.strip()) for line in lines(path)) - 1
+        separators = [line.count("\t") for line in lines(path) if line.strip()]
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
             with open_unpacked(path) as stream:
                 table = pd.read_csv(
                     stream, sep="\t", usecols=list(names), dtype=object, keep_default_na=False, quoting=quoting
                 )
-            if len(table) == rows:  # else a quote that nothing closes has swallowed some
+            if len(table) == len(separators) - 1:  # else a quote that nothing closes has swallowed some
                 break
+        if quoting == csv.QUOTE_NONE and len(set(separators)) > 1:
+            raise pd.errors.ParserError(f"quotes that nothing closes, and lines of {sorted(set(separators))} tabs")
     except (pd.errors.ParserError, UnicodeDecodeError, *UNPACK_ERRORS) as failure:
         raise InputError(
             f"{path.name} cannot be read as a clinical table",

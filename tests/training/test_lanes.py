@@ -1,10 +1,13 @@
 """Tiny models in lanes and pieces: each is the single model, whatever trains beside it, on any number of processors."""
 
+import jax
 import numpy as np
 import pytest
 
 import latentome as lt
 from latentome.training import engine, lanes, pieces, run
+
+pytestmark = pytest.mark.skipif(jax.default_backend() != "cpu", reason="models train in lanes on processors only")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +116,6 @@ def test_others_train_as_before(other, x):
 
 def test_an_operation_with_lanes_is_that_of_each_model():
     """All rules at once, with constants, numbers for whole arrays and results that no model has of its own."""
-    import jax
     import jax.numpy as jnp
 
     constant = jnp.arange(6.0).reshape(2, 3)

@@ -2,11 +2,14 @@
 
 import threading
 
+import jax
 import numpy as np
 import pytest
 
 import latentome as lt
 from latentome.training import engine, pieces
+
+pytestmark = pytest.mark.skipif(jax.default_backend() != "cpu", reason="models train in threads on processors only")
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,9 @@ def _deviation(codes: np.ndarray) -> np.ndarray:
 def _jacobian(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
     import jax
 
-    jacobian = jax.jit(jax.jacfwd(_decoder(decoder, codes.shape[1])))(np.asarray(codes.mean(axis=0), dtype=np.float32))
+    from latentome.models import compiled
+
+    jacobian = compiled(jax.jacfwd(_decoder(decoder, codes.shape[1])))(np.asarray(codes.mean(axis=0), dtype=np.float32))
     return np.asarray(jacobian, dtype=np.float32) * _deviation(codes)
 
 
@@ -124,6 +126,8 @@ def _integrated(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
     """The slope of a gene's attributions over a feature; that of a sample is its way times the mean slope along it."""
     import jax
     import jax.numpy as jnp
+
+    from latentome.models import compiled
 
     decode = _decoder(decoder, codes.shape[1])
     mean = np.asarray(codes.mean(axis=0), dtype=np.float32)
@@ -137,13 +141,15 @@ def _integrated(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
         return carry + slopes * jnp.square(way), None
 
     start = jnp.zeros((decoder.output_shape[-1], codes.shape[1]), jnp.float32)
-    weighted, _ = jax.jit(lambda: jax.lax.scan(add, start, ways))()
+    weighted, _ = compiled(lambda: jax.lax.scan(add, start, ways))()
     return np.asarray(weighted, dtype=np.float32) / np.where(total > 0, total, 1.0) * _deviation(codes)
 
 
 def _encoder_jacobian(encoder: keras.Model, mean: np.ndarray, codes: np.ndarray) -> np.ndarray:
     import jax
 
-    jacobian = np.asarray(jax.jit(jax.jacrev(_function(encoder)))(mean), dtype=np.float32).T[:, : codes.shape[1]]
+    from latentome.models import compiled
+
+    jacobian = np.asarray(compiled(jax.jacrev(_function(encoder)))(mean), dtype=np.float32).T[:, : codes.shape[1]]
     deviation = _deviation(codes)
     return jacobian / np.where(deviation > 0, deviation, 1.0)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from scipy.sparse import issparse
 
-from latentome.models import Autoencoder, VariationalModel
+from latentome.models import Autoencoder, VariationalModel, compiled
 from latentome.models.bounds import bounds
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.order import seed_word
@@ -110,7 +110,7 @@ def _kept(model: Autoencoder, what: str, build: Callable[[Autoencoder], Callable
     if key not in _programs:
         keep_compiled_programs()
         # A copy, so that the program does not hang on to the weights and the optimizer of the user's model.
-        _programs[key] = jax.jit(build(type(model).from_config(model.get_config())))
+        _programs[key] = compiled(build(type(model).from_config(model.get_config())))
         while len(_programs) > MAX_PROGRAMS:
             del _programs[next(iter(_programs))]
     return _programs[key]

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from latentome.models import compiled
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.lanes import COMPILER_OPTIONS, fit_in_lanes, in_one_function, is_plain, pass_in_lanes
 from latentome.training.live import live_names, live_values, read_live
@@ -103,11 +104,11 @@ class Program:
         self.columns = [*names, "learning_rate", *(f"val_{name}" for name in names)]
         self.live = live_names(model)
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None
-        self.run = jax.jit(self._run, donate_argnums=0)
-        self.run_members = jax.jit(self._run_members, donate_argnums=0)
+        self.run = compiled(self._run, donate_argnums=0)
+        self.run_members = compiled(self._run_members, donate_argnums=0)
         self._pieces: dict[tuple[Any, ...], Callable] = {}
-        self.start = jax.jit(self._start, donate_argnums=0)
-        self.start_members = jax.jit(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
+        self.start = compiled(self._start, donate_argnums=0)
+        self.start_members = compiled(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
     @property
     def in_threads(self) -> bool:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from latentome.io import BackedMatrix
+from latentome.models import compiled
 from latentome.models.summary import summarise
 from latentome.training.checkpoint import Checkpoints, describe_models
 from latentome.training.diagnose import diverged
@@ -239,7 +240,7 @@ class _Stream:
         self.rows = np.zeros((0, len(self.program.columns)), np.float32)
         self.metrics, self.buffer = self.program.zero_metrics(), 0
         self.checkpoints: Checkpoints | None = None
-        self._train, self._test = _compiled(self.program)
+        self._train, self._test = _passes(self.program)
 
     def identity(self) -> dict[str, str]:
         """What makes this training the one it is, by the name under which a refusal tells a difference."""
@@ -363,7 +364,7 @@ class _Stream:
         return {name: value for name, value in named if not math.isnan(value)}
 
 
-def _compiled(program: Program) -> tuple[Callable, Callable]:
+def _passes(program: Program) -> tuple[Callable, Callable]:
     """The compiled pass through a buffer, and the validation on one."""
 
     def train(carry, block, seed, turn, live):
@@ -377,5 +378,5 @@ def _compiled(program: Program) -> tuple[Callable, Callable]:
             return program.test_rows(state, metrics, block, jnp.arange(block.shape[0], dtype="int32"))
 
     if not hasattr(program, "stream"):
-        program.stream = jax.jit(train, donate_argnums=0), jax.jit(test)
+        program.stream = compiled(train, donate_argnums=0), compiled(test)
     return program.stream

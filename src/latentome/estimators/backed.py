@@ -156,8 +156,8 @@ def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
 def _check_zero_one(matrix: BackedMatrix, needs: str, instead: str) -> None:
     """Refuse a matrix with a value outside [0, 1], and name the first one."""
     for number, block in enumerate(blocks_of(matrix)):
-        wrong = ~((block >= 0.0) & (block <= 1.0))
-        if wrong.any():
+        if block.min() < 0.0 or block.max() > 1.0:
+            wrong = (block < 0.0) | (block > 1.0)
             row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
             value, row = float(block[row, column]), row + number * ROWS
             sample = "" if matrix.samples is None else f" (sample '{matrix.samples[row]}')"

@@ -88,12 +88,19 @@ class BackedMatrix(AbstractContextManager):
         with _readable(self._name, f"{self._name}, {name}"):
             return read_elem(self._root[name])
 
-    def block(self, start: int, stop: int) -> np.ndarray:
+    def block(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """Read the rows from `start`, counted from 0, up to and without `stop`; from any thread, but one at a time.
+
+        Parameters
+        ----------
+        start, stop
+            Numbers of rows.
+        into
+            An array of the shape and kind of the result to read into; without one it is a new one.
 
         Returns
         -------
-        (stop - start) x genes, float32, in C order: a new array that the caller may change.
+        (stop - start) x genes, float32, in C order: an array that the caller may change.
 
         Raises
         ------
@@ -107,7 +114,10 @@ class BackedMatrix(AbstractContextManager):
         with _readable(self._name, where), np.errstate(over="ignore"):  # beyond float32 is infinite: refused below
             if self._mark is not None:
                 self._mark.stat()  # zarr reads zeros from a folder that was removed or unmounted
-            values = np.require(self._x[start:stop], np.float32, ["C", "O", "W"])
+            if into is None:
+                values = np.require(self._x[start:stop], np.float32, ["C", "O", "W"])
+            else:
+                values = _read_into(self._x, start, stop, into)
         wrong = not_finite(values, np.arange(start, stop))
         if wrong is not None:
             raise self._refusal_of(wrong)
@@ -240,9 +250,13 @@ class MappedMatrix(BackedMatrix):
 
         return self.source.annotation(of) if of == "obs" else pd.DataFrame(index=self.genes)
 
-    def block(self, start: int, stop: int) -> np.ndarray:
+    def block(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """As `BackedMatrix.block`."""
-        return self._change(self.source.block(start, stop))
+        values = self._change(self.source.block(start, stop))
+        if into is None:
+            return values
+        into[...] = values
+        return into
 
     def map(self, function: Callable[..., Any], numbers: Sequence[np.ndarray], *more: Sequence[Any]) -> Iterator[Any]:
         """As `BackedMatrix.map`; where the rows are read they are changed, too."""
@@ -260,6 +274,23 @@ def _changed(
     change: Callable[[np.ndarray], np.ndarray], function: Callable[..., Any], rows: np.ndarray, *own: Any
 ) -> Any:
     return function(change(rows), *own)
+
+
+def _read_into(x: Any, start: int, stop: int, into: np.ndarray) -> np.ndarray:
+    """Read rows of an X into an array; straight into it where X has its type and can."""
+    rows, same = slice(start, stop), x.dtype == into.dtype
+    if same and hasattr(x, "read_direct"):  # of HDF5
+        x.read_direct(into, rows)
+    elif same and hasattr(x, "get_basic_selection"):  # of zarr, which from 3.0 on wants a buffer of its own kind
+        try:
+            from zarr.core.buffer import default_buffer_prototype
+        except ImportError:
+            x.get_basic_selection(rows, out=into)
+        else:
+            x.get_basic_selection(rows, out=default_buffer_prototype().nd_buffer.from_ndarray_like(into))
+    else:
+        into[...] = x[rows]
+    return into
 
 
 class _Csr:

@@ -164,7 +164,7 @@ def _read(source: BackedMatrix, layout: Layout, chunks: np.ndarray, place: np.nd
     """Read the rows of some chunks, in the order of the matrix, into `place`; the part of it that they fill."""
     at = 0
     for start, stop in (layout.bounds(chunk) for chunk in np.sort(chunks)):
-        place[at : at + stop - start] = source.block(start, stop)
+        source.block(start, stop, place[at : at + stop - start])
         at += stop - start
     return place[:at]
 

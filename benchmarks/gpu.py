@@ -49,7 +49,6 @@ THEIRS = [
     ("tybalt50", "torch-graphs", 50),
     ("tybalt50", "torch", 10),
     ("tybalt200", "torch-graphs", 50),
-    ("class2", "torch-graphs", 200),
 ]
 #: Genes of the largest matrices, samples that are drawn at random, and epochs on each matrix.
 GENES, DRAWN, EPOCHS = 20_000, 1_000, 2

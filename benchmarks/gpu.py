@@ -69,7 +69,7 @@ def peak_gib() -> float:
 
 
 def product_rates(size: int = 8192) -> dict[str, float]:
-    """Billions of operations a second in a product of two square matrices; the best of some."""
+    """Trillions of operations a second in a product of two square matrices; the best of some."""
     import jax
     import jax.numpy as jnp
 
@@ -228,6 +228,9 @@ def main() -> None:
     os.environ["JAX_PLATFORMS"], given = "cpu", os.environ.get("JAX_PLATFORMS")  # this process leaves the GPU alone
     from engines.ours import starting_kernels
 
+    out = options.out or (RESULTS if whole else None)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     rows, machine = [], {}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -240,13 +243,10 @@ def main() -> None:
             for row in run(engine, folder, options):
                 print(row, file=sys.stderr, flush=True)
                 machine, rows = (row, rows) if "device" in row else (machine, [*rows, row])
-    table = finish(rows)
-    out = options.out or (RESULTS if whole else None)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / "gpu.tsv", sep="\t", index=False, float_format="%.5g")
+                if out is not None:  # after each row: an interrupted run leaves what it has
+                    finish(rows).to_csv(out / "gpu.tsv", sep="\t", index=False, float_format="%.5g")
     print(machine)
-    print(table.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+    print(finish(rows).to_string(index=False, na_rep="", float_format="{:.4g}".format))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,10 @@ def check_blocks(matrix, expected: np.ndarray) -> None:
             assert block.flags.c_contiguous
             assert block.flags.owndata
             block[:] = -1  # the caller's own: nothing that is read later may change
+            place = np.full((stop - start + 2, expected.shape[1]), -1, np.float32)
+            assert np.shares_memory(matrix.block(start, stop, place[1:-1]), place)
+            np.testing.assert_array_equal(place[1:-1], expected[start:stop].astype(np.float32))
+            assert (place[[0, -1]] == -1).all(), "and nothing beside it"
     assert matrix.block(7, 7).shape == (0, expected.shape[1])
 
 
@@ -198,6 +202,8 @@ def test_a_value_that_is_not_finite_is_named_when_its_block_is_read(tmp_path, ki
     with matrix:
         matrix.block(0, 33)
         matrix.block(34, ROWS)
+        with pytest.raises(InputError, match="missing or infinite"):
+            matrix.block(20, 40, np.zeros((20, COLUMNS), np.float32))
         with pytest.raises(InputError, match="missing or infinite") as caught:
             matrix.block(20, 40)
     assert "sample 'sample-33' (row 34), gene 'G4' (column 5)" in caught.value.where

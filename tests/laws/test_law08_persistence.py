@@ -49,11 +49,12 @@ def test_the_parts_are_plain_keras_files(tumours, tmp_path):
     folder = model.save(tmp_path / "model")
     whole = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     x = tumours.to_numpy(np.float32)
-    np.testing.assert_allclose(whole.encoder.predict(x, verbose=0), model.transform(tumours), atol=1e-6)
+    # Keras takes other batches: on an H100 its sums were 5e-6 from ours, on processors they are within 1e-6.
+    np.testing.assert_allclose(whole.encoder.predict(x, verbose=0), model.transform(tumours), atol=1e-5)
     fresh = type(whole)(**{**whole.get_config(), "seed": 99})
     fresh.encoder.load_weights(folder / "encoder.weights.h5")
     fresh.decoder.load_weights(folder / "decoder.weights.h5")
-    np.testing.assert_allclose(fresh.encoder.predict(x, verbose=0), model.transform(tumours), atol=1e-6)
+    np.testing.assert_allclose(fresh.encoder.predict(x, verbose=0), model.transform(tumours), atol=1e-5)
     np.testing.assert_allclose(fresh.predict(x, verbose=0), whole.predict(x, verbose=0), atol=1e-6)
 
 

@@ -310,7 +310,10 @@ def test_a_zarr_array_that_is_no_matrix_of_numbers_is_refused(tmp_path, shape, d
     zarr = pytest.importorskip("zarr")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of zarr, on writing text
-        zarr.open(str(tmp_path / "bare.zarr"), mode="w", shape=shape, chunks=shape, dtype=dtype)
+        try:
+            zarr.open(str(tmp_path / "bare.zarr"), mode="w", shape=shape, chunks=shape, dtype=dtype)
+        except ValueError:
+            pytest.skip("this zarr writes no such array")
     assert "no matrix of numbers" in refusal(tmp_path / "bare.zarr").what
 
 

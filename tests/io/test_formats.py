@@ -103,7 +103,7 @@ def test_zarr(tmp_path):
         anndata.AnnData(FRAME).write_zarr(path)
     check(read(path), "samples-by-genes")
     for file in path.rglob("*"):
-        if file.is_file() and "X" in file.parts[-3:]:
+        if file.is_file() and "X" in file.relative_to(path).parts:
             file.write_bytes(b"{")
     with pytest.raises(InputError, match="not a readable AnnData"):
         read(path)

@@ -295,7 +295,6 @@ def to_numbers(data: bytes, mark: bytes, kind: type[np.floating] = np.float32) -
                 names=["values"],
                 dtype=kind,
                 engine="c",
-                float_precision="high",
                 na_values=_MISSING_SPELLINGS,
                 keep_default_na=False,
                 skip_blank_lines=False,
@@ -304,7 +303,9 @@ def to_numbers(data: bytes, mark: bytes, kind: type[np.floating] = np.float32) -
             )["values"]
         except (ValueError, OverflowError) as failure:  # the errors of its parser are ValueErrors
             raise Irregular(str(failure)) from failure
-    return column.to_numpy()
+    values = column.to_numpy()
+    values.flags.writeable = True  # pandas 3 lends its values; nobody else has these
+    return values
 
 
 def _find_delimiter(path: Path, header: str, line: int, notes: list[str]) -> str:

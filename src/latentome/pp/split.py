@@ -166,7 +166,7 @@ def combine(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
             )
     if not columns:
         return None
-    texts = [obs[column].astype(str).to_numpy(dtype=object) for column in columns]
+    texts = [list(map(str, obs[column])) for column in columns]  # a missing one, too, which pandas 3 leaves missing
     return np.array([" / ".join(row) for row in zip(*texts, strict=True)], dtype=object)
 
 

@@ -48,7 +48,7 @@ def trial_table(
     columns = ["configuration", *rounds, "model", *varied, "latent features", "fold", "seed", *known, *LAST]
     order = ["configuration", *rounds, "fold", "seed"]
     frame = pd.DataFrame(table, columns=columns).sort_values(order, ignore_index=True)
-    return frame.assign(error=frame["error"].fillna(""))
+    return frame.assign(error=frame["error"].astype(object).fillna(""))
 
 
 def _plain(value: Any) -> Any:

@@ -38,10 +38,11 @@ _NAMES = frozenset(("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp
 #: What does the same to each number of its arguments.
 _ELEMENTWISE = frozenset(
     (
-        *("abs", "add", "add_any", "and", "convert_element_type", "copy", "cos", "div", "eq", "erf", "erfc", "exp"),
+        *("abs", "add", "add_any", "and", "bitcast_convert_type", "convert_element_type", "copy", "cos", "div", "eq"),
+        *("erf", "erfc", "exp"),
         *("expm1", "ge", "gt", "integer_pow", "is_finite", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul"),
-        *("ne", "neg", "not", "or", "pow", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "stop_gradient"),
-        *("sub", "tanh"),
+        *("ne", "neg", "not", "or", "polynomial", "pow", "rsqrt", "select_n", "sign", "sin", "sqrt", "square"),
+        *("stop_gradient", "sub", "tanh"),
     )
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -93,9 +94,24 @@ def test_processes_and_their_deaths_change_nothing(done, make, monkeypatch, tmp_
         return future
 
     monkeypatch.setattr(pool.ProcessPoolExecutor, "submit", submit_and_kill)
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
     found = make(tmp_path / "out", on="local", workers=2)
     assert begun
     same(found.trials, done.trials)
+    # On a GPU the first process would take three quarters of its memory.
+    assert os.environ.pop("XLA_PYTHON_CLIENT_PREALLOCATE") == "false"
+
+
+def test_processes_are_as_many_as_processors_but_one_where_they_would_share_a_gpu(monkeypatch):
+    import jax
+
+    from latentome.sweep import pool
+    from latentome.training import pieces
+
+    monkeypatch.setattr(pieces, "processors", lambda: 5)
+    assert pool.default_workers() == 5
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert pool.default_workers() == 1
 
 
 def test_an_interruption_keeps_what_is_done_and_resume_does_only_what_is_missing(done, make, monkeypatch, tmp_path):

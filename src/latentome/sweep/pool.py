@@ -123,7 +123,9 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def default_workers() -> int:
-    """As many processes as there are processors to run on."""
+    """As many processes as there are processors to run on; one where they would share a GPU."""
+    import jax
+
     from latentome.training.pieces import processors
 
-    return processors()
+    return processors() if jax.default_backend() == "cpu" else 1

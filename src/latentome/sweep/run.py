@@ -172,6 +172,8 @@ def run_request(
     if workers is not None and workers < 1:
         raise InputError("No process would train.", where=f"workers={workers}", expected="1 or more", todo="correct it")
     cluster = on if isinstance(on, Cluster) else Cluster.parse(on, workers)
+    if cluster.kind == "local":  # JAX would give three quarters of a GPU to the first process, this one
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     search = rounds(request)
     configurations, checked = next(search), request.to_check()
     replace = replace and not (resume and (out / "sweep.toml").exists())  # as of a run: what is there goes on

@@ -20,10 +20,12 @@ def describe_environment() -> dict[str, Any]:
     """Versions of the package and of what the numbers depend on, and the machine without its name."""
     import jax
 
+    backend = jax.default_backend()
+    kind = "" if backend == "cpu" else f" ({jax.devices()[0].device_kind})"  # another kind of GPU sums otherwise
     return {
         "latentome": __version__,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
-        "platform": f"{platform.system()} {platform.machine()}, JAX on {jax.default_backend()}",
+        "platform": f"{platform.system()} {platform.machine()}, JAX on {backend}{kind}",
     }
 
 

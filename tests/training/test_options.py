@@ -115,3 +115,11 @@ def test_what_a_batch_system_sends_first_keeps_the_state(number, linear, x, same
         linear().fit(x, checkpoint=tmp_path, progress=stop)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     same(linear().fit(x, checkpoint=tmp_path, resume=True).model_, linear().fit(x).model_)
+
+
+@pytest.mark.parametrize("of", [np.asarray, lt.io.MemoryMatrix], ids=["array", "in buffers"])
+def test_a_folder_of_states_may_be_given_as_text(of, linear, x, same, small_chunks, stop_after, tmp_path):
+    data, folder = of(x), f"{tmp_path}/states"
+    with pytest.raises(KeyboardInterrupt):
+        linear().fit(data, checkpoint=folder, progress=stop_after(3))
+    same(linear().fit(data, checkpoint=folder, resume=True).model_, linear().fit(data).model_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ def fit_backed(
     covariate: Any = None,
     *,
     progress: Progress | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     **how: Any,
 ) -> BaseAutoencoder:
     """Train an estimator in place on a matrix of which only some buffers are in memory.
@@ -53,6 +54,7 @@ def fit_backed(
     """
     from latentome.estimators.together import ANEW, Fit, second_round
 
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     for name in ("callbacks", "devices"):

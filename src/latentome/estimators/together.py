@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ def fit_together(
     covariate: Any = None,
     rows: Sequence[slice] | None = None,
     tolerate: bool = False,
-    checkpoint: Path | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     **how: Any,
 ) -> list[Training]:
@@ -110,7 +111,7 @@ def fit_together(
         )
     trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
     again = any(estimator._has_second_round for estimator in estimators)
-    how |= {"checkpoint": checkpoint}
+    how |= {"checkpoint": None if checkpoint is None else Path(checkpoint)}
     options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
     trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
     if again:

@@ -135,6 +135,9 @@ def test_what_needs_all_samples_is_refused(asked, trained, tmp_path):
     run, _ = trained
     with pytest.raises(RunFolderError, match="trained from disk"):
         prepare_again(asked, run)
+    for part in ("metrics", "figures", "report"):  # what 'visualize', 'report' and others ask for first
+        with pytest.raises(RunFolderError, match="trained from disk"):
+            run.require(part)
     with pytest.raises(InputError, match="Only training and encoding"):
         run_config(asked, str(tmp_path / "run"))
     for changed in ({"impute": "mean"}, {"orientation": "genes-by-samples"}, {"duplicates": "sum"}):

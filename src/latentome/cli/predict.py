@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Encode, reconstruct and map samples: those of the run, or new ones, which are aligned gene by gene."""
     from latentome.cli.log import listener
-    from latentome.workflow import open_run, open_to_write, predict_new, predict_run, trained_from_disk
+    from latentome.workflow import open_run, open_to_write, predict_new, predict_run
 
     folder, _ = open_run(str(run))
     if data is None and out is not None:
@@ -81,7 +81,7 @@ def command(
     if data is None:
         with open_to_write(str(run), "model") as (folder, config):
             predict_run(folder, config, listener(), settings=settings, umap=umap)
-        following = "" if trained_from_disk(folder) else f"\nNext: latentome evaluate {folder.path}"
+        following = "" if folder.trained_from_disk else f"\nNext: latentome evaluate {folder.path}"
         typer.echo(f"Features: {folder.latent}{following}")
         return
     if umap or settings != {"initialization": "pca"}:

@@ -198,6 +198,8 @@ class RunFolder:
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             return path
         command = ITEMS[name].command
+        if command not in ("train", "predict") and self.manifest.is_file() and self.trained_from_disk:
+            raise self.needs_memory()
         what = f"DATA -m MODEL -o {self.path}" if command == "train" else self.path
         raise RunFolderError(
             f"The run {self.name} has no {ITEMS[name].path} yet",
@@ -289,6 +291,20 @@ class RunFolder:
     def read_manifest(self) -> dict[str, Any]:
         """Read manifest.json; refuse one that is missing or damaged."""
         return self._parse("manifest", json.loads)
+
+    @property
+    def trained_from_disk(self) -> bool:
+        """Whether the matrix of the run was read from disk in blocks."""
+        return bool(self.read_manifest()["data"].get("on_disk"))
+
+    def needs_memory(self) -> RunFolderError:
+        """The refusal of what needs all samples in memory, where they were not when the run was trained."""
+        return RunFolderError(
+            "This run was trained from disk: what needs all samples in memory cannot follow it.",
+            where=str(self.path),
+            expected="'latentome predict', which goes through the samples in blocks",
+            todo=f"use latentome predict {self.path}; or train on fewer samples or genes, with --in-memory",
+        )
 
     def update_manifest(self, **fields: Any) -> dict[str, Any]:
         """Set top-level fields of manifest.json, keep the others, and give the whole."""

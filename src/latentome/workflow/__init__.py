@@ -7,7 +7,7 @@ from latentome.workflow.figures import draw_interpretation, visualize_step
 from latentome.workflow.generate import generate_samples
 from latentome.workflow.interpret import interpret_step
 from latentome.workflow.predict_new import predict_new
-from latentome.workflow.prepare import prepare_again, trained_from_disk
+from latentome.workflow.prepare import prepare_again
 from latentome.workflow.process_table import process_table
 from latentome.workflow.process_tcga import RAW_SETS, process_tcga
 from latentome.workflow.reporter import Reporter
@@ -40,6 +40,5 @@ __all__ = [
     "run",
     "run_config",
     "train_step",
-    "trained_from_disk",
     "visualize_step",
 ]

@@ -19,7 +19,7 @@ from latentome.workflow.config import RunConfig
 from latentome.workflow.encode_backed import clear_predictions, predict_others
 from latentome.workflow.judge_new import class_probabilities, judge_errors, nearest_training
 from latentome.workflow.on_disk import check_as_it_is, read_backed, streams
-from latentome.workflow.prepare import load_data, trained_from_disk
+from latentome.workflow.prepare import load_data
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.steps import read_encoded
 
@@ -100,7 +100,7 @@ def predict_new(
         with reporter.step("read and align", "bytes"):
             model = load_model(run.path)
             kept = Preprocessing.load(run.require("preprocessing"))
-            from_disk = trained_from_disk(run)
+            from_disk = run.trained_from_disk
             if streams(data, on_disk, reporter):
                 check_as_it_is(orientation, duplicates or "refuse", impute or "none")
                 rule = "drop" if (duplicates or asked.duplicates) == "drop" else "refuse"
@@ -172,7 +172,7 @@ def _predict_whole(run: RunFolder, model: BaseAutoencoder, adata: AnnData, folde
 def _check_rules(run: RunFolder, duplicates: str | None, trained: str, impute: str | None) -> None:
     """Refuse what new samples cannot be asked: to choose among genes of one name, say, where no training sample did."""
     check_duplicates(duplicates or trained)
-    if impute == "mean" and trained_from_disk(run):
+    if impute == "mean" and run.trained_from_disk:
         raise InputError(
             "Missing values are not filled for a run that was trained from disk.",
             where="impute='mean' (--impute)",

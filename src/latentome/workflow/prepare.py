@@ -177,13 +177,8 @@ def read_again(
     RunFolderError
         If the data or the labels are not the ones that the run was made with.
     """
-    if trained_from_disk(run):
-        raise RunFolderError(
-            "This run was trained from disk: what needs all samples in memory cannot follow it.",
-            where=str(run.path),
-            expected="'latentome predict', which goes through the samples in blocks",
-            todo=f"use latentome predict {run.path}; or train on fewer samples or genes, with --in-memory",
-        )
+    if run.trained_from_disk:
+        raise run.needs_memory()
     raw, label_column, notes = read_labelled(config, reporter)
     check_unchanged(raw, config, run)
     return raw, label_column, notes
@@ -201,11 +196,6 @@ def check_unchanged(raw: AnnData, config: RunConfig, run: RunFolder) -> None:
                 expected="the very file that the run was made with",
                 todo="restore the file, or make a new run",
             )
-
-
-def trained_from_disk(run: RunFolder) -> bool:
-    """Whether the matrix of a run was read from disk in blocks."""
-    return bool(run.read_manifest()["data"].get("on_disk"))
 
 
 def read_labelled(config: RunConfig, reporter: Reporter | None = None) -> tuple[AnnData, str | None, list[str]]:

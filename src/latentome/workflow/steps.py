@@ -26,7 +26,7 @@ from latentome.workflow.on_disk import (
     streams,
     training_matrix,
 )
-from latentome.workflow.prepare import Prepared, prepare, prepare_again, trained_from_disk
+from latentome.workflow.prepare import Prepared, prepare, prepare_again
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _prepare(config: RunConfig, scaling: str, path: str, reporter: Reporter, goe
 
 
 def _prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter, goes_on: bool, dask: bool) -> Prepared:
-    on_disk = not goes_on and trained_from_disk(run)
+    on_disk = not goes_on and run.trained_from_disk
     return prepare_backed_again(config, run, dask=dask) if on_disk else prepare_again(config, run, reporter)
 
 

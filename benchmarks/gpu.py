@@ -1,7 +1,7 @@
 """Trainings on a GPU: beside PyTorch, as ensembles, and on matrices as large as its memory and larger.
 
     python -m pip install ".[gpu]" torch         # without PyTorch its rows say so
-    python benchmarks/gpu.py                     # writes benchmarks/results/gpu.tsv; four minutes on an H100
+    python benchmarks/gpu.py                     # writes benchmarks/results/gpu.tsv; some minutes on an H100
     python benchmarks/gpu.py --only tybalt50     # a part of it, printed and not written
     python benchmarks/gpu.py --rows 20000 40000  # smaller matrices
 

@@ -330,6 +330,22 @@ def test_a_defect_of_ours_is_1_and_shown_whole(monkeypatch, latentome):
     assert "defect of latentome" in told
 
 
+def test_too_little_memory_is_2_and_says_how_to_need_less(monkeypatch, latentome):
+    import jax.numpy as jnp
+
+    for ask, told_by in (
+        (lambda: np.empty(1 << 50), "Unable to allocate 8.00 PiB"),
+        (lambda: jnp.zeros(1 << 44).block_until_ready(), "RESOURCE_EXHAUSTED"),
+    ):
+        monkeypatch.setattr("latentome.workflow.train_step", lambda *_, ask=ask, **__: ask())
+        code, _, told = latentome("train", "blobs")
+        assert code == 2
+        assert told.startswith("latentome: There is too little memory.")
+        assert f"where:    {told_by}" in told
+        assert "--on-disk" in told
+        assert "Traceback" not in told
+
+
 def test_a_reader_that_leaves_is_no_defect():
     reader, writer = os.pipe()
     os.close(reader)

@@ -68,16 +68,7 @@ def _run(arguments: list[str], tell: Tell) -> int:
     except typer.Exit as finished:
         return finished.exit_code
     except LatentomeError as error:
-        tell(
-            2,
-            str(error),
-            kind=type(error).__name__,
-            what=error.what,
-            where=error.where,
-            expected=error.expected,
-            todo=error.todo,
-        )
-        return 2
+        return _refusal(error, tell)
     except usage_error as error:
         if tell is _print:
             error.show()
@@ -94,7 +85,29 @@ def _run(arguments: list[str], tell: Tell) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
-        return _defect(error, tell)
+        return _refusal(_no_memory(error), tell) if _is_out_of_memory(error) else _defect(error, tell)
+
+
+def _refusal(error: LatentomeError, tell: Tell) -> int:
+    parts = {"what": error.what, "where": error.where, "expected": error.expected, "todo": error.todo}
+    tell(2, str(error), kind=type(error).__name__, **parts)
+    return 2
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory is short: the machine's, or that of its GPU, as the compiler's library tells it."""
+    of_compiler = type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
+    return isinstance(error, MemoryError) or (of_compiler and str(error).startswith("RESOURCE_EXHAUSTED"))
+
+
+def _no_memory(error: Exception) -> LatentomeError:
+    return LatentomeError(
+        "There is too little memory.",
+        where=(str(error) or "no more is told").splitlines()[0],
+        expected="as much free memory, of the machine or of its GPU, as this needs",
+        todo="take fewer genes (--genes) or --members, or train from disk (latentome train --on-disk); "
+        "where others use the GPU, compute on the processor (JAX_PLATFORMS=cpu in the environment)",
+    )
 
 
 def _defect(error: Exception, tell: Tell) -> int:

@@ -90,7 +90,7 @@ def test_a_training_goes_on_in_another_process_to_the_same_bits(runs):
 
 
 def test_it_is_the_model_that_a_processor_trains(runs):
-    # To the tolerance of law 7 for sums in another order. With products rounded to 11 bits the codes are 1e-3 apart.
+    # To the tolerance of law 7 for sums in another order.
     for name, array in runs["processor.npz"].items():
         tolerance = {"rtol": 1e-3, "atol": 1e-5} if name.endswith("history") else {"rtol": 1e-3, "atol": 1e-4}
         np.testing.assert_allclose(runs["one.npz"][name], array, err_msg=name, **tolerance)

@@ -15,6 +15,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.checks import Cells, Grid, missing_refusal
 from latentome.io.files import check_exists, check_hdf5
+from latentome.io.stored import Csr, read_rows
 from latentome.io.tasks import Lazy, Wrong, map_array, map_path, not_finite, windows
 
 if TYPE_CHECKING:
@@ -114,10 +115,7 @@ class BackedMatrix(AbstractContextManager):
         with _readable(self._name, where), np.errstate(over="ignore"):  # beyond float32 is infinite: refused below
             if self._mark is not None:
                 self._mark.stat()  # zarr reads zeros from a folder that was removed or unmounted
-            if into is None:
-                values = np.require(self._x[start:stop], np.float32, ["C", "O", "W"])
-            else:
-                values = _read_into(self._x, start, stop, into)
+            values = read_rows(self._x, start, stop, into)
         wrong = not_finite(values, np.arange(start, stop))
         if wrong is not None:
             raise self._refusal_of(wrong)
@@ -200,7 +198,7 @@ class MemoryMatrix(BackedMatrix):
         if kind not in (None, "csr"):
             raise _refusal(name, f"is sparse as {kind}", f"shape {x.shape}", "an array or CSR", "Give x.tocsr().")
         if kind:
-            x = _Csr(x.data, x.indices, x.indptr, x.shape)
+            x = Csr(x.data, x.indices, x.indptr, x.shape)
         elif hasattr(x, "__dask_graph__"):
             x = Lazy(x)
         else:
@@ -274,44 +272,6 @@ def _changed(
     change: Callable[[np.ndarray], np.ndarray], function: Callable[..., Any], rows: np.ndarray, *own: Any
 ) -> Any:
     return function(change(rows), *own)
-
-
-def _read_into(x: Any, start: int, stop: int, into: np.ndarray) -> np.ndarray:
-    """Read rows of an X into an array; straight into it where X has its type and can."""
-    rows, same = slice(start, stop), x.dtype == into.dtype
-    if same and hasattr(x, "read_direct"):  # of HDF5
-        x.read_direct(into, rows)
-    elif same and hasattr(x, "get_basic_selection"):  # of zarr, which from 3.0 on wants a buffer of its own kind
-        try:
-            from zarr.core.buffer import default_buffer_prototype
-        except ImportError:
-            x.get_basic_selection(rows, out=into)
-        else:
-            x.get_basic_selection(rows, out=default_buffer_prototype().nd_buffer.from_ndarray_like(into))
-    else:
-        into[...] = x[rows]
-    return into
-
-
-class _Csr:
-    """A CSR matrix whose rows are made dense on reading; of one on disk only the starts of rows are in memory."""
-
-    def __init__(self, data: Any, indices: Any, indptr: Any, shape: Sequence[int]) -> None:
-        self.data, self.indices, self.starts = data, indices, np.asarray(indptr[...], dtype=np.int64)
-        self.shape, self.dtype = tuple(int(n) for n in shape), data.dtype
-        rising = self.starts.shape == (self.shape[0] + 1,) and self.starts[0] == 0 and (np.diff(self.starts) >= 0).all()
-        if not rising or self.starts[-1] > min(data.shape[0], indices.shape[0]):
-            raise ValueError("the indptr of X does not fit its shape, data and indices")
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        from scipy.sparse import csr_array
-
-        starts = self.starts[rows.start : rows.stop + 1]
-        first, last = int(starts[0]), int(starts[-1])
-        data, columns = self.data[first:last].astype(np.float32), self.indices[first:last]
-        if len(columns) and not 0 <= columns.min() <= columns.max() < self.shape[1]:
-            raise ValueError(f"the indices of X are not all from 0 to {self.shape[1] - 1}")
-        return csr_array((data, columns, starts - first), shape=(len(starts) - 1, self.shape[1])).toarray()
 
 
 def open_matrix(path: str | os.PathLike[str], *, dask: bool = False) -> BackedMatrix:
@@ -389,7 +349,7 @@ def _find_x(root: Any, path: Path) -> Any:
     if hasattr(x, "shape") and kind != "null":
         return x
     if kind == "csr_matrix":
-        return _Csr(x["data"], x["indices"], x["indptr"], x.attrs["shape"])
+        return Csr(x["data"], x["indices"], x["indptr"], x.attrs["shape"])
     problem = "has no X" if kind in ("none", "null") else f"has an X that is no matrix but '{kind}'"
     if kind == "csc_matrix":
         problem = "has X by columns (CSC): every block of rows would read all of it"

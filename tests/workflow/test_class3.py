@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 import latentome as lt
+from latentome import io
+from latentome.errors import RunFolderError
 from latentome.workflow import class3, reproduce_class3
 
 
@@ -50,3 +55,26 @@ def test_titles_keep_to_their_panels_and_all_to_the_figure(done):
     assert min(box.x0, box.y0) >= 0
     assert box.x1 <= width
     assert box.y1 <= height
+
+
+def test_one_that_is_broken_off_leaves_nothing_of_the_earlier_one_beside_its_own(done, tmp_path, monkeypatch):
+    folder, *_ = done
+    again = shutil.copytree(folder, tmp_path / "again")
+    models = {name: lt.load_model(folder / name.replace(" ", "")) for name in ("model 1", "model 2")}
+    monkeypatch.setattr(class3, "_train", lambda *a: models)
+    monkeypatch.setattr(class3.io, "write_table", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        reproduce_class3(again, replace=True)
+    assert {path.name for path in again.iterdir()} == {"model1", "model2"}
+    monkeypatch.undo()
+    monkeypatch.setattr(class3, "_train", lambda *a: models)
+    reproduce_class3(again, replace=True)
+    for name in ("errors.tsv", "predictions.tsv"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_two_do_not_write_into_one_folder(done, tmp_path):
+    again = shutil.copytree(done[0], tmp_path / "again")
+    with io.lock_folder(again), ThreadPoolExecutor(1) as pool, pytest.raises(RunFolderError, match="being written"):
+        pool.submit(reproduce_class3, again, replace=True).result()
+    assert {path.name for path in again.iterdir()} == set(class3.FILES)

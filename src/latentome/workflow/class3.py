@@ -11,7 +11,7 @@ import numpy as np
 
 from latentome import io, pl
 from latentome.datasets.blobs import draw_blobs
-from latentome.workflow.folders import claim_folder
+from latentome.workflow.folders import claimed_folder, remove_files
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -53,13 +53,17 @@ def reproduce_class3(
     RunFolderError
         If the folder holds something else, or a reproduction that may not be replaced.
     """
+    with claimed_folder(out, FILES, replace, "reproduction") as folder:
+        return _reproduce(folder, seed, reporter or Reporter())
+
+
+def _reproduce(out: Path, seed: int, reporter: Reporter) -> pd.DataFrame:
     import pandas as pd
 
-    reporter = reporter or Reporter()
-    out = claim_folder(out, FILES, replace, "reproduction")
     (train, _), (test, _) = draw_blobs(seed=1), draw_blobs(seed=2)  # as in the data sets blobs and blobs-test
     with reporter.step("train both models", "epochs"):
         models = _train(train, seed, reporter)
+    remove_files(out, FILES)
     decoded = {"PCA": (_on_axes(train, train), _on_axes(train, test))}
     for name, model in models.items():
         folder = out / name.replace(" ", "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from latentome import io
@@ -10,8 +11,9 @@ from latentome.errors import RunFolderError
 from latentome.io.contents import is_litter
 
 
-def claim_folder(out: str | Path, own: Iterable[str], replace: bool, what: str) -> Path:
-    """Give a folder that may be written into; it is made if it is not there.
+@contextmanager
+def claimed_folder(out: str | Path, own: Iterable[str], replace: bool, what: str) -> Iterator[Path]:
+    """Hold a folder that may be written into; it is made if it is not there.
 
     Parameters
     ----------
@@ -20,18 +22,37 @@ def claim_folder(out: str | Path, own: Iterable[str], replace: bool, what: str) 
     own
         Names of what the workflow writes, so that an earlier result can be recognised and replaced.
     replace
-        Whether an earlier result may be replaced.
+        Whether an earlier result may be replaced. It is left as it is until :func:`remove_files`.
     what
         What the folder is for, in a word, for the message.
+
+    Yields
+    ------
+    The folder, which no other process writes into until the block ends.
 
     Raises
     ------
     RunFolderError
-        If the folder holds something else, or a result that may not be replaced.
+        If the folder holds something else, or a result that may not be replaced, or another process writes there.
     WriteError
         If it cannot be made.
     """
     out, own = Path(out), set(own)
+    _check(out, own, replace, what)
+    with io.lock_folder(out):
+        _check(out, own, replace, what)  # anew: of two that found it free, the second one finds a result
+        yield out
+
+
+def remove_files(out: Path, own: Iterable[str]) -> None:
+    """Remove the files of an earlier result by their names, so that one which is broken off does not mix both."""
+    with io.guard_writing(out):
+        for path in (out / name for name in own):
+            if path.is_file():
+                path.unlink()
+
+
+def _check(out: Path, own: set[str], replace: bool, what: str) -> None:
     inside = sorted(p.name for p in out.iterdir() if not is_litter(p.name)) if out.is_dir() else []
     foreign = [name for name in inside if name not in own]
     if foreign or (inside and not replace) or out.is_file():
@@ -41,6 +62,3 @@ def claim_folder(out: str | Path, own: Iterable[str], replace: bool, what: str) 
             expected="a folder that is new or empty" + ("" if foreign else ", or --replace"),
             todo="give another folder with -o" + ("" if foreign else ", or add --replace"),
         )
-    with io.guard_writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    return out

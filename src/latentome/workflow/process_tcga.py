@@ -13,7 +13,7 @@ from latentome.errors import InputError
 from latentome.io.files import sha256
 from latentome.io.wide import write_calls, write_matrix
 from latentome.pp import tcga
-from latentome.workflow.folders import claim_folder
+from latentome.workflow.folders import claimed_folder, remove_files
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def process_tcga(
     """
     reporter = reporter or Reporter()
     files = find_raw(raw, reporter)
-    out = claim_folder(out, FILES, replace, "tables")
-    with io.lock_folder(out):
+    with claimed_folder(out, FILES, replace, "tables") as out:
         with reporter.step("expression"):
             adata = tcga.read_expression(files["expression"], n_genes, as_published=as_published)
         events = _read_events(files, reporter)
         clinical = tcga.read_clinical(files["clinical"]) if "clinical" in files else None
         encoded = None if features is None else _read_features(Path(features))
+        remove_files(out, FILES)
         if tables:
             _write_tables(out, adata, events, clinical, reporter)
         if clinical is not None and encoded is not None:

@@ -10,7 +10,7 @@ from latentome import io, pl
 from latentome.io import RunFolder
 from latentome.pp import tcga
 from latentome.workflow.config import RunConfig
-from latentome.workflow.folders import claim_folder
+from latentome.workflow.folders import claimed_folder, remove_files
 from latentome.workflow.process_tcga import RAW_SETS, find_raw, process_tcga
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import run_config
@@ -75,30 +75,32 @@ def reproduce_tybalt(
     """
     reporter = reporter or Reporter()
     files = find_raw(raw, reporter) if data is None else {}
-    out = claim_folder(out, FILES, replace, "reproduction")
-    clinical = files.get("clinical")
-    if data is None:
-        data = str(process_tcga(raw, out / "tables", as_published=as_published, replace=replace, reporter=reporter))
-    limit = {} if epochs is None else {"max_epochs": epochs}
-    kind = "as-published" if as_published else "as-described"
-    runs = {
-        family: run_config(
-            RunConfig(data, model, parameters={**_PARAMETERS, **limit}, test_size=TEST_SIZE, seed=seed),
-            str(out / family),
-            replace=replace,
-            reporter=reporter,
-            command="latentome reproduce tybalt",
-        )
-        for family, model in (("vae", f"tybalt-2018-{kind}"), ("adage", "adage-tybalt-2018"))
-    }
-    if clinical is not None:
-        features = io.read_labels(runs["vae"].latent)
-        joined = tcga.join_clinical(features, tcga.read_clinical(clinical), as_published=as_published)
-        io.write_table(out / "tybalt_features_with_clinical.tsv", joined)
-    with reporter.step("maps side by side"):
-        _draw(runs, out / "tsne.png")
-    metrics = _table(runs)
-    io.write_table(out / "metrics.tsv", metrics)
+    with claimed_folder(out, FILES, replace, "reproduction") as folder:
+        if data is None:
+            done = process_tcga(raw, folder / "tables", as_published=as_published, replace=replace, reporter=reporter)
+            data = str(done)
+        limit = {} if epochs is None else {"max_epochs": epochs}
+        kind = "as-published" if as_published else "as-described"
+        remove_files(folder, FILES)
+        runs = {
+            family: run_config(
+                RunConfig(data, model, parameters={**_PARAMETERS, **limit}, test_size=TEST_SIZE, seed=seed),
+                str(folder / family),
+                replace=replace,
+                reporter=reporter,
+                command="latentome reproduce tybalt",
+            )
+            for family, model in (("vae", f"tybalt-2018-{kind}"), ("adage", "adage-tybalt-2018"))
+        }
+        if "clinical" in files:
+            features = io.read_labels(runs["vae"].latent)
+            clinical = tcga.read_clinical(files["clinical"])
+            joined = tcga.join_clinical(features, clinical, as_published=as_published)
+            io.write_table(folder / "tybalt_features_with_clinical.tsv", joined)
+        with reporter.step("maps side by side"):
+            _draw(runs, folder / "tsne.png")
+        metrics = _table(runs)
+        io.write_table(folder / "metrics.tsv", metrics)
     return metrics
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import latentome as lt
 from latentome.errors import InputError, LatentomeError, RunFolderError, TrainingError
-from latentome.workflow import evaluate_step, open_run, prepare_again, run_config, train_step, visualize_step
+from latentome.workflow import evaluate_step, open_run, prepare_again, run_config, steps, train_step, visualize_step
 
 from .conftest import PARAMETERS
 
@@ -199,3 +199,11 @@ def test_steps_say_which_command_has_to_come_first(own_data, tmp_path, told):
     for step in (evaluate_step, visualize_step):
         with pytest.raises(LatentomeError, match="latentome predict"):
             step(folder, prepared, told)
+
+
+def test_an_accelerator_is_named_where_it_trains(config, tmp_path, monkeypatch, told):
+    monkeypatch.setattr(steps, "accelerator", lambda: "NVIDIA of a test")
+    titles, step = [], told.step
+    monkeypatch.setattr(told, "step", lambda title, unit="": titles.append(title) or step(title, unit))
+    train_step(config, str(tmp_path / "run"), told, command="latentome train ...")
+    assert "train on NVIDIA of a test" in titles

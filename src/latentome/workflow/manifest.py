@@ -20,13 +20,19 @@ def describe_environment() -> dict[str, Any]:
     """Versions of the package and of what the numbers depend on, and the machine without its name."""
     import jax
 
-    backend = jax.default_backend()
-    kind = "" if backend == "cpu" else f" ({jax.devices()[0].device_kind})"  # another kind of GPU sums otherwise
+    kind = accelerator()
     return {
         "latentome": __version__,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
-        "platform": f"{platform.system()} {platform.machine()}, JAX on {backend}{kind}",
+        "platform": f"{platform.system()} {platform.machine()}, JAX on {jax.default_backend()}{f' ({kind})' if kind else ''}",
     }
+
+
+def accelerator() -> str | None:
+    """The kind of device that is trained on, for one kind of GPU sums otherwise than another; None for a processor."""
+    import jax
+
+    return None if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
 
 
 def describe_data(prepared: Prepared) -> dict[str, Any]:

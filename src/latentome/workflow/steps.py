@@ -17,7 +17,7 @@ from latentome.report.explorer import read_encoded
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
 from latentome.workflow.encode_backed import predict_own
-from latentome.workflow.manifest import describe_data, describe_environment, describe_model
+from latentome.workflow.manifest import accelerator, describe_data, describe_environment, describe_model
 from latentome.workflow.maps import map_side_by_side
 from latentome.workflow.on_disk import (
     extremes,
@@ -164,7 +164,7 @@ def _train(
         run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
     with (
         _training_data(run, prepared, estimator.rows_of_batch(int(prepared.training.sum())), reporter) as data,
-        reporter.step("train", "epochs"),
+        reporter.step("train" if accelerator() is None else f"train on {accelerator()}", "epochs"),
     ):
         estimator.fit(
             data,

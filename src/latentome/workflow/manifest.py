@@ -20,11 +20,11 @@ def describe_environment() -> dict[str, Any]:
     """Versions of the package and of what the numbers depend on, and the machine without its name."""
     import jax
 
-    kind = accelerator()
+    kind = f" ({accelerator()})" if accelerator() else ""
     return {
         "latentome": __version__,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
-        "platform": f"{platform.system()} {platform.machine()}, JAX on {jax.default_backend()}{f' ({kind})' if kind else ''}",
+        "platform": f"{platform.system()} {platform.machine()}, JAX on {jax.default_backend()}{kind}",
     }
 
 

@@ -247,6 +247,9 @@ def test_training_curves_choose_their_scale():
     assert pl.training_curves(negative).axes[0].get_yscale() == "linear"
     same = falling.assign(reconstruction=falling["loss"], penalty=0.0)
     assert len(pl.training_curves(same).axes) == 1
+    share = pl.training_curves(falling.assign(reconstruction=falling["loss"] / 40))  # in another unit, the same curve
+    assert [axes.get_title(loc="left") for axes in share.axes] == ["Loss"]
+    assert len(pl.training_curves(falling.assign(reconstruction=falling["loss"] / 40 + 1e-4)).axes) == 2
     assert len(pl.training_curves(falling.head(1)).axes) == 1
     with pytest.raises(InputError, match="epoch"):
         pl.training_curves(pd.DataFrame({"loss": [1.0]}))

@@ -228,6 +228,8 @@ def test_the_layers_of_every_family_are_boxes_in_the_order_of_the_data():
         assert layers[code][0] == 3
         assert all(max(parents) < i for i, (_, _, parents) in enumerate(layers) if parents)
         assert all(parents for _, part, parents in layers if part != "input")
+        fed = {parent for _, _, parents in layers for parent in parents}
+        assert fed == set(range(len(layers) - 1)), "all ways end in one box"
     plain = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
     )

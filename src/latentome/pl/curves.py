@@ -36,8 +36,8 @@ def training_curves(history: pd.DataFrame) -> Figure:
     ----------
     history
         One row an epoch: ``epoch``, ``loss``, and where they exist ``reconstruction``, ``kl``, ``beta``, ``penalty``
-        and the same names with ``val_`` in front. A part that equals the loss throughout, or is zero throughout, gets
-        no panel. Of an ensemble the members one after the other, told apart by ``member``: one thin line for each.
+        and the same names with ``val_`` in front. A part that is always the same share of the loss, all of it
+        or none, gets no panel. Of an ensemble the members one after the other, told apart by ``member``: one thin line for each.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
     figure = new_figure(width, rows * (2.5 if columns == 1 else 2.25) + 0.2, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, heading, color) in zip(grid, parts, strict=True):
-        _draw_part(axes, history, name, heading, color)
+        _draw_part(axes, history, name, heading if len(parts) > 1 else "Loss", color)
     _key(figure, any(f"val_{part[0]}" in history.columns for part in parts))
     return figure
 
@@ -117,15 +117,16 @@ def loss_comparison(histories: Mapping[str, pd.DataFrame], part: str = "loss", t
 
 
 def _worth_drawing(history: pd.DataFrame, name: str) -> bool:
-    """Tell whether a part of the loss says something that the total does not."""
+    """Tell whether a part of the loss says something that the total does not: it is none of it, and no share of it."""
     import numpy as np
 
     if name == "loss":
         return True
     if name not in history.columns or history[name].notna().sum() == 0:
         return False
-    values = history[name].to_numpy(dtype=float)
-    same = np.allclose(values, history["loss"].to_numpy(dtype=float), rtol=1e-6, atol=0, equal_nan=True)
+    values, loss = history[name].to_numpy(dtype=float), history["loss"].to_numpy(dtype=float)
+    factor = np.nansum(values) / (np.nansum(loss) or 1.0)
+    same = np.allclose(values, factor * loss, rtol=1e-5, atol=0, equal_nan=True)
     return not same and bool(np.nanmax(np.abs(values)) > 0)
 
 

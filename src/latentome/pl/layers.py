@@ -113,13 +113,14 @@ def _box(axes: Axes, place: tuple[float, float], height: float, layer: Layer, ro
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Lead from one box to another, level at both ends."""
+    """Lead from one box to another, level at both ends, and past the boxes in between before it bends."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
     a, b = (start[0] + 0.17, start[1]), (end[0] - 0.17, end[1])
-    bend = 0.45 * (b[0] - a[0])
-    path = Path([a, (a[0] + bend, a[1]), (b[0] - bend, b[1]), b], [1, 4, 4, 4])
+    knee = (max(a[0], end[0] - 1 + 0.17), a[1])
+    bend = 0.45 * (b[0] - knee[0])
+    path = Path([a, knee, (knee[0] + bend, a[1]), (b[0] - bend, b[1]), b], [1, 2, 4, 4, 4])
     look = {"color": tones().faint, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
     axes.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=6, zorder=2, **look))
 
@@ -134,7 +135,9 @@ def _layers(model: Any) -> list[Layer]:
             layers[-1] = layers[-1]._replace(part="code")  # the last layer gives the code itself
         else:
             layers.append(Layer("code", width, "", "code", ends))
-        _read(model.decoder, "decoder", layers, (len(layers) - 1,))
+        ends = _read(model.decoder, "decoder", layers, (len(layers) - 1,))
+        if len(ends) > 1:  # added up, which is no layer with weights
+            layers.append(Layer("reconstruction", layers[ends[0]].width, "", "decoder", ends))
     elif getattr(model, "built", False):
         _read(model, "encoder", layers, ())
     if len(layers) < 2:

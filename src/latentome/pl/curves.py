@@ -37,7 +37,8 @@ def training_curves(history: pd.DataFrame) -> Figure:
     history
         One row an epoch: ``epoch``, ``loss``, and where they exist ``reconstruction``, ``kl``, ``beta``, ``penalty``
         and the same names with ``val_`` in front. A part that is always the same share of the loss, all of it
-        or none, gets no panel. Of an ensemble the members one after the other, told apart by ``member``: one thin line for each.
+        or none, gets no panel. Of an ensemble the members one after the other, told apart by ``member``: one thin
+        line for each.
 
     Returns
     -------

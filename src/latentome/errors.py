@@ -82,6 +82,25 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f"{hint}There are: {shown}."
 
 
+def check_known(name: str, choices: Iterable[str], what: str, *, where: str, todo: str = "choose one of these") -> None:
+    """Refuse a name that is not among what exists.
+
+    Parameters
+    ----------
+    name, choices
+        As in `nearest`, which says what is expected.
+    what, where, todo
+        As in `LatentomeError`.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if name not in choices:
+        raise InputError(what, where=where, expected=nearest(name, choices), todo=todo)
+
+
 class NothingBegun(KeyboardInterrupt):
     """An interruption before anything was written: what was to be replaced is still there."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from latentome.cli import options as o
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 _WORKS = ("class3", "tybalt")
 
@@ -33,13 +33,7 @@ def command(
     replace: Annotated[bool, typer.Option("--replace", help="Replace the reproduction that is in the folder.")] = False,
 ) -> None:
     """Repeat a published work: train its models, draw its figures, table its numbers beside ours."""
-    if work not in _WORKS:
-        raise InputError(
-            f"There is no work '{work}' to reproduce.",
-            where="the argument WORK",
-            expected=nearest(work, _WORKS),
-            todo="choose one of these",
-        )
+    check_known(work, _WORKS, f"There is no work '{work}' to reproduce.", where="the argument WORK")
     folder = out or Path(f"latentome-{work}")
     if work == "tybalt":
         _tybalt(folder, raw, data, as_published=as_published, epochs=epochs, seed=seed, replace=replace)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from latentome.cli import options as o
-from latentome.errors import InputError, nearest
+from latentome.errors import check_known
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -26,14 +26,9 @@ def command(
     from latentome.workflow import open_to_write, prepare_again, visualize_step
 
     wanted = list(dict.fromkeys(part.strip().lower() for part in formats.split(",")))
-    unknown = [part for part in wanted if part not in FORMATS]
-    if unknown:
-        raise InputError(
-            f"Figures cannot be written as '{unknown[0]}'.",
-            where=f"--format {formats}",
-            expected=nearest(unknown[0], FORMATS),
-            todo="name one of these, or several with commas between",
-        )
+    for one in wanted:
+        what, todo = f"Figures cannot be written as '{one}'.", "name one of these, or several with commas between"
+        check_known(one, FORMATS, what, where=f"--format {formats}", todo=todo)
     with open_to_write(str(run), "h5ad", "metrics") as (folder, config):
         reporter = listener()
         with reporter.step("read and prepare", "bytes"):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from latentome._version import __version__
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.deep import DeepAutoencoder
 from latentome.estimators.denoising import DenoisingAutoencoder
@@ -228,13 +228,13 @@ def _read_description(folder: Path) -> dict[str, Any]:
             if sha256(folder / name) != checksum:
                 raise _altered(folder / name, f"{(folder / name).stat().st_size} bytes, another sha256 than when saved")
     _check_complete(folder, [_member(i) for i in range(description.get("members", 1))])
-    if description["estimator"] not in ESTIMATORS:
-        raise InputError(
-            f"The model is of an unknown kind '{description['estimator']}'.",
-            where=str(path),
-            expected=nearest(description["estimator"], ESTIMATORS),
-            todo="restore the file from where it was saved",
-        )
+    check_known(
+        description["estimator"],
+        ESTIMATORS,
+        f"The model is of an unknown kind '{description['estimator']}'.",
+        where=str(path),
+        todo="restore the file from where it was saved",
+    )
     return description
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,13 +79,7 @@ def known_names() -> frozenset[str]:
 
 def check_duplicates(rule: str) -> None:
     """Refuse an unknown rule for genes of the same name."""
-    if rule not in DUPLICATES:
-        raise InputError(
-            f"There is no rule '{rule}' for genes of the same name",
-            where="duplicates",
-            expected=nearest(rule, DUPLICATES),
-            todo="choose one of these",
-        )
+    check_known(rule, DUPLICATES, f"There is no rule '{rule}' for genes of the same name", where="duplicates")
 
 
 def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, duplicates: str = "refuse") -> Genes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.io import checks, folders
 from latentome.io.columnar import read_columnar
 from latentome.io.converted import find_converted, keep_converted
@@ -94,13 +94,7 @@ def read(
     path = Path(path).expanduser()
     check_orientation(orientation)
     check_duplicates(duplicates)
-    if missing not in MISSING_CHOICES:
-        raise InputError(
-            f"There is no way '{missing}' to treat missing values",
-            where="missing",
-            expected=nearest(missing, MISSING_CHOICES),
-            todo="choose one of these",
-        )
+    check_known(missing, MISSING_CHOICES, f"There is no way '{missing}' to treat missing values", where="missing")
     rules = (orientation, duplicates, missing, min_samples)
     if path.is_dir() and any((path / mark).exists() for mark in _ZARR_MARKS):
         adata, word, notes = _from_anndata(path, _open_zarr(path), *rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from latentome.errors import InputError, nearest
+from latentome.errors import check_known
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,5 @@ def find_preset(name: str) -> Preset:
     InputError
         If there is none.
     """
-    if name not in PRESETS:
-        raise InputError(
-            f"There is no preset '{name}'.",
-            where="the name of the model",
-            expected=nearest(name, PRESETS),
-            todo="choose one of these",
-        )
+    check_known(name, PRESETS, f"There is no preset '{name}'.", where="the name of the model")
     return PRESETS[name]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
-from latentome.errors import InputError, nearest
+from latentome.errors import check_known
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -146,13 +146,7 @@ def theme(name: str) -> Iterator[None]:
     InputError
         If there is no such theme.
     """
-    if name not in THEMES:
-        raise InputError(
-            f"There is no theme '{name}'.",
-            where="the theme of the figures",
-            expected=nearest(name, THEMES),
-            todo="name one of these",
-        )
+    check_known(name, THEMES, f"There is no theme '{name}'.", where="the theme of the figures")
     before = _tones.set(THEMES[name])
     try:
         yield

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import check_known
 
 SCALINGS = ("zero-one", "z-score", "robust", "none")
 
 
 def check_scaling(scaling: str) -> None:
     """Refuse an unknown scaling."""
-    if scaling not in SCALINGS:
-        raise InputError(
-            f"There is no scaling '{scaling}'.",
-            where="the option scaling",
-            expected=nearest(scaling, SCALINGS),
-            todo="choose one of these",
-        )
+    check_known(scaling, SCALINGS, f"There is no scaling '{scaling}'.", where="the option scaling")
 
 
 def fit_scaling(values: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.io.files import check_exists, check_text
 from latentome.io.unpack import lines
 
@@ -27,13 +27,7 @@ _COMPARED_ROWS = 1000
 
 def check_selection(rule: str) -> None:
     """Refuse an unknown measure."""
-    if rule not in SELECTIONS:
-        raise InputError(
-            f"There is no selection '{rule}' of genes.",
-            where="the option select",
-            expected=nearest(rule, SELECTIONS),
-            todo="choose one of these",
-        )
+    check_known(rule, SELECTIONS, f"There is no selection '{rule}' of genes.", where="the option select")
 
 
 def variability(values: np.ndarray, rule: str) -> np.ndarray:

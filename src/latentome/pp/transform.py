@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 TRANSFORMS = ("auto", "none", "log2p1", "log2cpm")
 
@@ -145,13 +145,7 @@ def choose_transform(
     InputError
         On an unknown transform, or if a logarithm is asked for and values are at or below -1.
     """
-    if transform not in TRANSFORMS:
-        raise InputError(
-            f"There is no transform '{transform}'.",
-            where="the option transform",
-            expected=nearest(transform, TRANSFORMS),
-            todo="choose one of these",
-        )
+    check_known(transform, TRANSFORMS, f"There is no transform '{transform}'.", where="the option transform")
     seen, automatic = values if isinstance(values, Seen) else look_at(values), transform == "auto"
     scale = recognise_scale(seen)
     words = {"none": "No transform", "log2p1": "log2(x + 1)", "log2cpm": "log2(1 + counts per million)"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from latentome.errors import InputError, nearest
+from latentome.errors import check_known
 from latentome.workflow.config import RunConfig
 
 
@@ -94,13 +94,7 @@ def named(name: str) -> NamedSweep:
     InputError
         If there is none.
     """
-    if name not in NAMED:
-        raise InputError(
-            f"There is no sweep '{name}'.",
-            where=f"--named {name}",
-            expected=nearest(name, NAMED),
-            todo="choose one of these",
-        )
+    check_known(name, NAMED, f"There is no sweep '{name}'.", where=f"--named {name}")
     return NAMED[name]
 
 

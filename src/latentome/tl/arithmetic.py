@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError, nearest
+from latentome.tl.covariates import check_column
 from latentome.tl.features import feature_names, representation
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def group_means(adata: AnnData, use_rep: str, groupby: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    groups = _groups(adata, groupby)
+    check_column(adata.obs, groupby)
+    groups = adata.obs[groupby]
     frame = pd.DataFrame(representation(adata, use_rep), columns=feature_names(adata, use_rep))
     known = groups.notna().to_numpy()
     return frame[known].groupby(groups[known].astype(str).to_numpy()).mean().rename_axis(groupby)
@@ -237,7 +239,8 @@ def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.n
             expected="two groups",
             todo="name another one",
         )
-    groups = _groups(adata, groupby)
+    check_column(adata.obs, groupby)
+    groups = adata.obs[groupby]
     names = groups.astype(str).where(groups.notna(), None)
     found = []
     for group in (one, other):
@@ -251,14 +254,3 @@ def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.n
             )
         found.append(rows)
     return found[0], found[1]
-
-
-def _groups(adata: AnnData, groupby: str) -> pd.Series:
-    if groupby not in adata.obs:
-        raise InputError(
-            f"There is no column '{groupby}'.",
-            where=f"obs of {adata.n_obs} samples",
-            expected=nearest(groupby, adata.obs.columns),
-            todo="name one of these columns",
-        )
-    return adata.obs[groupby]

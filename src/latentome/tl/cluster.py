@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 METHODS = ("k-means", "leiden")
 #: Neighbours of a sample in the graph that is cut into communities, and of a new one that decide for it.
@@ -55,13 +55,7 @@ def cluster(seen: np.ndarray, new: np.ndarray, n_clusters: int, method: str = "k
 
 def check_clustering(method: str) -> None:
     """Refuse a method that there is not, or that is not installed."""
-    if method not in METHODS:
-        raise InputError(
-            f"There is no clustering by '{method}'.",
-            where=f"clustering '{method}'",
-            expected=nearest(method, METHODS),
-            todo="name one of these",
-        )
+    check_known(method, METHODS, f"There is no clustering by '{method}'.", where=f"clustering '{method}'")
     if method == "leiden":
         try:
             import sknetwork.clustering  # noqa: F401

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +100,7 @@ def read_covariates(
     asked = list(obs.columns) if columns is None else list(columns)
     found, notes = [], []
     for name in asked:
-        _check_there(obs, name)
+        check_column(obs, name)
         if columns is None and name in used:
             continue
         covariate, why = _read(obs[name], str(name), min_samples)
@@ -124,14 +124,10 @@ def read_covariates(
     return found, notes
 
 
-def _check_there(obs: pd.DataFrame, name: str) -> None:
-    if name not in obs.columns:
-        raise InputError(
-            f"There is no column '{name}'.",
-            where=f"obs of {len(obs)} samples",
-            expected=nearest(name, obs.columns),
-            todo="name one of these columns",
-        )
+def check_column(obs: pd.DataFrame, name: str) -> None:
+    """Refuse a column that the samples do not have."""
+    what, where = f"There is no column '{name}'.", f"obs of {len(obs)} samples"
+    check_known(name, obs.columns, what, where=where, todo="name one of these columns")
 
 
 def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | None, str]:
@@ -169,7 +165,7 @@ def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -
     import pandas as pd
 
     for name in (time, event):
-        _check_there(obs, name)
+        check_column(obs, name)
     columns = [pd.to_numeric(obs[name], errors="coerce") for name in (time, event)]
     numbers = [column.to_numpy(np.float64, na_value=np.nan) for column in columns]
     present = np.isfinite(numbers).all(axis=0) & (numbers[0] >= 0)

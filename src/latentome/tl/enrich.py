@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.tl.features import loading_names
 from latentome.tl.ranks import adjust, compare_groups, rank
 from latentome.tl.scores import METHODS, score_sets
@@ -75,13 +75,7 @@ def enrich(
     import pandas as pd
 
     known = ("over-representation", "rank", *METHODS)
-    if method not in known:
-        raise InputError(
-            f"There is no method '{method}'.",
-            where=f"method='{method}'",
-            expected=nearest(method, known),
-            todo="name one of these",
-        )
+    check_known(method, known, f"There is no method '{method}'.", where=f"method='{method}'")
     weights, names = loading_names(adata, loadings_key)
     genes = np.asarray(adata.var_names.astype(str))
     tested, member = measured_sets(gene_sets, genes, min_genes, max_genes)

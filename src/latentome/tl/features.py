@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import check_known
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,11 +66,5 @@ def loading_names(adata: AnnData, loadings_key: str) -> tuple[np.ndarray, list[s
 
 def _find(adata: AnnData, where: str, key: str, missing: str, todo: str) -> np.ndarray:
     arrays = getattr(adata, where)
-    if key not in arrays:
-        raise InputError(
-            f"{missing} '{key}'.",
-            where=f"adata.{where}",
-            expected=nearest(key, arrays.keys()),
-            todo=f"{todo}, or name one of these",
-        )
+    check_known(key, arrays.keys(), f"{missing} '{key}'.", where=f"adata.{where}", todo=f"{todo}, or name one of these")
     return np.asarray(arrays[key], dtype=np.float64)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 if TYPE_CHECKING:
     import keras
@@ -69,13 +69,7 @@ def loadings(
 
 
 def _check(model: BaseAutoencoder, method: str, x: np.ndarray | None) -> None:
-    if method not in METHODS:
-        raise InputError(
-            f"There are no loadings by '{method}'.",
-            where=f"method='{method}'",
-            expected=nearest(method, METHODS),
-            todo="name one of these",
-        )
+    check_known(method, METHODS, f"There are no loadings by '{method}'.", where=f"method='{method}'")
     if method != "encoder":
         return
     genes = np.shape(x)[1] if x is not None else 0

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.io import write_bytes, write_json
 from latentome.tl.features import loading_names, representation
 
@@ -135,13 +135,8 @@ def nearest_genes(adata: AnnData, loadings_key: str, gene: str, k: int = 10) -> 
     import pandas as pd
 
     genes = np.asarray(adata.var_names.astype(object))
-    if gene not in set(genes):
-        raise InputError(
-            f"There is no gene '{gene}'.",
-            where=f"{len(genes)} genes",
-            expected=nearest(gene, genes),
-            todo="name a gene of the model",
-        )
+    what = f"There is no gene '{gene}'."
+    check_known(gene, genes, what, where=f"{len(genes)} genes", todo="name a gene of the model")
     z = _gene_profiles(*loading_names(adata, loadings_key))
     at = int(np.flatnonzero(genes == gene)[0])
     correlation = np.clip(z @ z[at], -1.0, 1.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.tl.features import representation
 
 if TYPE_CHECKING:
@@ -102,13 +102,7 @@ def tsne(
         ("preset", preset or "tybalt-2018", PRESETS),
         ("initialization", initialization, ("pca", "random")),
     ):
-        if value not in known:
-            raise InputError(
-                f"A map has no {name} '{value}'.",
-                where=f"{name}='{value}'",
-                expected=nearest(value, known),
-                todo="name one of these",
-            )
+        check_known(value, known, f"A map has no {name} '{value}'.", where=f"{name}='{value}'")
     if method == "umap":
         if perplexity is not None or preset is not None:
             raise InputError(

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.training.schedules import Schedule
 
 _OPTIMIZERS = {
@@ -68,13 +68,7 @@ def make_optimizer(
     InputError
         On an unknown name, or on momentum for an optimizer that has none.
     """
-    if name not in _OPTIMIZERS:
-        raise InputError(
-            f"There is no optimizer '{name}'.",
-            where="the option optimizer",
-            expected=nearest(name, _OPTIMIZERS),
-            todo="choose one of these",
-        )
+    check_known(name, _OPTIMIZERS, f"There is no optimizer '{name}'.", where="the option optimizer")
     extra: dict[str, object] = {} if clip_norm is None else {"global_clipnorm": clip_norm}
     if momentum and name in ("sgd", "rmsprop"):
         extra["momentum"] = momentum

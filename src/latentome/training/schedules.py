@@ -7,7 +7,7 @@ import math
 import keras
 from keras import ops
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 
 SHAPES = ("constant", "cosine")
 
@@ -72,13 +72,7 @@ def make_schedule(peak: float, shape: str, warmup: float, total_steps: int) -> f
     InputError
         On an unknown shape, or a warm-up that is no share of the training.
     """
-    if shape not in SHAPES:
-        raise InputError(
-            f"There is no learning-rate schedule '{shape}'.",
-            where="the option schedule",
-            expected=nearest(shape, SHAPES),
-            todo="choose one of these",
-        )
+    check_known(shape, SHAPES, f"There is no learning-rate schedule '{shape}'.", where="the option schedule")
     if not 0.0 <= warmup < 1.0:
         raise InputError(
             "The warm-up of the learning rate would not end inside the training.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.models.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -27,24 +27,14 @@ def choose_model(config: RunConfig) -> tuple[BaseAutoencoder, str]:
     """
     from latentome.estimators import FAMILIES
 
-    if config.model not in FAMILIES and config.model not in PRESETS:
-        raise InputError(
-            f"There is no model '{config.model}'.",
-            where="the option --model",
-            expected=nearest(config.model, [*FAMILIES, *PRESETS]),
-            todo="choose one of these",
-        )
+    what = f"There is no model '{config.model}'."
+    check_known(config.model, [*FAMILIES, *PRESETS], what, where="the option --model")
     preset = PRESETS.get(config.model)
     kind = FAMILIES[preset.family if preset else config.model]
     known = [name for name in inspect.signature(kind).parameters if name != "random_state"]
     for name in config.parameters:
-        if name not in known:
-            raise InputError(
-                f"The model '{config.model}' has no parameter '{name}'.",
-                where=f"the option --{name.replace('_', '-')}",
-                expected=nearest(name, known),
-                todo="leave the option out, or choose a model that has it",
-            )
+        what, where = f"The model '{config.model}' has no parameter '{name}'.", f"the option --{name.replace('_', '-')}"
+        check_known(name, known, what, where=where, todo="leave the option out, or choose a model that has it")
         _check_plain(name, config.parameters[name])
     parameters = {**(preset.parameters if preset else {}), **config.parameters}
     scaling = config.scaling or (preset.scaling if preset else "none" if config.data in UNSCALED else "zero-one")

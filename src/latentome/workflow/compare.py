@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from latentome import io
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, check_known
 from latentome.io import RunFolder
 from latentome.models.presets import PRESETS
 from latentome.pp import read_gene_list
@@ -111,13 +111,7 @@ def _maker(name: str, config: RunConfig) -> Maker | None:
     if name in tl.BASELINES:
         return tl.BASELINES[name]
     known = [*tl.BASELINES, *FAMILIES, *PRESETS]
-    if name not in known:
-        raise InputError(
-            f"There is no method '{name}'.",
-            where="the methods to compare",
-            expected=nearest(name, known),
-            todo="choose some of these",
-        )
+    check_known(name, known, f"There is no method '{name}'.", where="the methods to compare")
     parameters = config.parameters if name == config.model else {}
     members = parameters.get("members", 1)
 

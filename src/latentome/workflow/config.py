@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latentome import datasets
-from latentome.errors import InputError, RunFolderError, nearest
+from latentome.errors import RunFolderError, check_known
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,8 @@ class RunConfig:
         """
         known = [f.name for f in fields(cls)]
         for key in table:
-            if key not in known:
-                raise InputError(
-                    f"There is no setting '{key}' of a run.",
-                    where=where,
-                    expected=nearest(key, known),
-                    todo="correct or remove that line",
-                )
+            what = f"There is no setting '{key}' of a run."
+            check_known(key, known, what, where=where, todo="correct or remove that line")
         return cls(**table)
 
 

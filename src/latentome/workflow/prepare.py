@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome import datasets, io
-from latentome.errors import InputError, RunFolderError, nearest
+from latentome.errors import InputError, RunFolderError, check_known, nearest
 from latentome.io.files import sha256
 from latentome.io.genes import check_duplicates
 from latentome.io.labels import agreeing_columns
@@ -118,13 +118,8 @@ def load_data(
             expected=nearest(data, names),
             todo="name one of these data sets, or give the path of an expression file",
         )
-    if impute not in ("none", "mean"):
-        raise InputError(
-            f"There is no way '{impute}' to fill missing values.",
-            where="the option impute",
-            expected=nearest(impute, ("none", "mean")),
-            todo="choose one of these",
-        )
+    what = f"There is no way '{impute}' to fill missing values."
+    check_known(impute, ("none", "mean"), what, where="the option impute")
     if data in names:  # which is in order
         return datasets.load(data)
     missing = "keep" if impute == "mean" else "refuse"
@@ -327,13 +322,7 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
         notes.extend(io.add_labels(adata, labels, wanted or None))
         joined = [str(column) for column in labels.columns]
     if config.label_column is not None:
-        if config.label_column not in adata.obs:
-            raise InputError(
-                f"There is no label column '{config.label_column}'.",
-                where=f"the labels of {config.data}",
-                expected=nearest(config.label_column, adata.obs.columns),
-                todo="name one of these columns, or give a table with --labels",
-            )
+        check_label_column(adata, config.label_column, f"the labels of {config.data}")
         return config.label_column
     own = adata.uns["source"].get("label_column")
     if own in adata.obs:
@@ -355,6 +344,12 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
             "metrics that need classes are left out."
         )
     return chosen
+
+
+def check_label_column(adata: AnnData, name: str, where: str) -> None:
+    """Refuse a column of labels that there is not."""
+    todo = "name one of these columns, or give a table with --labels"
+    check_known(name, adata.obs.columns, f"There is no label column '{name}'.", where=where, todo=todo)
 
 
 def usual_labels(adata: AnnData, joined: Sequence[str], notes: list[str]) -> tuple[str | None, list[str]]:

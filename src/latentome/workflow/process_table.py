@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome import io
-from latentome.errors import InputError, RunFolderError, nearest
+from latentome.errors import InputError, RunFolderError
 from latentome.io.genes import listed
 from latentome.pp import fit_preprocessing
 from latentome.pp.transform import recognise_scale
-from latentome.workflow.prepare import load_data, usual_labels
+from latentome.workflow.prepare import check_label_column, load_data, usual_labels
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -86,13 +86,7 @@ def process_table(
                 some = f"; it may be one of {', '.join(classes[:5])}" if classes else ""
                 notes.append(f"No label was chosen for runs: they need --label-column{some}.")
     if label_column is not None:
-        if label_column not in adata.obs:
-            raise InputError(
-                f"There is no label column '{label_column}'.",
-                where=", ".join(files),
-                expected=nearest(label_column, adata.obs.columns),
-                todo="name one of these columns, or give a table with --labels",
-            )
+        check_label_column(adata, label_column, ", ".join(files))
         adata.uns["source"]["label_column"] = label_column
     with reporter.step("transform and choose genes"):
         fitted = fit_preprocessing(adata, transform=transform, n_genes=n_genes, scaling="none")

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -27,15 +27,10 @@ from latentome.estimators.stored import Stored
 from latentome.estimators.together import Fit, fit_together
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models import Autoencoder
+from latentome.models.base import arguments_of
 from latentome.models.presets import find_preset
 from latentome.models.summary import summarise
-from latentome.training import (
-    Options,
-    Split,
-    Training,
-    apply_in_blocks,
-    n_held_out,
-)
+from latentome.training import Options, Split, Training, apply_in_blocks, n_held_out
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
@@ -104,6 +99,14 @@ class BaseAutoencoder(
         "members": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
+
+    def _store(self, constructor: dict[str, Any]) -> None:
+        """Keep the arguments of a constructor, which are its ``locals()``, and nothing else, as scikit-learn asks."""
+        vars(self).update(arguments_of(constructor))
+
+    if TYPE_CHECKING:  # the arguments as attributes
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @classmethod
     def from_preset(cls, name: str, **parameters: Any) -> Self:

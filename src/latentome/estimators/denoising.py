@@ -110,33 +110,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         members=1,
         random_state=None,
     ):
-        self.n_components = n_components
-        self.noise = noise
-        self.noise_kind = noise_kind
-        self.noise_on = noise_on
-        self.activation = activation
-        self.tied = tied
-        self.decoder_bias = decoder_bias
-        self.loss = loss
-        self.output_activation = output_activation
-        self.sparsity = sparsity
-        self.init_scale = init_scale
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.schedule = schedule
-        self.schedule_warmup = schedule_warmup
-        self.clip_norm = clip_norm
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.shuffle = shuffle
-        self.drop_last = drop_last
-        self.precision = precision
-        self.members = members
-        self.random_state = random_state
+        self._store(locals())
 
     def _needs_zero_one(self) -> tuple[str, str] | None:
         return ("loss='bernoulli'", "loss='mse'") if self.loss == "bernoulli" else None

@@ -85,22 +85,7 @@ class LinearAutoencoder(BaseAutoencoder):
         members=1,
         random_state=None,
     ):
-        self.n_components = n_components
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.schedule = schedule
-        self.schedule_warmup = schedule_warmup
-        self.clip_norm = clip_norm
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.shuffle = shuffle
-        self.precision = precision
-        self.members = members
-        self.random_state = random_state
+        self._store(locals())
 
     def _make_model(self, n_features: int, seed: int, steps_per_epoch: int) -> DeepModel:
         return DeepModel(n_features, int(self.n_components), precision=self.precision, seed=seed)

@@ -138,27 +138,7 @@ class NonlinearPCA(BaseAutoencoder):
         members=1,
         random_state=None,
     ):
-        self.n_components = n_components
-        self.hidden = hidden
-        self.activation = activation
-        self.dropout = dropout
-        self.noise = noise
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.schedule = schedule
-        self.schedule_warmup = schedule_warmup
-        self.clip_norm = clip_norm
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.refit = refit
-        self.shuffle = shuffle
-        self.precision = precision
-        self.members = members
-        self.random_state = random_state
+        self._store(locals())
 
     def _check_shape(self, n_samples: int, n_features: int) -> None:
         held_out = n_held_out(n_samples, self.validation_fraction)

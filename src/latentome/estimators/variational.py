@@ -119,31 +119,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         members=1,
         random_state=None,
     ):
-        self.n_components = n_components
-        self.hidden = hidden
-        self.activation = activation
-        self.hidden_batchnorm = hidden_batchnorm
-        self.linear_path = linear_path
-        self.likelihood = likelihood
-        self.heads = heads
-        self.beta = beta
-        self.warmup = warmup
-        self.free_bits = free_bits
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.schedule = schedule
-        self.schedule_warmup = schedule_warmup
-        self.clip_norm = clip_norm
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.shuffle = shuffle
-        self.precision = precision
-        self.members = members
-        self.random_state = random_state
+        self._store(locals())
 
     def _needs_zero_one(self) -> tuple[str, str] | None:
         return ("likelihood='bernoulli'", "likelihood='gaussian'") if self.likelihood == "bernoulli" else None

@@ -25,7 +25,7 @@ class Autoencoder(keras.Model):
     Parameters
     ----------
     config
-        The arguments of the leaf's constructor: all that is needed to build the model again. Saved with it.
+        What `arguments_of` makes of the leaf's constructor: all that is needed to build the model again. Saved with it.
     terms
         Names of the loss terms, in the order in which ``call`` adds them; the first is ``"reconstruction"``.
     live
@@ -54,7 +54,7 @@ class Autoencoder(keras.Model):
         super().__init__(name=name)
         self.live = SimpleNamespace(**(live or {}))
         # Text, so that Keras does not track it. Numbers of NumPy, as a grid search has them, become plain ones.
-        self._config = json.dumps(dict(config), default=lambda number: number.item())
+        self._config = json.dumps(dict(config), default=lambda v: v.tolist() if hasattr(v, "tolist") else list(v))
         self._term_names = terms
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self._trackers = {term: keras.metrics.Mean(name=term) for term in (*terms, *self.weights_of_terms(0))}
@@ -140,6 +140,11 @@ class Autoencoder(keras.Model):
         """Build the model again from `get_config`."""
         del custom_objects
         return cls(**config)
+
+
+def arguments_of(constructor: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a constructor by name, from its ``locals()`` before there are others."""
+    return {name: value for name, value in constructor.items() if name not in ("self", "__class__")}
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from keras.layers import Dense
 
-from latentome.models.base import Autoencoder, zero_at_zero
+from latentome.models.base import Autoencoder, arguments_of, zero_at_zero
 from latentome.models.layers import Seeds, dense_stack, dtype_policy
 from latentome.models.losses import squared_error
 
@@ -47,16 +47,7 @@ class DeepModel(Autoencoder):
         precision: str = "float32",
         seed: int = 0,
     ) -> None:
-        config = {
-            "n_features": n_features,
-            "n_components": n_components,
-            "hidden": list(hidden),
-            "activation": activation,
-            "code_activation": code_activation,
-            "output_activation": output_activation,
-            "precision": precision,
-            "seed": seed,
-        }
+        config = arguments_of(locals())
         # Units beyond the width of a model that trains padded to a wider one are kept at zero, where they would not be.
         live = {} if zero_at_zero(code_activation) else {"width": n_components}
         super().__init__(config, ("reconstruction",), name="deep", live=live)

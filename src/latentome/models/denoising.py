@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from latentome.models.base import Autoencoder
+from latentome.models.base import Autoencoder, arguments_of
 from latentome.models.layers import Dense, InputNoise, Seeds, TiedDecoder, dtype_policy
 from latentome.models.losses import bernoulli_nll, squared_error
 
@@ -62,22 +62,7 @@ class DenoisingModel(Autoencoder):
         precision: str = "float32",
         seed: int = 0,
     ) -> None:
-        config = {
-            "n_features": n_features,
-            "n_components": n_components,
-            "noise": noise,
-            "noise_kind": noise_kind,
-            "noise_on": noise_on,
-            "activation": activation,
-            "tied": tied,
-            "decoder_bias": decoder_bias,
-            "loss": loss,
-            "output_activation": output_activation,
-            "sparsity": sparsity,
-            "init_scale": init_scale,
-            "precision": precision,
-            "seed": seed,
-        }
+        config = arguments_of(locals())
         terms = ("reconstruction", "sparsity") if sparsity else ("reconstruction",)
         live = {"noise": float(noise), "sparsity": float(sparsity)}
         super().__init__(config, terms, name="denoising", live=live)

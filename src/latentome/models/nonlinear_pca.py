@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from keras.layers import Dense
 
-from latentome.models.base import Autoencoder
+from latentome.models.base import Autoencoder, arguments_of
 from latentome.models.layers import Dropout, InputNoise, Seeds, Standardise, dtype_policy
 from latentome.models.losses import squared_error
 from latentome.models.summary import Summary, scale_of
@@ -62,16 +62,7 @@ class NonlinearPCAModel(Autoencoder):
         precision: str = "float32",
         seed: int = 0,
     ) -> None:
-        config = {
-            "n_features": n_features,
-            "n_components": n_components,
-            "hidden": list(hidden),
-            "activation": activation,
-            "dropout": dropout,
-            "noise": noise,
-            "precision": precision,
-            "seed": seed,
-        }
+        config = arguments_of(locals())
         super().__init__(config, ("reconstruction",), name="nonlinear_pca", live={"noise": float(noise)})
         self.n_axes = int(n_components)
         self._activation, self._dropout, self._dtype = activation, dropout, dtype_policy(precision)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from latentome.models.base import Autoencoder
+from latentome.models.base import Autoencoder, arguments_of
 from latentome.models.layers import Dense, PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
 from latentome.models.losses import (
     MIN_VARIANCE,
@@ -88,22 +88,7 @@ class VariationalModel(Autoencoder):
         precision: str = "float32",
         seed: int = 0,
     ) -> None:
-        config = {
-            "n_features": n_features,
-            "n_components": n_components,
-            "hidden": list(hidden),
-            "activation": activation,
-            "hidden_batchnorm": hidden_batchnorm,
-            "linear_path": linear_path,
-            "likelihood": likelihood,
-            "heads": heads,
-            "beta": beta,
-            "warmup_steps": warmup_steps,
-            "free_bits": free_bits,
-            "n_covariates": n_covariates,
-            "precision": precision,
-            "seed": seed,
-        }
+        config = arguments_of(locals())
         self.warmup_steps, self.likelihood = int(warmup_steps), likelihood
         terms = ("reconstruction", "kl", "kl_charged") if free_bits else ("reconstruction", "kl")
         live = {"beta": float(beta), "warmup_steps": int(warmup_steps), "free_bits": float(free_bits)}

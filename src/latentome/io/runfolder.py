@@ -19,6 +19,11 @@ from latentome.io.html import run_face
 from latentome.io.lock import lock_folder, refuse_held
 
 
+def _part(name: str, doc: str) -> property:
+    """The path of a part of a run as an attribute."""
+    return property(lambda run: run.item(name), doc=doc)
+
+
 class RunFolder:
     """A folder that holds one run.
 
@@ -208,85 +213,22 @@ class RunFolder:
             todo=f"Make it: latentome {command} {what}",
         )
 
-    @property
-    def config(self) -> Path:
-        """config.toml: what repeats the run."""
-        return self.item("config")
-
-    @property
-    def manifest(self) -> Path:
-        """manifest.json: hash of the data, versions, seeds, timings."""
-        return self.item("manifest")
-
-    @property
-    def model(self) -> Path:
-        """model.keras: the whole model."""
-        return self.item("model")
-
-    @property
-    def encoder(self) -> Path:
-        """encoder.weights.h5."""
-        return self.item("encoder")
-
-    @property
-    def decoder(self) -> Path:
-        """decoder.weights.h5."""
-        return self.item("decoder")
-
-    @property
-    def preprocessing(self) -> Path:
-        """preprocessing.json: genes, scaling and what new samples need."""
-        return self.item("preprocessing")
-
-    @property
-    def history(self) -> Path:
-        """history.tsv: one row an epoch."""
-        return self.item("history")
-
-    @property
-    def checkpoints(self) -> Path:
-        """checkpoints/: from which a run resumes."""
-        return self.item("checkpoints")
-
-    @property
-    def latent(self) -> Path:
-        """latent.tsv: samples x latent features."""
-        return self.item("latent")
-
-    @property
-    def tsne(self) -> Path:
-        """tsne.tsv: samples x 2."""
-        return self.item("tsne")
-
-    @property
-    def h5ad(self) -> Path:
-        """latent.h5ad: everything about the samples."""
-        return self.item("h5ad")
-
-    @property
-    def metrics(self) -> Path:
-        """metrics.json: the comparison with PCA."""
-        return self.item("metrics")
-
-    @property
-    def signatures(self) -> Path:
-        """signatures.tsv: the genes of each latent feature."""
-        return self.item("signatures")
-
-    @property
-    def interpretation(self) -> Path:
-        """interpretation/: the tables that say what the features mean."""
-        return self.item("interpretation")
-
-    @property
-    def figures(self) -> Path:
-        """figures/: the images."""
-        return self.item("figures")
-
-    @property
-    def report(self) -> Path:
-        """report.html: one file."""
-        return self.item("report")
+    config = _part("config", "config.toml: what repeats the run.")
+    manifest = _part("manifest", "manifest.json: hash of the data, versions, seeds, timings.")
+    model = _part("model", "model.keras: the whole model.")
+    encoder = _part("encoder", "encoder.weights.h5.")
+    decoder = _part("decoder", "decoder.weights.h5.")
+    preprocessing = _part("preprocessing", "preprocessing.json: genes, scaling and what new samples need.")
+    history = _part("history", "history.tsv: one row an epoch.")
+    checkpoints = _part("checkpoints", "checkpoints/: from which a run resumes.")
+    latent = _part("latent", "latent.tsv: samples x latent features.")
+    tsne = _part("tsne", "tsne.tsv: samples x 2.")
+    h5ad = _part("h5ad", "latent.h5ad: everything about the samples.")
+    metrics = _part("metrics", "metrics.json: the comparison with PCA.")
+    signatures = _part("signatures", "signatures.tsv: the genes of each latent feature.")
+    interpretation = _part("interpretation", "interpretation/: the tables that say what the features mean.")
+    figures = _part("figures", "figures/: the images.")
+    report = _part("report", "report.html: one file.")
 
     def read_manifest(self) -> dict[str, Any]:
         """Read manifest.json; refuse one that is missing or damaged."""

@@ -101,6 +101,27 @@ def check_known(name: str, choices: Iterable[str], what: str, *, where: str, tod
         raise InputError(what, where=where, expected=nearest(name, choices), todo=todo)
 
 
+@contextmanager
+def extra(name: str, what: str, *, where: str, expected: str = "", instead: str = "") -> Iterator[None]:
+    """Refuse where what a block imports is not installed.
+
+    Parameters
+    ----------
+    name
+        The extra that brings it, as in ``pip install "latentome[NAME]"``.
+    what, where, expected
+        As in `LatentomeError`; what is expected is the extra unless more is to be said.
+    instead
+        What can be done without it, added to how it is installed.
+    """
+    try:
+        yield
+    except ImportError as failure:
+        todo = f'pip install "latentome[{name}]"{instead}'
+        told = f"{where}: {failure}"
+        raise InputError(what, where=told, expected=expected or f"the extra '{name}'", todo=todo) from failure
+
+
 class NothingBegun(KeyboardInterrupt):
     """An interruption before anything was written: what was to be replaced is still there."""
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from latentome._version import __version__
-from latentome.errors import InputError
+from latentome.errors import InputError, extra
 from latentome.estimators.vectors import make_vectors
 from latentome.io import atomic_path, guard_writing
 from latentome.models import Autoencoder, TiedDecoder
@@ -85,16 +85,10 @@ def export_onnx(estimator: BaseAutoencoder, folder: Path) -> list[Path]:
 
 
 def _require() -> None:
-    try:
+    missing, expected = "The export needs packages that are not installed.", "onnx to write, onnxruntime to check"
+    with extra("onnx", missing, where="import onnx, onnxruntime", expected=expected):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
-    except ImportError as failure:
-        raise InputError(
-            "The export needs packages that are not installed.",
-            where=str(failure),
-            expected="onnx, which writes the file, and onnxruntime, which checks it",
-            todo="pip install 'latentome[onnx]'",
-        ) from failure
 
 
 def _in_float32(model: Autoencoder) -> Autoencoder:

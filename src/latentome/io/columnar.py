@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, extra
 from latentome.io.files import check_memory, check_stand_in, data_suffix
 from latentome.io.genes import listed
 from latentome.io.table import Table
@@ -53,16 +53,9 @@ def read_columnar(path: Path) -> Table:
 def _load(path: Path):
     import pandas as pd
 
-    try:
+    with extra("arrow", f"{path.name} needs pyarrow", where=str(path)):
         import pyarrow
         from pyarrow import parquet
-    except ImportError as failure:
-        raise InputError(
-            f"{path.name} needs pyarrow",
-            where=str(path),
-            expected="the package pyarrow",
-            todo="pip install 'latentome[arrow]'",
-        ) from failure
     try:
         if data_suffix(path) == ".feather":
             return pd.read_feather(path, use_threads=False)

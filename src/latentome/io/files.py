@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from latentome.errors import InputError
+from latentome.errors import InputError, extra
 from latentome.io.unpack import PACKED_SUFFIXES, UNPACK_ERRORS, damaged, open_unpacked, packing
 
 TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".tab", ".gct", ".pcl", "")
@@ -243,13 +243,6 @@ def need_zarr(path: Path) -> ModuleType:
     InputError
         If it is not installed.
     """
-    try:
+    with extra("zarr", f"{path.name} needs zarr", where=str(path)):
         import zarr
-    except ImportError as failure:
-        raise InputError(
-            f"{path.name} needs zarr",
-            where=str(path),
-            expected="the package zarr",
-            todo="pip install 'latentome[zarr]'",
-        ) from failure
     return zarr

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from typing import IO, Any
 
-from latentome.errors import InputError
+from latentome.errors import InputError, extra
 
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 #: How much is unpacked at a time. The parser takes about five times as much.
@@ -205,15 +205,9 @@ def _ahead(source: Iterator[Any]) -> Iterator[Any]:
 
 @contextmanager
 def _open_zstd(path: Path) -> Iterator[Any]:
-    try:
+    missing = f"{path.name} is packed with zstd, which needs pyarrow"
+    with extra("arrow", missing, where=str(path), instead=f", or unpack the file first: unzstd {path.name}"):
         import pyarrow
-    except ImportError as failure:
-        raise InputError(
-            f"{path.name} is packed with zstd, which needs pyarrow",
-            where=str(path),
-            expected="the package pyarrow",
-            todo=f"pip install 'latentome[arrow]', or unpack the file first: unzstd {path.name}",
-        ) from failure
     with pyarrow.input_stream(str(path), compression="zstd") as stream:
         yield stream
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentome.errors import InputError, LatentomeError, nearest
+from latentome.errors import InputError, LatentomeError, extra, nearest
 
 #: The batch systems, with the class of dask-jobqueue that speaks to each and what it calls a partition.
 BATCH = {"slurm": "SLURMCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
@@ -209,12 +209,5 @@ def import_extra(name: str) -> Any:
     InputError
         If it is not installed.
     """
-    try:
+    with extra("cluster", f"The package '{name.replace('_', '-')}' is not installed.", where=f"import {name}"):
         return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f"The package '{name.replace('_', '-')}' is not installed.",
-            where=f"import {name}: {error}",
-            expected="the extra 'cluster'",
-            todo='install it: pip install "latentome[cluster]"',
-        ) from error

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from latentome.errors import InputError
+from latentome.errors import InputError, extra
 from latentome.sweep.grid import Span
 from latentome.sweep.request import Configuration, SweepRequest
 
@@ -102,15 +102,9 @@ def _bayesian(request: SweepRequest) -> Rounds:
 
 
 def _study(seed: int) -> optuna.Study:
-    try:
+    missing = "A Bayesian search needs Optuna, which is not installed."
+    with extra("tune", missing, where="bayesian", instead="; or search with random=N"):
         import optuna
-    except ImportError as error:
-        raise InputError(
-            "A Bayesian search needs Optuna, which is not installed.",
-            where="bayesian",
-            expected="the extra 'tune'",
-            todo='install it: python -m pip install "latentome[tune]"; or search with random=N',
-        ) from error
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentome.errors import InputError, check_known
+from latentome.errors import check_known, extra
 
 METHODS = ("k-means", "leiden")
 #: Neighbours of a sample in the graph that is cut into communities, and of a new one that decide for it.
@@ -57,12 +57,6 @@ def check_clustering(method: str) -> None:
     """Refuse a method that there is not, or that is not installed."""
     check_known(method, METHODS, f"There is no clustering by '{method}'.", where=f"clustering '{method}'")
     if method == "leiden":
-        try:
+        missing = "Leiden's clustering is not installed."
+        with extra("leiden", missing, where="import sknetwork", instead=", or cluster by k-means"):
             import sknetwork.clustering  # noqa: F401
-        except ImportError as missing:
-            raise InputError(
-                "Leiden's clustering is not installed.",
-                where=f"import sknetwork: {missing}",
-                expected="the extra 'leiden' (scikit-network)",
-                todo='pip install "latentome[leiden]", or cluster by k-means',
-            ) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, extra
 from latentome.tl.ranks import adjust
 
 if TYPE_CHECKING:
@@ -55,15 +55,10 @@ def score_sets(
     """
     import pandas as pd
 
-    try:
+    missing = f"The method '{method}' is one of decoupler, which is not installed."
+    expected = "the extra 'enrich', or the methods over-representation and rank, which need nothing"
+    with extra("enrich", missing, where="import decoupler", expected=expected):
         import decoupler
-    except ImportError as missing:
-        raise InputError(
-            f"The method '{method}' is one of decoupler, which is not installed.",
-            where=f"import decoupler: {missing}",
-            expected="the extra 'enrich', or the methods over-representation and rank, which need nothing",
-            todo='pip install "latentome[enrich]"',
-        ) from None
     both = pd.DataFrame(np.hstack([weights, -weights]).T, columns=genes)
     both.index = [f"{i:06d}" for i in range(len(both))]
     at, of = member.nonzero()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError, check_known
+from latentome.errors import InputError, check_known, extra
 from latentome.tl.features import representation
 
 if TYPE_CHECKING:
@@ -164,15 +164,8 @@ def _tsne(
 
 
 def _umap(codes: np.ndarray, initialization: str, rng: int) -> tuple[np.ndarray, dict[str, Any]]:
-    try:
+    with extra("umap", "UMAP is not installed.", where="import umap", instead=", or map with t-SNE"):
         from umap import UMAP
-    except ImportError as missing:
-        raise InputError(
-            "UMAP is not installed.",
-            where=f"import umap: {missing}",
-            expected="the extra 'umap'",
-            todo='pip install "latentome[umap]", or map with t-SNE',
-        ) from None
     settings: dict[str, Any] = {"n_neighbors": min(UMAP_NEIGHBOURS, len(codes) - 1), "min_dist": UMAP_LEAST}
     # With a seed UMAP runs in one thread whatever it is told, and warns where it is told nothing.
     positions = UMAP(**settings, init=initialization, random_state=rng, n_jobs=1).fit_transform(codes)

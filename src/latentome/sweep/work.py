@@ -178,10 +178,9 @@ def score(codes: np.ndarray, decoded: np.ndarray, fold: Fold, labels: np.ndarray
 
 def _by_labels(codes: np.ndarray, training: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     from sklearn import config_context
-    from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+
+    from latentome.tl.probe import linear_probe
 
     fit = training & (labels != "")
     test = ~training & np.isin(labels, np.unique(labels[fit]))
@@ -189,7 +188,7 @@ def _by_labels(codes: np.ndarray, training: np.ndarray, labels: np.ndarray) -> d
         return {}
     # These products are too small for several threads, which on a busy machine wait for each other most of the time.
     with _threads().limit(limits=1, user_api="blas"), config_context(skip_parameter_validation=True):
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(codes[fit], labels[fit])
+        probe = linear_probe().fit(codes[fit], labels[fit])
         neighbours = KNeighborsClassifier(min(5, int(fit.sum()))).fit(codes[fit], labels[fit])
         return {
             "probe accuracy": float(probe.score(codes[test], labels[test])),

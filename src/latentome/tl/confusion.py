@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentome.tl.evaluate import known_classes
+from latentome.tl.probe import linear_probe
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,19 +32,12 @@ def confusion(codes: np.ndarray, labels: np.ndarray, training: np.ndarray) -> pd
     were trained on or nothing is held out.
     """
     import pandas as pd
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    present = ~pd.isna(labels)
-    classes = np.where(present, np.asarray(labels, dtype=object), "").astype(str)
-    taught = np.unique(classes[present & training])
-    held_out = present & ~training & np.isin(classes, taught)
-    if len(taught) < 2 or not held_out.any():
+    known, classes = known_classes(labels, training, [])
+    seen, held_out = known & training, known & ~training
+    if len(np.unique(classes[seen])) < 2 or not held_out.any():
         return pd.DataFrame()
-    seen = present & training
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    probe.fit(codes[seen].astype(np.float64), classes[seen])
+    probe = linear_probe().fit(codes[seen].astype(np.float64), classes[seen])
     predicted, truth = probe.predict(codes[held_out].astype(np.float64)), classes[held_out]
     names = sorted({*truth, *predicted}, key=lambda name: (name.casefold(), name))
     return pd.crosstab(truth, predicted).reindex(index=names, columns=names, fill_value=0)

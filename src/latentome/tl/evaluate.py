@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentome.tl.cluster import check_clustering, cluster
+from latentome.tl.probe import linear_probe
 
 #: For each metric whether a lower or a higher value is better.
 BETTER = {
@@ -234,15 +235,12 @@ def separation(
     -------
     ``probe accuracy``, ``5-NN accuracy``, and ``silhouette`` where it is defined, of the held-out samples.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import silhouette_score
     from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     seen, new = _parts(codes, known, training)
     taught, truth = classes[known & training], classes[known & ~training]
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(seen, taught)
+    probe = linear_probe().fit(seen, taught)
     neighbours = KNeighborsClassifier(min(5, len(seen))).fit(seen, taught)
     told = {"probe accuracy": probe.predict(new) == truth, "5-NN accuracy": neighbours.predict(new) == truth}
     metrics = {metric: float(hits.mean()) for metric, hits in told.items()}

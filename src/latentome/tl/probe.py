@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 FOLDS = 5
+
+
+def linear_probe(tol: float = 1e-4) -> Pipeline:
+    """The classifier that tells how well features separate classes: a logistic regression on standardised features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=tol))
 
 
 def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.ndarray:
@@ -23,15 +37,11 @@ def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.nd
     -------
     Probabilities, samples x classes.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=rng)
     # A probe is compared by the order of its probabilities, which a looser optimum does not change.
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=1e-3))
-    return cross_val_predict(probe, codes, classes, cv=folds, method="predict_proba")
+    return cross_val_predict(linear_probe(tol=1e-3), codes, classes, cv=folds, method="predict_proba")
 
 
 def probe_number(codes: np.ndarray, values: np.ndarray, rng: int = 0) -> np.ndarray:

@@ -105,9 +105,8 @@ def class_probabilities(encoded: AnnData, key: str, codes: np.ndarray, names: pd
     import pandas as pd
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+
+    from latentome.tl.probe import linear_probe
 
     label = str(encoded.uns["model"]["label_column"])
     if not label:
@@ -120,8 +119,7 @@ def class_probabilities(encoded: AnnData, key: str, codes: np.ndarray, names: pd
     if len(classes) < 2:
         return None
     features, truth = np.asarray(encoded.obsm[key], np.float64), labels.astype(str).to_numpy()
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    probe.fit(features[training & known], truth[training & known])
+    probe = linear_probe().fit(features[training & known], truth[training & known])
 
     def scores(x: np.ndarray) -> np.ndarray:
         found = probe.decision_function(x)

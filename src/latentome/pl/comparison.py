@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import all_shortened
+from latentome.pl.inputs import all_shortened, check_columns
 from latentome.pl.style import DOUBLE, FIRST, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
@@ -201,13 +201,8 @@ def method_ranks(table: pd.DataFrame) -> Figure:
     InputError
         If a column is missing or the table is empty.
     """
-    if not {"measure", "method", "rank"} <= set(table.columns) or not len(table):
-        raise InputError(
-            "There are no ranks to draw.",
-            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
-            expected="the columns measure, method and rank, and one row or more",
-            todo="Pass what latentome.tl.rank_methods makes of the rows of latentome.tl.compare.",
-        )
+    todo = "Pass what latentome.tl.rank_methods makes of the rows of latentome.tl.compare."
+    check_columns(table, ("measure", "method", "rank"), "There are no ranks to draw.", todo)
     methods = list(table.groupby("method")["rank"].mean().sort_values(kind="stable").index)
     measures = list(dict.fromkeys(table["measure"]))
     columns = min(len(measures), 3) if len(measures) != 4 else 2

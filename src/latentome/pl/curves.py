@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
 from latentome.pl.comparison import method_colors
+from latentome.pl.inputs import check_columns
 from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
@@ -49,14 +50,8 @@ def training_curves(history: pd.DataFrame) -> Figure:
     InputError
         If the history is empty, or lacks the epoch or the loss.
     """
-    lacking = [name for name in ("epoch", "loss") if name not in history.columns]
-    if lacking or not len(history):
-        raise InputError(
-            "There is no training history to draw.",
-            where=f"history, {len(history)} rows, columns {', '.join(map(str, history.columns)) or 'none'}",
-            expected="one row an epoch, with the columns epoch and loss",
-            todo="Pass the history_ of a fitted model, or the history.tsv of a run folder.",
-        )
+    todo = "Pass the history_ of a fitted model, or the history.tsv of a run folder."
+    check_columns(history, ("epoch", "loss"), "There is no training history to draw.", todo, "history")
     parts = [part for part in _PARTS if _worth_drawing(history, part[0])]
     columns = min(len(parts), 3) if len(parts) != 4 else 2
     rows = math.ceil(len(parts) / columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from latentome.errors import InputError
+from latentome.pl.inputs import check_columns
 from latentome.pl.style import DOUBLE, NEGATIVE, POSITIVE, SINGLE, literal, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
@@ -36,14 +36,8 @@ def signatures(table: pd.DataFrame, n_features: int = 6, n_genes: int = 8) -> Fi
     InputError
         If a column is missing or the table is empty.
     """
-    lacking = [name for name in ("feature", "gene", "loading") if name not in table.columns]
-    if lacking or not len(table):
-        raise InputError(
-            "There are no signatures to draw.",
-            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
-            expected="the columns feature, gene and loading, and one row or more",
-            todo="Pass what latentome.tl.signatures gives, or the signatures.tsv of a run folder.",
-        )
+    todo = "Pass what latentome.tl.signatures gives, or the signatures.tsv of a run folder."
+    check_columns(table, ("feature", "gene", "loading"), "There are no signatures to draw.", todo)
     panels = [(name, _top(part, n_genes)) for name, part in table.groupby("feature", sort=False)][:n_features]
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)

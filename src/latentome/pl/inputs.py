@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,18 @@ def column_of(adata: ad.AnnData, name: str) -> pd.Series:
         where="adata.obs",
         expected=nearest(name, adata.obs.columns) if len(adata.obs.columns) else "at least one column in obs",
         todo="Give the name of one of these columns, or add the labels to adata.obs first.",
+    )
+
+
+def check_columns(table: pd.DataFrame, needed: Sequence[str], what: str, todo: str, called: str = "table") -> None:
+    """Refuse a table without a row, or without the columns that a figure draws; `what`, `todo` as in `InputError`."""
+    if len(table) and set(needed) <= set(table.columns):
+        return
+    raise InputError(
+        what,
+        where=f"{called}, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
+        expected=f"the columns {', '.join(needed[:-1])} and {needed[-1]}, and one row or more",
+        todo=todo,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import shortened
+from latentome.pl.inputs import check_columns, shortened
 from latentome.pl.placing import text_size
 from latentome.pl.style import (
     DOUBLE,
@@ -140,14 +140,8 @@ def reconstruction_by_gene(table: pd.DataFrame, n_genes: int = 12) -> Figure:
     """
     import numpy as np
 
-    lacking = [name for name in ("mean", "mean_absolute") if name not in table.columns]
-    if lacking or not len(table):
-        raise InputError(
-            "There are no residuals to draw.",
-            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
-            expected="the columns mean and mean_absolute, and one row or more",
-            todo="Pass one row a gene, from data less reconstruction.",
-        )
+    todo = "Pass one row a gene, from data less reconstruction."
+    check_columns(table, ("mean", "mean_absolute"), "There are no residuals to draw.", todo)
     points = table[["mean", "mean_absolute"]].to_numpy(dtype=float)
     width, height, side, tall = SINGLE, 3.1, 2.85, 2.55
     figure = new_figure(width, height)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import shortened
+from latentome.pl.inputs import check_columns, shortened
 from latentome.pl.style import (
     NEGATIVE,
     POSITIVE,
@@ -153,14 +153,8 @@ def signature_overlap(table: pd.DataFrame, n_signatures: int = 30) -> Figure:
     """
     import numpy as np
 
-    lacking = [name for name in ("one", "other", "shared", "jaccard", "q") if name not in table.columns]
-    if lacking or not len(table):
-        raise InputError(
-            "There is no overlap to draw.",
-            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
-            expected="the columns one, other, shared, jaccard and q, and one row or more",
-            todo="Pass what latentome.tl.signature_overlap gives, or the interpretation/overlap.tsv of a run folder.",
-        )
+    todo = "Pass what latentome.tl.signature_overlap gives, or the interpretation/overlap.tsv of a run folder."
+    check_columns(table, ("one", "other", "shared", "jaccard", "q"), "There is no overlap to draw.", todo)
     ranked = table.sort_values("q", kind="stable")
     kept = list(dict.fromkeys(ranked[["one", "other"]].to_numpy().ravel()))[:n_signatures]
     kept.sort(key=_by_number)

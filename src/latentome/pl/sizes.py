@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from latentome.errors import InputError
+from latentome.pl.inputs import check_columns
 from latentome.pl.style import DOUBLE, FIRST, new_figure, styled, tones, visible
 
 if TYPE_CHECKING:
@@ -37,14 +37,7 @@ def dimensions(table: pd.DataFrame, chosen: int | None = None) -> Figure:
     import numpy as np
 
     needed = ("size", "error", "standard_error", "pca_error", "active", "stability")
-    lacking = [name for name in needed if name not in table.columns]
-    if lacking or not len(table):
-        raise InputError(
-            "There are no dimensions to draw.",
-            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
-            expected=f"the columns {', '.join(needed)}, and one row or more",
-            todo="Pass what latentome.tl.dimensions gives.",
-        )
+    check_columns(table, needed, "There are no dimensions to draw.", "Pass what latentome.tl.dimensions gives.")
     rows = table.sort_values("size")
     probed = {"probe", "pca_probe"} <= set(rows.columns) and rows["probe"].notna().any()
     panels = [

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import feature_title, position_of, shortened
+from latentome.pl.inputs import check_columns, feature_title, position_of, shortened
 from latentome.pl.loadings import name_genes
 from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, readable, styled, tones, visible
 
@@ -122,13 +122,8 @@ def node_types(table: pd.DataFrame) -> Figure:
     """
     import numpy as np
 
-    if not {"feature", "skew", "kurtosis", "type"} <= set(table.columns) or not len(table):
-        raise InputError(
-            "There are no types of features to draw.",
-            where=f"table, {len(table)} rows, columns {', '.join(map(str, table.columns)) or 'none'}",
-            expected="the columns feature, skew, kurtosis and type, and one row or more",
-            todo="Pass what latentome.tl.node_types gives, or the interpretation/features.tsv of a run folder.",
-        )
+    todo = "Pass what latentome.tl.node_types gives, or the interpretation/features.tsv of a run folder."
+    check_columns(table, ("feature", "skew", "kurtosis", "type"), "There are no types of features to draw.", todo)
     counted = {"genes_positive", "genes_negative"} <= set(table.columns)
     panels = [("skew", "kurtosis", "skew of the loadings", "excess kurtosis")]
     if counted:

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 Data = Annotated[str, typer.Argument(help="An expression file, or the name of a data set (see 'latentome datasets').")]
 Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
-Model = Annotated[
-    str, typer.Option("-m", "--model", help="nonlinear-pca, vae, adage, deep, linear, or the name of a preset.")
-]
-Preset = Annotated[
-    str | None, typer.Option(help="A published model, such as tybalt-2018-as-described; the same as -m NAME.")
-]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="The folder to write.")]
 Labels = Annotated[Path | None, typer.Option(help="A table of labels, samples or patients in rows.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The column of labels to colour by and compare with.")]
@@ -30,84 +24,10 @@ Orientation = Annotated[str, typer.Option(help="auto, samples-by-genes or genes-
 Duplicates = Annotated[str, typer.Option(help="Genes of the same name: refuse, drop, most-variable or sum.")]
 Impute = Annotated[str, typer.Option(help="Missing values: none (refuse them) or mean (fill a few).")]
 Transform = Annotated[str, typer.Option(help="auto (told from the values), log2p1, log2cpm (of counts) or none.")]
-
-
-def _check_genes(value: str | None) -> str | None:
-    if value is not None and value.lstrip("+-").isdigit() and int(value) < 2:
-        raise typer.BadParameter(f"{value} is not in the range x>=2.")
-    return value
-
-
-Genes = Annotated[
-    str | None,
-    typer.Option(
-        callback=_check_genes,
-        help="Keep this many of the most variable genes, or those that a file lists (default: all).",
-    ),
-]
-Select = Annotated[str, typer.Option(help="Measure of variability: mean-deviation, median-deviation or variance.")]
-Scaling = Annotated[str | None, typer.Option(help="zero-one, z-score, robust or none (default: what the model wants).")]
-Clip = Annotated[bool, typer.Option("--clip", help="Cut values beyond the training range of a gene to it.")]
-TestSize = Annotated[float, typer.Option(help="Share of the samples held out for the evaluation.")]
-Stratify = Annotated[
-    str | None, typer.Option(help="Columns, with commas between, to hold out in their share (default: the labels).")
-]
-Group = Annotated[str | None, typer.Option(help="A column, such as patient, whose groups are not to be split.")]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the run that is in the folder.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
-
-LatentDim = Annotated[
-    int | None,
-    typer.Option("-z", "--latent-dim", min=1, help="Number of latent features (default: 20; a preset has its own)."),
-]
 Epochs = Annotated[
     int | None, typer.Option("-e", "--epochs", min=1, help="Passes over the data, at most (default: the model's).")
-]
-BatchSize = Annotated[
-    int | None, typer.Option("-b", "--batch-size", min=1, help="Samples of a step (default: the model's).")
-]
-LearningRate = Annotated[
-    float | None, typer.Option("-l", "--learning-rate", help="Step size of the optimizer (default: the model's).")
-]
-Optimizer = Annotated[str | None, typer.Option(help="sgd, adam, adamw, adadelta or rmsprop.")]
-Momentum = Annotated[float | None, typer.Option(help="Momentum of sgd, such as 0.9.")]
-Nesterov = Annotated[bool, typer.Option("--nesterov", help="Nesterov's momentum, with sgd.")]
-Hidden = Annotated[str | None, typer.Option(help="Widths of the hidden layers, such as 300,100; 'none' for none.")]
-Beta = Annotated[float | None, typer.Option(help="Largest weight of the VAE's KL term.")]
-Warmup = Annotated[str | None, typer.Option(help="KL warm-up: a fraction of the training (0.5), or whole epochs (10).")]
-Likelihood = Annotated[str | None, typer.Option(help="Of the VAE: gaussian, bernoulli or mse.")]
-FreeBits = Annotated[
-    float | None, typer.Option(help="Nats of KL that each of the VAE's features has free, such as 0.1.")
-]
-Noise = Annotated[
-    float | None,
-    typer.Option(help="Share of the inputs that ADAGE corrupts; of nonlinear-pca, noise in units of their deviation."),
-]
-NoiseKind = Annotated[str | None, typer.Option(help="Of ADAGE: masking, dropout (masking that rescales) or gaussian.")]
-Tied = Annotated[bool | None, typer.Option("--tied/--untied", help="Whether ADAGE decodes with its encoder's weights.")]
-Loss = Annotated[str | None, typer.Option(help="Of ADAGE: mse, or bernoulli for cross-entropy.")]
-Dropout = Annotated[float | None, typer.Option(help="Share of hidden units that nonlinear-pca leaves out in a step.")]
-Sparsity = Annotated[float | None, typer.Option(help="Weight of ADAGE's sparsity penalty.")]
-Schedule = Annotated[str | None, typer.Option(help="Learning rate over the training: constant or cosine.")]
-ScheduleWarmup = Annotated[
-    float | None, typer.Option(help="Share of the training over which the learning rate rises, such as 0.05.")
-]
-ClipNorm = Annotated[float | None, typer.Option(help="Largest norm of the gradient, such as 1.")]
-Patience = Annotated[
-    int | None, typer.Option(help="Stop after so many epochs without a better validation loss; keep the best epoch.")
-]
-Refit = Annotated[
-    bool | None,
-    typer.Option(
-        "--refit/--no-refit",
-        help="Train non-linear PCA anew on all training samples, for as many epochs as the validation samples chose. "
-        "By default for at most 10,000 samples.",
-    ),
-]
-Precision = Annotated[str | None, typer.Option(help="float32, or bfloat16: faster products on some GPUs.")]
-Members = Annotated[
-    int | None, typer.Option(min=1, help="Train so many models that differ in their seed, as one ensemble.")
 ]
 OnDisk = Annotated[
     bool | None,
@@ -116,59 +36,92 @@ OnDisk = Annotated[
         help="Read an .h5ad file or Zarr in blocks (default: where it would fill a quarter of the free memory).",
     ),
 ]
-
-
 LogJson = Annotated[
     bool, typer.Option("--log-json", help="Tell what happens as JSON, one object a line, on standard error.")
 ]
 
+
+def option(kind: Any, told: str, *names: str, default: Any = None, **how: Any) -> tuple[Any, Any]:
+    """An option, as typer reads it, and its default."""
+    return Annotated[kind, typer.Option(*names, help=told, **how)], default
+
+
+def _check_genes(value: str | None) -> str | None:
+    if value is not None and value.lstrip("+-").isdigit() and int(value) < 2:
+        raise typer.BadParameter(f"{value} is not in the range x>=2.")
+    return value
+
+
 #: The options that ask for a training, with their defaults, in the order of the help.
 _TRAINING: dict[str, tuple[Any, Any]] = {
-    "model": (Model, "nonlinear-pca"),
+    "model": option(
+        str,
+        "nonlinear-pca, vae, adage, deep, linear, or the name of a preset.",
+        "-m",
+        "--model",
+        default="nonlinear-pca",
+    ),
     "out": (Out, None),
-    "preset": (Preset, None),
+    "preset": option(str | None, "A published model, such as tybalt-2018-as-described; the same as -m NAME."),
     "labels": (Labels, None),
     "label_column": (LabelColumn, None),
-    "latent_dim": (LatentDim, None),
+    "latent_dim": option(
+        int | None, "Number of latent features (default: 20; a preset has its own).", "-z", "--latent-dim", min=1
+    ),
     "epochs": (Epochs, None),
-    "batch_size": (BatchSize, None),
-    "learning_rate": (LearningRate, None),
-    "optimizer": (Optimizer, None),
-    "momentum": (Momentum, None),
-    "nesterov": (Nesterov, False),
-    "schedule": (Schedule, None),
-    "schedule_warmup": (ScheduleWarmup, None),
-    "clip_norm": (ClipNorm, None),
-    "patience": (Patience, None),
-    "refit": (Refit, None),
-    "hidden": (Hidden, None),
-    "beta": (Beta, None),
-    "warmup": (Warmup, None),
-    "likelihood": (Likelihood, None),
-    "free_bits": (FreeBits, None),
-    "noise": (Noise, None),
-    "noise_kind": (NoiseKind, None),
-    "tied": (Tied, None),
-    "loss": (Loss, None),
-    "dropout": (Dropout, None),
-    "sparsity": (Sparsity, None),
-    "precision": (Precision, None),
-    "members": (Members, None),
+    "batch_size": option(int | None, "Samples of a step (default: the model's).", "-b", "--batch-size", min=1),
+    "learning_rate": option(
+        float | None, "Step size of the optimizer (default: the model's).", "-l", "--learning-rate"
+    ),
+    "optimizer": option(str | None, "sgd, adam, adamw, adadelta or rmsprop."),
+    "momentum": option(float | None, "Momentum of sgd, such as 0.9."),
+    "nesterov": option(bool, "Nesterov's momentum, with sgd.", "--nesterov", default=False),
+    "schedule": option(str | None, "Learning rate over the training: constant or cosine."),
+    "schedule_warmup": option(float | None, "Share of the training over which the learning rate rises, such as 0.05."),
+    "clip_norm": option(float | None, "Largest norm of the gradient, such as 1."),
+    "patience": option(int | None, "Stop after so many epochs without a better validation loss; keep the best epoch."),
+    "refit": option(
+        bool | None,
+        "Train non-linear PCA anew on all training samples, for as many epochs as the validation samples chose. "
+        "By default for at most 10,000 samples.",
+        "--refit/--no-refit",
+    ),
+    "hidden": option(str | None, "Widths of the hidden layers, such as 300,100; 'none' for none."),
+    "beta": option(float | None, "Largest weight of the VAE's KL term."),
+    "warmup": option(str | None, "KL warm-up: a fraction of the training (0.5), or whole epochs (10)."),
+    "likelihood": option(str | None, "Of the VAE: gaussian, bernoulli or mse."),
+    "free_bits": option(float | None, "Nats of KL that each of the VAE's features has free, such as 0.1."),
+    "noise": option(
+        float | None, "Share of the inputs that ADAGE corrupts; of nonlinear-pca, noise in units of their deviation."
+    ),
+    "noise_kind": option(str | None, "Of ADAGE: masking, dropout (masking that rescales) or gaussian."),
+    "tied": option(bool | None, "Whether ADAGE decodes with its encoder's weights.", "--tied/--untied"),
+    "loss": option(str | None, "Of ADAGE: mse, or bernoulli for cross-entropy."),
+    "dropout": option(float | None, "Share of hidden units that nonlinear-pca leaves out in a step."),
+    "sparsity": option(float | None, "Weight of ADAGE's sparsity penalty."),
+    "precision": option(str | None, "float32, or bfloat16: faster products on some GPUs."),
+    "members": option(int | None, "Train so many models that differ in their seed, as one ensemble.", min=1),
     "duplicates": (Duplicates, "refuse"),
     "impute": (Impute, "none"),
     "transform": (Transform, "auto"),
-    "genes": (Genes, None),
-    "select": (Select, "mean-deviation"),
-    "scaling": (Scaling, None),
-    "clip": (Clip, False),
+    "genes": option(
+        str | None,
+        "Keep this many of the most variable genes, or those that a file lists (default: all).",
+        callback=_check_genes,
+    ),
+    "select": option(
+        str, "Measure of variability: mean-deviation, median-deviation or variance.", default="mean-deviation"
+    ),
+    "scaling": option(str | None, "zero-one, z-score, robust or none (default: what the model wants)."),
+    "clip": option(bool, "Cut values beyond the training range of a gene to it.", "--clip", default=False),
     "orientation": (Orientation, "auto"),
     "on_disk": (OnDisk, None),
-    "test_size": (TestSize, 0.2),
-    "stratify": (Stratify, None),
-    "group": (Group, None),
+    "test_size": option(float, "Share of the samples held out for the evaluation.", default=0.2),
+    "stratify": option(str | None, "Columns, with commas between, to hold out in their share (default: the labels)."),
+    "group": option(str | None, "A column, such as patient, whose groups are not to be split."),
     "seed": (Seed, 0),
     "replace": (Replace, False),
-    "resume": (Resume, False),
+    "resume": option(bool, "Go on with an interrupted run.", "--resume", default=False),
 }
 #: Options of a model whose name is another one in the estimator, and those that have the same.
 _RENAMED = {"latent_dim": "n_components", "epochs": "max_epochs"}

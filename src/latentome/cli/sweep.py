@@ -10,58 +10,30 @@ import typer
 from latentome.cli import options as o
 
 _OWN = {
-    "grid": (
-        Annotated[
-            list[str],
-            typer.Option(
-                help="What is varied: latent_dim=5,25,100 or, with --random, learning_rate=1e-4..1e-2; repeat it."
-            ),
-        ],
-        [],
+    "grid": o.option(
+        list[str],
+        "What is varied: latent_dim=5,25,100 or, with --random, learning_rate=1e-4..1e-2; repeat it.",
+        default=[],
     ),
-    "seeds": (Annotated[int | None, typer.Option(min=1, help="Seeds of each configuration, from --seed on.")], None),
-    "folds": (
-        Annotated[int, typer.Option(min=1, help="Cross-validation folds; 1: one split, as in 'latentome run'.")],
-        1,
+    "seeds": o.option(int | None, "Seeds of each configuration, from --seed on.", min=1),
+    "folds": o.option(int, "Cross-validation folds; 1: one split, as in 'latentome run'.", default=1, min=1),
+    "random": o.option(int | None, "Take so many configurations at random."),
+    "halving": o.option(int | None, "Give up early: each round keeps one of so many, for as many times the epochs."),
+    "bayesian": o.option(int | None, "Let Optuna choose so many configurations."),
+    "named": o.option(str | None, "A published sweep: tybalt-onehidden, tybalt-twohidden, adage, latent-dim."),
+    "limit": o.option(int | None, "At most so many configurations, evenly spaced."),
+    "keep_models": o.option(bool, "Save every trained model.", "--keep-models", default=False),
+    "on": o.option(str, "here, local, slurm, lsf, sge, or a Dask scheduler: tcp://host:8786.", default="here"),
+    "workers": o.option(int | None, "Local processes, or jobs of the batch system."),
+    "partition": o.option(str | None, "Partition or queue of the jobs."),
+    "memory": o.option(str, "Memory of a job.", default="8GB"),
+    "walltime": o.option(str, "Time limit of a job.", default="04:00:00"),
+    "cores": o.option(int, "Processors of a job.", default=2, min=1),
+    "gpus": o.option(int, "GPUs of a job.", default=0, min=0),
+    "wait": o.option(
+        float | None, "Seconds without any worker that end it (default: 600; the first job may wait).", min=0
     ),
-    "random": (Annotated[int | None, typer.Option(help="Take so many configurations at random.")], None),
-    "halving": (
-        Annotated[
-            int | None,
-            typer.Option(help="Give up early: each round keeps one of so many, for as many times the epochs."),
-        ],
-        None,
-    ),
-    "bayesian": (Annotated[int | None, typer.Option(help="Let Optuna choose so many configurations.")], None),
-    "named": (
-        Annotated[
-            str | None, typer.Option(help="A published sweep: tybalt-onehidden, tybalt-twohidden, adage, latent-dim.")
-        ],
-        None,
-    ),
-    "limit": (Annotated[int | None, typer.Option(help="At most so many configurations, evenly spaced.")], None),
-    "keep_models": (Annotated[bool, typer.Option("--keep-models", help="Save every trained model.")], False),
-    "on": (
-        Annotated[str, typer.Option(help="here, local, slurm, lsf, sge, or a Dask scheduler: tcp://host:8786.")],
-        "here",
-    ),
-    "workers": (Annotated[int | None, typer.Option(help="Local processes, or jobs of the batch system.")], None),
-    "partition": (Annotated[str | None, typer.Option(help="Partition or queue of the jobs.")], None),
-    "memory": (Annotated[str, typer.Option(help="Memory of a job.")], "8GB"),
-    "walltime": (Annotated[str, typer.Option(help="Time limit of a job.")], "04:00:00"),
-    "cores": (Annotated[int, typer.Option(min=1, help="Processors of a job.")], 2),
-    "gpus": (Annotated[int, typer.Option(min=0, help="GPUs of a job.")], 0),
-    "wait": (
-        Annotated[
-            float | None,
-            typer.Option(min=0, help="Seconds without any worker that end it (default: 600; the first job may wait)."),
-        ],
-        None,
-    ),
-    "dry_run": (
-        Annotated[bool, typer.Option("--dry-run", help="Show the plan and the job script, train nothing.")],
-        False,
-    ),
+    "dry_run": o.option(bool, "Show the plan and the job script, train nothing.", "--dry-run", default=False),
 }
 
 
@@ -77,27 +49,12 @@ def command(asked: o.Asked, **own) -> None:
 
     place = {name: own[name] for name in ("partition", "memory", "walltime", "cores", "gpus", "wait")}
     cluster = Cluster.parse(own["on"], own["workers"], **place)
-    base, models, grid, seeds = (
-        asked.config,
-        tuple(asked.config.model.split(",")),
-        parse_grid(own["grid"]),
-        own["seeds"],
-    )
+    base, seeds, models = asked.config, own["seeds"], tuple(asked.config.model.split(","))
+    grid = parse_grid(own["grid"])
     if own["named"]:
         base, models, grid, seeds = as_published(own["named"], base, grid, seeds)
-    request = SweepRequest(
-        base,
-        models,
-        grid,
-        seeds or 1,
-        own["folds"],
-        own["random"],
-        own["limit"],
-        own["keep_models"],
-        own["halving"],
-        own["bayesian"],
-        own["named"],
-    )
+    kept = {name: own[name] for name in ("folds", "random", "limit", "keep_models", "halving", "bayesian", "named")}
+    request = SweepRequest(base, models, grid, seeds or 1, **kept)
     if own["dry_run"]:
         number = request.bayesian or len(request.configurations())
         typer.echo(f"{number} configurations x {request.folds} folds x {request.seeds} seeds")

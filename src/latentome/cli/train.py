@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -13,14 +12,10 @@ from latentome.cli import options as o
 from latentome.errors import InputError
 
 _OWN = {
-    "prepare_on": (
-        Annotated[
-            str,
-            typer.Option(
-                help="Where a matrix on disk is prepared: here, local (threads), or a Dask scheduler: tcp://host:8786."
-            ),
-        ],
-        "here",
+    "prepare_on": o.option(
+        str,
+        "Where a matrix on disk is prepared: here, local (threads), or a Dask scheduler: tcp://host:8786.",
+        default="here",
     ),
 }
 

@@ -83,20 +83,7 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def check_known(name: str, choices: Iterable[str], what: str, *, where: str, todo: str = "choose one of these") -> None:
-    """Refuse a name that is not among what exists.
-
-    Parameters
-    ----------
-    name, choices
-        As in `nearest`, which says what is expected.
-    what, where, todo
-        As in `LatentomeError`.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
+    """Refuse a `name` that is not among `choices`; the nearest one is told as what is expected."""
     if name not in choices:
         raise InputError(what, where=where, expected=nearest(name, choices), todo=todo)
 

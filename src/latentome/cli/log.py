@@ -24,18 +24,11 @@ _LOG: ContextVar[JsonLog | None] = ContextVar("log", default=None)
 
 
 class JsonLog(Reporter):
-    """Writes what happens as JSON, one object a line.
+    """Writes what a command does to a stream as JSON, one object a line.
 
     Each has ``time`` (UTC, ISO 8601), ``level`` (``info``, ``warning`` or ``error``), ``event`` (``start``,
     ``progress``, ``done``, ``note``, ``warning`` or ``error``), ``command`` and ``step`` (null for the command as a
     whole); and the fields of its event.
-
-    Parameters
-    ----------
-    stream
-        Where to write.
-    command
-        Name of the command.
     """
 
     def __init__(self, stream: IO[str], command: str) -> None:

@@ -151,12 +151,8 @@ def asks_for_training(
 ) -> Callable[[Callable[..., None]], Callable]:
     """Give a command the argument DATA and the options of a training; it is called with what they ask for.
 
-    Parameters
-    ----------
-    data, default
-        Type and default of the argument.
-    more
-        Options of that command alone, which it is called with by name: their types and defaults.
+    `data` and `default` are type and default of the argument; `more` has options of that command alone, which it is
+    called with by name.
     """
     more = more or {}
     shared = {"data": (data, default), **_TRAINING, **more}

@@ -26,20 +26,10 @@ _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMA
 
 
 def unpack(archive: Path, folder: Path, *, reserved: Iterable[str] = ()) -> list[Path]:
-    """Unpack a tar (packed or not) or zip archive. The one folder that holds all its files is left out of their paths.
+    """Unpack a tar (packed or not) or zip archive, all or nothing, into a folder; give its files.
 
-    Parameters
-    ----------
-    archive
-        The archive; its content tells its format.
-    folder
-        Where its files go. They appear there when all of them are unpacked.
-    reserved
-        Names in the folder that no file of the archive may take.
-
-    Returns
-    -------
-    The files.
+    The one folder that holds all files of the archive is left out of their paths. None of them may take a `reserved`
+    name.
 
     Raises
     ------

@@ -38,19 +38,11 @@ def fit_backed(
     checkpoint: str | os.PathLike[str] | None = None,
     **how: Any,
 ) -> BaseAutoencoder:
-    """Train an estimator in place on a matrix of which only some buffers are in memory.
+    """Train an estimator in place on a matrix (samples x features) of which only some buffers are in memory.
 
-    Parameters
-    ----------
-    estimator
-        Its members are trained one after the other, each on its own chunks in its own order: the single model of its
-        seed, bit for bit.
-    matrix
-        Samples x features, on the scale that the model is to see.
-    covariate
-        None: a covariate is taken with data in memory only.
-    progress, checkpoint, **how
-        See `latentome.training.stream.train_stream`; each of several members has a folder of its own in `checkpoint`.
+    Its members are trained one after the other, each on its own chunks in its own order: the single model of its seed,
+    bit for bit; each of several has a folder of its own in `checkpoint`. A covariate is taken with data in memory only.
+    See `latentome.training.stream.train_stream` for the rest.
     """
     from latentome.estimators.together import ANEW, Fit, second_round
 

@@ -84,15 +84,7 @@ def refuse_anndata(X: object) -> None:
 
 
 def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:
-    """Refuse data outside [0, 1].
-
-    Parameters
-    ----------
-    X
-        Data, samples x features.
-    needs, instead
-        The argument that needs such data, and the one that does not.
-    """
+    """Refuse data outside [0, 1], which the argument `needs` asks for and `instead` does not."""
     low, high = float(X.min()), float(X.max())
     if low < 0.0 or high > 1.0:
         row, column = np.argwhere((X < 0.0) | (X > 1.0))[0]

@@ -10,15 +10,7 @@ from latentome.errors import InputError, nearest
 
 
 def read_categories(covariate: Any, n_samples: int) -> np.ndarray:
-    """The categories of some samples as text, refused where one is missing.
-
-    Parameters
-    ----------
-    covariate
-        One category for each sample: a sequence, an array or a column of a table. Compared as text.
-    n_samples
-        Number of samples.
-    """
+    """The category of each sample as text, from anything like a column; refused where one is missing."""
     import pandas as pd
 
     values = np.asarray(covariate, dtype=object)
@@ -41,14 +33,7 @@ def read_categories(covariate: Any, n_samples: int) -> np.ndarray:
 
 
 def one_hot(covariate: Any, n_samples: int, categories: np.ndarray) -> np.ndarray:
-    """The one-hot columns of a covariate: float32, samples x categories.
-
-    Parameters
-    ----------
-    covariate, n_samples
-        See `read_categories`.
-    categories
-        The categories that the model knows, sorted.
+    """The one-hot columns of a covariate, float32, samples x categories, of which those known are sorted.
 
     Raises
     ------
@@ -89,12 +74,7 @@ def no_covariate(where: str) -> InputError:
 def part_categories(X: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far the mean of each category lies from that of all, categories x features, and `X` without it.
 
-    Parameters
-    ----------
-    X
-        Samples x features.
-    columns
-        One-hot categories of the samples.
+    `columns` are the one-hot categories of the samples of `X`.
     """
     counts = np.maximum(columns.sum(axis=0), 1)  # a fold may lack a category: nothing is known of it
     shifts = columns.T @ (X - X.mean(axis=0, dtype=np.float64)) / counts[:, None]

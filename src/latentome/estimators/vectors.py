@@ -17,19 +17,9 @@ ROWS = 3
 def make_vectors(models: Sequence[Autoencoder], n_features: int, x: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Encode and decode rows with all members of an ensemble.
 
-    Parameters
-    ----------
-    models
-        The members.
-    n_features
-        Number of features; columns of a covariate come after them.
-    x
-        The rows; by default drawn from [0, 1), so that no one's sample travels with a model.
-
-    Returns
-    -------
-    ``x``; ``codes``, side by side; ``decoder_input``, the same with the columns of a covariate after each member's;
-    ``reconstruction``, the mean of the members'. All float32.
+    The rows are by default drawn from [0, 1), so that no one's sample travels with a model; columns of a covariate come
+    after their `n_features` features. Gives ``x``; ``codes``, side by side; ``decoder_input``, the same with the
+    columns of a covariate after each member's; ``reconstruction``, the mean of the members'. All float32.
     """
     import jax
 

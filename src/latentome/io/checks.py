@@ -81,22 +81,9 @@ def check_samples(grid: Grid, least: int = 2) -> None:
 
 
 def check_finite(grid: Grid, blocks: Sequence[np.ndarray], transposed: bool, missing: str = "refuse") -> list[str]:
-    """Refuse missing and infinite values; keep a few missing ones on request.
+    """Refuse missing and infinite values, or with ``missing="keep"`` keep a few missing ones and say so in sentences.
 
-    Parameters
-    ----------
-    grid
-        Names and places.
-    blocks
-        Rows x columns as in the file, block by block.
-    transposed
-        Whether its rows are genes.
-    missing
-        ``refuse``, or ``keep``.
-
-    Returns
-    -------
-    Sentences about what was kept.
+    The blocks are rows x columns as in the file, whose rows are genes if it is `transposed`.
     """
     found: list[np.ndarray] = []
     words: list[str] = []
@@ -195,16 +182,9 @@ def nothing_below(path: Path, layout: Layout) -> InputError:
 
 
 def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> InputError:
-    """Read a table again, slowly, to say what is wrong with it.
+    """Read a table again, slowly, to say what is wrong with it; `reason` is what the fast reader said.
 
-    Parameters
-    ----------
-    path, layout
-        The table.
-    reason
-        What the fast reader said.
-    orientation
-        As the user gave it; ``auto`` is decided from the names here.
+    The orientation is the user's; ``auto`` is decided from the names here.
     """
     rows: list[str] = []
     numbers: list[int] = []

@@ -62,18 +62,9 @@ def find_converted(key: str) -> tuple[dict[str, Any], list[np.ndarray]] | None:
 def keep_converted(key: str, about: dict[str, Any], blocks: list[np.ndarray]) -> str:
     """Keep a table, if it is large enough to be worth it and there is room.
 
-    Parameters
-    ----------
-    key
-        Names the content: the hash of its file, and whatever else its parsing depends on.
-    about
-        What JSON can hold.
-    blocks
-        Float32, rows x columns.
-
-    Returns
-    -------
-    Why it could not be kept; empty if it was, or was not meant to be.
+    The key names its content: the hash of the file, and whatever else its parsing depends on. `about` is what JSON can
+    hold; the blocks are float32, rows x columns. Gives the reason why it could not be kept; empty if it was, or was not
+    meant to be.
     """
     folder, size = cache_folder("tables"), sum(block.nbytes for block in blocks)
     if folder is None or not 4 * MIN_VALUES <= size <= MAX_BYTES:

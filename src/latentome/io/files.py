@@ -45,20 +45,7 @@ def sha256(path: Path) -> str:
 
 
 def check_exists(path: Path, *, or_else: str = "") -> None:
-    """Refuse a path at which there is no file with something in it.
-
-    Parameters
-    ----------
-    path
-        What the user gave.
-    or_else
-        A further way out, an end of the remedy.
-
-    Raises
-    ------
-    InputError
-        If there is nothing, a folder, or an empty file.
-    """
+    """Refuse a path at which there is no file with something in it; `or_else` is an end of the remedy."""
     if not path.exists():
         raise InputError(
             f"There is no file {path.name}",
@@ -129,11 +116,7 @@ def check_hdf5(path: Path) -> None:
 
 
 def check_text(path: Path) -> list[str]:
-    """Refuse a file that cannot be a table of text, from its first bytes.
-
-    Returns
-    -------
-    Notes on what is unusual but harmless.
+    """Refuse a file that cannot be a table of text, from its first bytes; give notes on what is unusual but harmless.
 
     Raises
     ------
@@ -179,14 +162,7 @@ def check_text(path: Path) -> list[str]:
 def check_memory(path: Path, n_values: int, shape: str = "") -> None:
     """Refuse a matrix that would not fit into the memory of the machine: it is held twice while it is put together.
 
-    Parameters
-    ----------
-    path
-        The file.
-    n_values
-        Number of values of the matrix, as far as it is known.
-    shape
-        Its shape in words, if that is known.
+    `n_values` is the number of its values as far as it is known, `shape` its shape in words if that is known.
     """
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -56,11 +56,7 @@ def folder_sha256(files: list[Path]) -> str:
 
 
 def read_samples(path: Path) -> tuple[Table, str]:
-    """Read a folder of results of RSEM or STAR, one sample a file, as one matrix, samples x genes.
-
-    Returns
-    -------
-    The table and the hash of its files.
+    """Read a folder of RSEM or STAR, one sample a file, as one matrix, samples x genes; and the hash of its files.
 
     Raises
     ------
@@ -155,14 +151,8 @@ def _sample_names(files: list[Path]) -> list[str]:
 def read_tenx(path: Path) -> tuple[Table, str]:
     """Read a folder of 10x: ``matrix.mtx``, ``barcodes.tsv`` and ``features.tsv`` or ``genes.tsv``, plain or packed.
 
-    Returns
-    -------
-    The table, genes x cells, and the hash of its files.
-
-    Raises
-    ------
-    InputError
-        If one of the files is missing, damaged, or does not fit the others.
+    Gives the table, genes x cells, and the hash of its files. One that is missing, damaged, or does not fit the others
+    is refused.
     """
     matrix, barcodes, features = (
         _one(path, names) for names in (_MATRIX, ("barcodes.tsv",), ("features.tsv", "genes.tsv"))

@@ -85,26 +85,13 @@ def check_duplicates(rule: str) -> None:
 def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, duplicates: str = "refuse") -> Genes:
     """Split ``SYMBOL|ENTREZ``, drop versions of Ensembl ids and genes without a name, and settle genes named twice.
 
-    Reads that were counted for no gene, by STAR or htseq-count, are left out, too.
+    Reads that were counted for no gene, by STAR or htseq-count, are left out, too. `where` says for a position where in
+    the file it is, such as ``column 4``; `file` is its name, for the message.
 
-    Parameters
-    ----------
-    names
-        Gene names as the file has them.
-    where
-        Says for a position in `names` where in the file it is, such as ``column 4``.
-    file
-        Name of the file, for the message.
-    duplicates
-        What to do with several genes of the same name. ``refuse``: if the file itself has a name twice; genes that
-        differ in their Entrez id only keep their full names. ``drop`` leaves all of them out, as the published pipeline
-        does. ``sum`` adds them up. ``most-variable`` keeps them all under names of their own, and says in the column
-        ``duplicate_of`` what they share: which one varies most is for training samples to say.
-
-    Raises
-    ------
-    InputError
-        If genes of the same name are to be refused.
+    What becomes of several genes of the same name, `duplicates` says. ``refuse``: if the file itself has a name twice;
+    genes that differ in their Entrez id only keep their full names. ``drop`` leaves all of them out, as the published
+    pipeline does. ``sum`` adds them up. ``most-variable`` keeps them all under names of their own, and says in the
+    column ``duplicate_of`` what they share: which one varies most is for training samples to say.
     """
     names = [name.strip() for name in names]
     notes = _note_dates(names, where)

@@ -19,15 +19,7 @@ _WIDE, _HIGH = 320, 110
 
 
 def card(title: str, *parts: str) -> str:
-    """Put pieces below a heading.
-
-    Parameters
-    ----------
-    title
-        The heading, a text.
-    parts
-        What `facts`, `sentences`, `table` and `curves` return; empty ones are left out.
-    """
+    """Put below a heading what `facts`, `sentences`, `table` and `curves` return; empty pieces are left out."""
     return f'<div style="margin:0.4em 0"><strong>{escape(title)}</strong>{"".join(parts)}</div>'
 
 
@@ -50,14 +42,9 @@ def table(frame: pd.DataFrame, caption: str, rows: int = 5) -> str:
 
 
 def curves(lines: Mapping[str, Sequence[float]], across: str) -> str:
-    """Draw up to two curves over the same steps, the second one dashed.
+    """Draw up to two curves (name to values, of which what is not finite is left out), the second one dashed.
 
-    Parameters
-    ----------
-    lines
-        Name to values; what is not finite is left out.
-    across
-        What the steps are, such as ``epoch``.
+    `across` is what the steps are, such as ``epoch``.
     """
     known = {name: [(i, v) for i, v in enumerate(values) if math.isfinite(v)] for name, values in lines.items()}
     known = {name: points for name, points in known.items() if len(points) > 1}

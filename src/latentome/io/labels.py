@@ -159,15 +159,7 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str]
 
 
 def agreeing_columns(adata: AnnData, labels: pd.DataFrame) -> list[str]:
-    """Give the columns of labels that say the same in all rows of a sample; several rows are common in clinical tables.
-
-    Parameters
-    ----------
-    adata
-        Samples x genes.
-    labels
-        As :func:`read_labels` returns it.
-    """
+    """Give the columns that say the same in all rows of a sample; several rows are common in clinical tables."""
     several = [rows for rows in _match(list(adata.obs_names), list(labels.index))[0] if len(rows) > 1]
     if not several:
         return [str(name) for name in labels.columns]

@@ -17,17 +17,7 @@ _PCL_ROWS = {"eweight", "aid", "eorder"}
 
 
 def find_format(path: Path) -> tuple[str, Layout, dict[str, list[str]]]:
-    """Tell which kind of table of text a file is, and how it is laid out.
-
-    Returns
-    -------
-    ``table``, ``gct`` or ``pcl``; the layout; and what GCT 1.3 says of each sample.
-
-    Raises
-    ------
-    InputError
-        If the header is not that of such a table.
-    """
+    """Tell the kind of a table of text, ``table``, ``gct`` or ``pcl``; its layout; what GCT 1.3 says of samples."""
     with closing(lines(path)) as content:
         first = [line.rstrip("\n") for line in islice(content, 3)]
     version = first[0].strip()

@@ -53,18 +53,9 @@ def check_orientation(orientation: str) -> None:
 
 
 def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -> tuple[Orientation, str]:
-    """Decide from the names, and only then from the shape, which way round a table is.
+    """Decide from the names, and only then from the shape, which way round a table is; and the reason, a sentence.
 
-    Parameters
-    ----------
-    rows, columns
-        Names of the rows and of the columns of values.
-    corner
-        Heading of the column of row names; may be empty.
-
-    Returns
-    -------
-    The orientation, and the reason as a sentence.
+    `rows` and `columns` are names; `corner`, which may be empty, heads the names of the rows.
     """
     head = corner.strip().lower().lstrip("#")
     by_head = True if head in SAMPLE_HEADS else False if head in _GENE_HEADS else None

@@ -38,21 +38,10 @@ def decoded_fast(x: Any) -> Any:
 
 
 def read_rows(x: Any, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
-    """Read the rows from `start` up to and without `stop`.
+    """Read the rows of X (samples x genes) from `start` up to and without `stop`: float32, in C order.
 
-    Parameters
-    ----------
-    x
-        Samples x genes, whose slices of rows are arrays.
-    start, stop
-        Numbers of rows.
-    into
-        float32, rows x genes, in C order: an array to read into, without another one in between where X has its type
-        and can. Without it a new array is made.
-
-    Returns
-    -------
-    float32, rows x genes, in C order: `into`, or an array that the caller may change.
+    They are read into the array `into`, without another one in between where X has its type and can; without it into a
+    new one, which the caller may change.
     """
     rows = slice(start, stop)
     if into is None:

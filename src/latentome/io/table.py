@@ -59,21 +59,9 @@ class Table:
 def to_anndata(
     path: Path, table: Table, orientation: str, duplicates: str, missing: str, min_samples: int = 2
 ) -> tuple[AnnData, str, list[str]]:
-    """Turn a table into samples x genes; give the orientation of the file and what was done, too.
+    """Turn a table, whose values are used up, into samples x genes; with its orientation and what was done.
 
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    table
-        Its content; its values are used up.
-    orientation, duplicates, missing, min_samples
-        As for :func:`latentome.io.read`.
-
-    Raises
-    ------
-    InputError
-        If the names or the values cannot be used.
+    The other arguments are those of :func:`latentome.io.read`; names and values that cannot be used are refused.
     """
     import pandas as pd
     from anndata import AnnData

@@ -28,21 +28,10 @@ def write_matrix(
     corner: str = "",
     decimals: int = 7,
 ) -> None:
-    """Write a matrix of numbers as tab-separated text, atomically; the same matrix gives the same bytes.
+    """Write a matrix of finite numbers as tab-separated text, atomically; the same matrix gives the same bytes.
 
-    Parameters
-    ----------
-    path
-        Where the file shall be; compressed if it ends in ``.gz``.
-    values
-        Rows x columns, finite.
-    rows, columns
-        Their names.
-    corner
-        The heading of the column of row names.
-    decimals
-        Digits after the point, to which values are rounded. The size of the values times ten to that power has to stay
-        below 2^53.
+    The file is compressed if its name ends in ``.gz``; `corner` heads the names of the rows. The size of the values
+    times ten to the power of `decimals`, to which they are rounded, has to stay below 2^53.
     """
     step = max(1, _CELLS // max(1, len(columns)))
 
@@ -58,19 +47,7 @@ def write_matrix(
 def write_calls(
     path: str | os.PathLike[str], matrix: csr_matrix, rows: Sequence[str], columns: Sequence[str], *, corner: str = ""
 ) -> None:
-    """Write a sparse matrix of 0 and 1 as tab-separated text, atomically.
-
-    Parameters
-    ----------
-    path
-        Where the file shall be; compressed if it ends in ``.gz``.
-    matrix
-        Rows x columns; what is stored counts as 1.
-    rows, columns
-        Their names.
-    corner
-        The heading of the column of row names.
-    """
+    """As `write_matrix`, of a sparse matrix of 0 and 1: what is stored counts as 1."""
     empty = np.frombuffer(b"\t0" * len(columns) + b"\n", dtype=np.uint8)
 
     def lines() -> Iterator[bytes]:

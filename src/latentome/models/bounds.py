@@ -12,28 +12,14 @@ if TYPE_CHECKING:
 
 
 def bounds(model: VariationalModel, x, rows, seed, draws):
-    """The evidence lower bound and the importance-weighted one, both in nats, per sample.
+    """The evidence lower bound and the importance-weighted one, both in nats: samples x 2.
 
     The first is the mean log-likelihood of a sample given its draws, less the KL divergence. The second is
     ``log mean w`` of the weights ``w = p(x | z) p(z) / q(z | x)``; it rises with the number of draws towards
     ``log p(x)`` and in expectation never beyond (Burda et al. 2016).
 
-    Parameters
-    ----------
-    model
-        The model.
-    x
-        Samples x features, and the columns of a covariate.
-    rows
-        Number of each sample: its draws depend on it and the seed, not on which samples are computed together.
-    seed
-        Seed of the draws.
-    draws
-        Number of draws. One draw of all samples is in memory at a time.
-
-    Returns
-    -------
-    Samples x 2.
+    `x` are samples x features, and the columns of a covariate. The draws of a sample depend on its number in `rows` and
+    the seed, not on which samples are computed together. One draw of all samples is in memory at a time.
     """
     mean, log_variance = model.posterior(x, training=False)
     features = x[:, : model.n_features]

@@ -91,17 +91,7 @@ class Dropout(keras.layers.Dropout):
 
 @jax.custom_vjp
 def affine(x, kernel, bias):
-    """``x kernel + bias``, whose gradients read what comes from the loss twice and not three times.
-
-    Parameters
-    ----------
-    x
-        Samples x inputs.
-    kernel
-        Inputs x outputs.
-    bias
-        Outputs.
-    """
+    """``x kernel + bias``, whose gradients read what comes from the loss twice and not three times."""
     return jnp.matmul(x, kernel) + bias
 
 

@@ -24,15 +24,8 @@ PARITY = np.uint32(0x1BD11BDA)
 def normal(shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool = False):
     """Standard normal numbers, float32: ``keras.random.normal(shape, seed=seed)``.
 
-    Parameters
-    ----------
-    shape
-        Shape of the result.
-    seed
-        The stream; each call takes its next key.
-    keep
-        Whether the numbers are kept for the gradient, which needs them, too; the compiler would draw them anew. On
-        processors one thread draws them then: for the small arrays behind a layer, not for a batch of genes.
+    With `keep` they are kept for the gradient, which needs them, too; the compiler would draw them anew. On processors
+    one thread draws them then: for the small arrays behind a layer, not for a batch of genes.
     """
     lowest = np.nextafter(np.float32(-1.0), np.float32(0.0))
 
@@ -71,15 +64,7 @@ def _unit(bits):
 
 
 def threefry(key, x, y):
-    """Encrypt pairs of words: Threefry-2x32 with 20 rounds.
-
-    Parameters
-    ----------
-    key
-        Two words, uint32.
-    x, y
-        First and second word of each pair, uint32; of one shape.
-    """
+    """Encrypt pairs of words, uint32, with a key of two: Threefry-2x32 with 20 rounds."""
     keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
     x, y = x + keys[0], y + keys[1]
     for group in range(5):

@@ -19,22 +19,9 @@ def text_size(text: str, points: float, weight: str = "normal") -> tuple[float, 
 
 
 def spread(anchors: np.ndarray, sizes: np.ndarray, low: np.ndarray, high: np.ndarray, rounds: int = 400) -> np.ndarray:
-    """Move boxes from their anchors just far enough not to overlap, as far as the frame allows.
+    """Move boxes from their anchors just far enough not to overlap, as far as the frame from `low` to `high` allows.
 
-    Parameters
-    ----------
-    anchors
-        Where each box wants its centre, shape (boxes, 2), inches.
-    sizes
-        Width and height of each box, shape (boxes, 2), inches.
-    low, high
-        Two opposite corners of the frame, inches.
-    rounds
-        How often to push at most.
-
-    Returns
-    -------
-    Centres, shape (boxes, 2), inches.
+    All in inches: `anchors`, where each box wants its centre, `sizes` and the centres that are returned are boxes x 2.
     """
     import numpy as np
 
@@ -69,22 +56,9 @@ def swarm_offsets(
     """Move points of a line aside, so that none covers another one as long as there is room.
 
     The line is cut into pieces as long as a point. The points of a piece stand side by side, around the line. Points
-    are as large as the fullest piece of all groups allows; where even the smallest ones are too many for the room, all
-    groups are narrowed alike.
-
-    Parameters
-    ----------
-    groups
-        For each group where its points lie on the line, shape (points,), inches.
-    width
-        Room across the line, inches.
-    sizes
-        The smallest and the largest diameter of a point, inches.
-
-    Returns
-    -------
-    For each group the way across the line, from ``-width / 2`` to ``width / 2``, in the order of its points; and the
-    diameter.
+    are as large as the fullest piece of all groups allows, between both `sizes`; where even the smallest ones are too
+    many for the `width` across the line, all groups are narrowed alike. All in inches: gives for each group the way of
+    its points across the line, from ``-width / 2`` to ``width / 2``, and the diameter.
     """
     import numpy as np
 

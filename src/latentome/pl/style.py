@@ -186,19 +186,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def new_figure(width: float, height: float, **options: Any) -> Figure:
-    """Make an empty figure that keeps the house style until it is saved.
-
-    Parameters
-    ----------
-    width, height
-        Size in inches.
-    options
-        Passed on to ``matplotlib.figure.Figure``, such as ``layout``.
-
-    Returns
-    -------
-    A figure that no window or list knows of; it goes when its last name goes.
-    """
+    """Make an empty figure, in inches, that keeps the house style until it is saved; no window or list knows of it."""
     from latentome.pl.figure import HouseFigure
 
     return HouseFigure(figsize=(width, height), **options)

@@ -78,24 +78,10 @@ def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check
 
 
 def match_genes(adata: AnnData, genes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Find the genes of a model among those of some samples.
+    """Find the genes of a model among those of some samples, none of which may be named twice.
 
-    Parameters
-    ----------
-    adata
-        Samples x genes.
-    genes
-        Names of the model's genes.
-
-    Returns
-    -------
-    For each gene of the model its column in `adata`, -1 if it is missing; and a sentence about those that were found
-    under another name, if there are any.
-
-    Raises
-    ------
-    InputError
-        If `adata` names a gene twice.
+    Gives for each gene of the model its column in `adata`, -1 if it is missing; and a sentence about those that were
+    found under another name, if there are any.
     """
     if not adata.var_names.is_unique:
         twice = [name for name, times in Counter(adata.var_names).items() if times > 1]
@@ -175,20 +161,7 @@ def check_max_missing(share: float) -> None:
 
 
 def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
-    """Refuse samples whose values are on another scale than those that the preprocessing was learned from.
-
-    Parameters
-    ----------
-    adata
-        Samples x genes, as they come.
-    preprocessing
-        What was learned in training.
-
-    Raises
-    ------
-    InputError
-        With both ranges and what they mean.
-    """
+    """Refuse samples whose values are on another scale than those that the preprocessing was learned from."""
     positions, _ = match_genes(adata, preprocessing.genes)
     found = positions >= 0
     if not found.any():

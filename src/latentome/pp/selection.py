@@ -83,15 +83,7 @@ def compared_rows(n: int) -> np.ndarray:
 
 
 def choose_by(deviations: np.ndarray, some: np.ndarray, n_genes: int, rule: str) -> tuple[np.ndarray, list[str]]:
-    """As `most_variable`, of genes whose variability is known.
-
-    Parameters
-    ----------
-    deviations
-        How much each gene varies, see `variability`.
-    some
-        The rows `compared_rows` x genes.
-    """
+    """As `most_variable`, of genes whose `variability` is known; `some` are the rows `compared_rows` x genes."""
     best = _best(deviations, n_genes)
     notes = [f"The {n_genes} most variable of {len(deviations)} genes were kept ({WORDS[rule]})."]
     if rule != "variance":
@@ -130,18 +122,7 @@ def read_gene_list(path: str) -> list[str]:
 
 
 def listed_genes(known: Sequence[str], wanted: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Find the genes of a list among those that can be used.
-
-    Parameters
-    ----------
-    known
-        Names of the genes that vary.
-    wanted
-        The list.
-
-    Returns
-    -------
-    Positions in `known`, ascending, and a sentence.
+    """Find the genes of a list among those that vary: their positions in `known`, ascending, and a sentence.
 
     Raises
     ------

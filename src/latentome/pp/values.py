@@ -155,12 +155,7 @@ class InMemory(Values):
 class InBlocks(Values):
     """Training samples of a matrix of which only blocks are in memory, here or at the workers of Dask.
 
-    Parameters
-    ----------
-    matrix
-        Samples x genes, on the scale that they come in.
-    rows
-        Boolean, one for each sample: whether it is trained on; all by default.
+    `rows` says of each sample whether it is trained on; all are by default.
     """
 
     def __init__(self, matrix: BackedMatrix, rows: np.ndarray | None = None) -> None:

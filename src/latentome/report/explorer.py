@@ -81,25 +81,11 @@ class Columns:
 
 
 def read_explorer(run: RunFolder, remote: Sequence[tuple[str, str]] = ()) -> dict[str, Any] | None:
-    """Gather what the explorer of a run shows.
+    """Gather what the explorer of a run shows; None if the run has no ``latent.h5ad`` with features and a map.
 
-    Parameters
-    ----------
-    run
-        The run.
-    remote
-        Kind and name of further columns, which the page can ask its server for.
-
-    Returns
-    -------
-    ``data`` (base64 of the compressed payload, for the page's program), ``views`` (headings of its maps),
-    ``n_samples``, ``n_features``, ``n_genes``, and ``left_out``, sentences about what did not fit; or None if the run
-    has no ``latent.h5ad`` with features and a map.
-
-    Raises
-    ------
-    RunFolderError
-        If ``latent.h5ad`` is damaged.
+    `remote` names kind and name of further columns, which the page can ask its server for. Gives ``data`` (base64 of
+    the compressed payload, for the page's program), ``views`` (headings of its maps), ``n_samples``, ``n_features``,
+    ``n_genes``, and ``left_out``, sentences about what did not fit.
     """
     if not run.h5ad.exists():
         return None
@@ -223,20 +209,9 @@ def _n_genes(adata: AnnData) -> int:
 
 
 def remote_columns(run: RunFolder, x: np.ndarray, genes: Sequence[str]) -> list[tuple[str, str, np.ndarray]]:
-    """Gather the columns that the page of a run leaves out.
+    """Gather the columns that the page of a run leaves out: kind, name and values of each.
 
-    Parameters
-    ----------
-    run
-        The run; after ``predict``.
-    x
-        Samples x genes, in the order of the run's samples.
-    genes
-        Names of the genes.
-
-    Returns
-    -------
-    Kind, name and values of each.
+    `x` are samples x `genes`, in the order of the run's samples.
     """
     adata = read_encoded(run)
     family = str(adata.uns["model"]["family"])

@@ -150,24 +150,11 @@ DOTS_PER_PIXEL = 2.4
 
 
 def read_figures(run: RunFolder, progress: Callable[[int, int], None] | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Read the PNG files of a run's figures folder.
+    """Read the PNG files of a run's figures folder; `progress` is told how many are done, of how many.
 
-    Parameters
-    ----------
-    run
-        The run.
-    progress
-        Is told how many figures are done, of how many.
-
-    Returns
-    -------
-    Section to its figures, each with ``source`` (a data address), ``caption``, ``alt``, ``width`` and ``height`` in
-    pixels of the page. A figure that is not known by name goes to the section ``further``.
-
-    Raises
-    ------
-    RunFolderError
-        If there is no figure, or a file is no PNG picture.
+    Gives section to its figures, each with ``source`` (a data address), ``caption``, ``alt``, ``width`` and ``height``
+    in pixels of the page. A figure that is not known by name goes to the section ``further``. No figure, and a file
+    that is no PNG picture, are refused.
     """
     folder = run.require("figures")
     paths = {path.stem: path for path in sorted(folder.glob("[!.]*.png")) if path.is_file()}

@@ -38,12 +38,7 @@ def findings(sources: Sources) -> list[str]:
 def label_rows(run: RunFolder, column: str) -> list[tuple[str, int, int]]:
     """Count the samples of each class: its name, how many the model was trained on, and how many were held out.
 
-    Parameters
-    ----------
-    run
-        The run; without ``latent.h5ad`` there are no rows.
-    column
-        The column of the labels; nothing is counted where it is none or holds numbers.
+    There are no rows without ``latent.h5ad``, and of a column that is none or holds numbers.
     """
     from latentome.pl.inputs import categories_of, is_numeric
 

@@ -18,19 +18,10 @@ MOST_GENES, MOST_SETS, MOST_COLUMNS = 15, 6, 4
 
 
 def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Gather what is known of each feature.
+    """Gather what ``signatures.tsv`` and the tables in ``interpretation/``, where they are there, tell of each feature.
 
-    Parameters
-    ----------
-    run
-        The run; ``signatures.tsv`` and the tables in ``interpretation/`` are read where they are there.
-    features
-        Names of the features, such as ``vae_1``.
-
-    Returns
-    -------
-    Feature to ``up`` and ``down`` (pairs of gene and loading, strongest first), ``sets`` and ``columns`` (sentences),
-    and ``stability`` (text) where an ensemble was trained.
+    Gives feature to ``up`` and ``down`` (pairs of gene and loading, strongest first), ``sets`` and ``columns``
+    (sentences), and ``stability`` (text) where an ensemble was trained.
     """
     found: dict[str, dict[str, Any]] = {
         name: {"up": [], "down": [], "sets": [], "columns": [], "stability": ""} for name in features

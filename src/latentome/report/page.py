@@ -81,16 +81,9 @@ def _require(run: RunFolder) -> None:
 def render(
     run: RunFolder, remote: Sequence[tuple[str, str]] = (), progress: Callable[[int, int], None] | None = None
 ) -> str:
-    """Make the page of a run.
+    """Make the page of a run; `progress` is told how many figures are packed, of how many.
 
-    Parameters
-    ----------
-    run
-        The run.
-    remote
-        Kind and name of the columns that the page may ask its server for; a file has none, and may ask nobody.
-    progress
-        Is told how many figures are packed, of how many.
+    `remote` names the columns that the page may ask its server for; a file has none, and may ask nobody.
     """
     _require(run)
     return _fill(read_sources(run), read_figures(run, progress), read_explorer(run, remote), bool(remote))

@@ -75,24 +75,10 @@ def check_folder(folder: Path, request: SweepRequest, *, replace: bool, resume: 
 def open_folder(
     folder: Path, request: SweepRequest, about: dict[str, Any], *, replace: bool, alone: bool = True
 ) -> list[str]:
-    """Make the folder, or go on in it where it holds the same sweep of the same data.
+    """Make the folder, or go on in it where it holds the same sweep of the same data; with `replace` that is removed.
 
-    Parameters
-    ----------
-    folder
-        The folder.
-    request
-        The sweep.
-    about
-        The manifest: ``data`` names the data by their checksums.
-    replace
-        Whether an earlier sweep is removed.
-    alone
-        Whether nobody else can be writing there.
-
-    Returns
-    -------
-    Sentences on what differs from when the sweep was begun and is no reason to refuse it.
+    `about` is the manifest, whose ``data`` names the data by their checksums. `alone` says that nobody else can be
+    writing there. Gives sentences on what differs from when the sweep was begun and is no reason to refuse it.
 
     Raises
     ------

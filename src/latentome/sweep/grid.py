@@ -132,17 +132,7 @@ def _full_name(name: str) -> str:
 
 
 def check_names(grid: Mapping[str, Any], fixed: Mapping[str, Any], kind: type, model: str) -> None:
-    """Refuse parameters that a model does not have, and those that are both varied and fixed.
-
-    Parameters
-    ----------
-    grid, fixed
-        The parameters that are varied and those that are not, by name.
-    kind
-        The estimator.
-    model
-        Its name.
-    """
+    """Refuse parameters that a model does not have, and those that are both varied and fixed."""
     known = [name for name in inspect.signature(kind).parameters if name != "random_state"]
     for name in grid:
         if name not in known:

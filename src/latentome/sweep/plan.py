@@ -109,16 +109,7 @@ def plan(
 ) -> list[Unit]:
     """Cut a round of a sweep into units; PCA of every new size comes first, the widest models next.
 
-    Parameters
-    ----------
-    request
-        The sweep.
-    configurations
-        Those of the round.
-    store
-        The data.
-    before
-        The units of earlier rounds: their numbers are taken, and the sizes of PCA in them are scored.
+    The numbers of the units of earlier rounds, `before`, are taken, and the sizes of PCA in them are scored.
     """
     from latentome.estimators import describe_program
 

@@ -44,21 +44,10 @@ def _share(
 
 
 def in_processes(units: Sequence[Unit], request: SweepRequest, folder: Path, workers: int) -> Iterator[Done]:
-    """Do units in `workers` processes; each unit that is done is given at once.
+    """Do units in processes, with the data in the folder's ``store``; each unit that is done is given at once.
 
     A process that dies takes only its own unit with it, which another one begins anew from its last state. A unit whose
     process dies three times is given as failed.
-
-    Parameters
-    ----------
-    units
-        The units.
-    request
-        The sweep.
-    folder
-        Its folder, with the data in ``store``.
-    workers
-        Number of processes.
     """
     waiting, attempts = list(units)[::-1], dict.fromkeys((unit.number for unit in units), 0)
     pools = [_pool() for _ in range(min(workers, len(units)))]

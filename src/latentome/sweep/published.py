@@ -28,15 +28,8 @@ DATA = "9,413 training samples x 5,000 genes"
 def published_curves(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The losses of a published sweep, and its configurations, as `latentome.pl.sweep_curves` draws them.
 
-    Parameters
-    ----------
-    name
-        Name of the sweep.
-
-    Returns
-    -------
-    Curves (``configuration``, ``epoch`` from 1, ``loss``, ``val_loss``) and configurations (``configuration``,
-    ``model``, the settings). Of the shorter trainings only the last epoch is known. Both are empty where nothing was
+    Curves have ``configuration``, ``epoch`` from 1, ``loss``, ``val_loss``; configurations ``configuration``,
+    ``model``, the settings. Of the shorter trainings only the last epoch is known. Both are empty where nothing was
     published.
     """
     from latentome.datasets import tybalt_sweeps
@@ -61,18 +54,9 @@ def longest(curves: pd.DataFrame, summary: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 
 def beside_published(name: str, summary: pd.DataFrame, curves: pd.DataFrame) -> tuple[list[str], pd.DataFrame | None]:
-    """Compare the last validation losses of the configurations that both sweeps have.
+    """Compare the last validation losses of the configurations that a published sweep and the one trained here have.
 
-    Parameters
-    ----------
-    name
-        Name of the sweep.
-    summary, curves
-        Of the sweep that was trained, as its tables.
-
-    Returns
-    -------
-    Sentences, and where there is something to compare a table: the settings, ``published`` and ``ours``.
+    Gives sentences, and where there is something to compare a table: the settings, ``published`` and ``ours``.
     """
     from scipy.stats import spearmanr
 

@@ -26,15 +26,8 @@ Rounds = Generator[list[Configuration], dict[int, float], None]
 def rounds(request: SweepRequest) -> Rounds:
     """Give the configurations of one round after the other.
 
-    Parameters
-    ----------
-    request
-        The sweep.
-
-    Yields
-    ------
-    The configurations of a round. What is sent back is the mean held-out error of each by its number, NaN where a
-    training failed. The rounds depend on the request and these errors alone: a sweep that goes on repeats them.
+    What is sent back is the mean held-out error of each by its number, NaN where a training failed. The rounds depend
+    on the request and these errors alone: a sweep that goes on repeats them.
     """
     if request.bayesian is not None:
         yield from _bayesian(request)

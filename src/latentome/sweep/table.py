@@ -21,16 +21,10 @@ LAST = ("epochs", "seconds", "error")
 def trial_table(
     rows: Sequence[dict[str, Any]], configurations: Sequence[Configuration], widths: dict[int, int]
 ) -> pd.DataFrame:
-    """One row a training, in the order of configuration, round, fold and seed.
+    """One row a training, in the order of configuration, round, fold and seed; rounds are told where there are several.
 
-    Parameters
-    ----------
-    rows
-        The rows of all units, PCA's (which have a ``size``) among them.
-    configurations
-        What was trained. The rounds are told where there are several.
-    widths
-        The number of latent features of each configuration, by its number.
+    The rows are those of all units, PCA's (which have a ``size``) among them; `widths` are the number of latent
+    features of each configuration, by its number.
     """
     import pandas as pd
 

@@ -28,24 +28,9 @@ CURVES = ("loss", "val_loss")
 def do_unit(
     unit: Unit, request: SweepRequest, store: Store, folder: Path, progress: Callable[..., None] | None = None
 ) -> dict[str, Any]:
-    """Train and score a unit.
+    """Train and score a unit; the folder has states of trainings that were broken off, and models that are kept.
 
-    Parameters
-    ----------
-    unit
-        The unit.
-    request
-        The sweep.
-    store
-        Its data.
-    folder
-        Its folder: states of trainings that were broken off, and models that are kept.
-    progress
-        See `latentome.training.train_together`.
-
-    Returns
-    -------
-    What JSON can keep: ``identity``, ``rows`` (one for each training, or each size of PCA) and ``curves``.
+    Gives what JSON can keep: ``identity``, ``rows`` (one for each training, or each size of PCA) and ``curves``.
     """
     if not unit.trials:
         return {"identity": unit.identity(), "rows": _score_pca(unit, store), "curves": []}
@@ -151,19 +136,7 @@ def _score_pca(unit: Unit, store: Store) -> list[dict[str, Any]]:
 def score(codes: np.ndarray, decoded: np.ndarray, fold: Fold, labels: np.ndarray | None) -> dict[str, float]:
     """Scores on the held-out samples, nothing of which was fitted on.
 
-    Parameters
-    ----------
-    codes
-        Of all samples, samples x components.
-    decoded
-        The reconstruction of the held-out ones, samples x genes.
-    fold
-        The data.
-    labels
-        A class for each sample, or None.
-
-    Returns
-    -------
+    `codes` are those of all samples, samples x components; `decoded` is the reconstruction of the held-out ones. Gives
     ``held-out MSE``, ``variance explained``, and with labels ``probe accuracy`` (logistic regression) and ``5-NN
     accuracy``, both fitted on the codes of training samples.
     """

@@ -35,17 +35,7 @@ VERSIONS = ("jax", "keras", "numpy", "scikit-learn")
 
 
 class Session:
-    """The connection of a sweep to a cluster: opened for its first units, kept for those of later rounds.
-
-    Parameters
-    ----------
-    cluster
-        Where they are done.
-    folder
-        The folder of the sweep.
-    reporter
-        Is told what the workers do.
-    """
+    """The connection of a sweep to a cluster: opened for its first units, kept for those of later rounds."""
 
     def __init__(self, cluster: Cluster, folder: Path, reporter: Reporter) -> None:
         self.cluster, self.folder, self.reporter = cluster, folder, reporter

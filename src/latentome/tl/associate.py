@@ -196,16 +196,9 @@ def _columns(
 
 
 def best_of(features: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The strongest row that is beyond chance for each value of some columns; where there is none, the surest.
+    """The strongest row of `Associations` that is beyond chance for each value of some columns; without one the surest.
 
     By p-values alone a feature would be named after the largest class that it has something to do with.
-
-    Parameters
-    ----------
-    features
-        As in `Associations`.
-    by
-        Names of the columns, such as ``feature``.
     """
     chance = features["q"].gt(RATE)
     ranked = features.assign(
@@ -220,13 +213,8 @@ def strength(effect: np.ndarray, measure: np.ndarray) -> np.ndarray:
     """How strong associations are, from 0 to 1, whatever their measures.
 
     Spearman's correlation as it is; AUROC as the correlation that it is of ranks, 2 AUROC - 1. A log hazard ratio b of
-    one standard deviation orders two samples rightly with a probability of about 1/2 + b / (2 pi^(1/2)), which makes
-    it b / pi^(1/2).
-
-    Parameters
-    ----------
-    effect, measure
-        The columns of `Associations`.
+    one standard deviation orders two samples rightly with a probability of about 1/2 + b / (2 pi^(1/2)), which makes it
+    b / pi^(1/2).
     """
     effect, measure = np.asarray(effect, dtype=np.float64), np.asarray(measure, dtype=object)
     size = np.abs(np.where(measure == "AUROC", 2.0 * effect - 1.0, effect))

@@ -70,25 +70,11 @@ def read_covariates(
     survival: Sequence[tuple[str, str]] = (),
     min_samples: int = MIN_SAMPLES,
 ) -> tuple[list[Covariate], list[str]]:
-    """Read columns of ``obs``.
+    """Read columns of ``obs``, by default all that can be used; say in sentences what was left out and why.
 
-    A column of numbers with more than two values is a number; any other is classes. Classes of few samples are left
-    out.
-
-    Parameters
-    ----------
-    obs
-        Samples in rows.
-    columns
-        Names of the columns; by default all that can be used.
-    survival
-        Pairs of a column with times and a column that is true (or 1) where the event was seen.
-    min_samples
-        The fewest samples of a class, and of a column of numbers.
-
-    Returns
-    -------
-    The covariates, and sentences about what was left out and why.
+    A column of numbers with more than two values is a number; any other is classes. Classes, and columns of numbers, of
+    fewer than `min_samples` are left out. `survival` has pairs of a column with times and a column that is true (or 1)
+    where the event was seen.
 
     Raises
     ------
@@ -192,16 +178,7 @@ def _unusable(name: str, why: str, n: int, min_samples: int) -> InputError:
 def relation(one: Covariate, other: Covariate, n: int) -> float:
     """How much two covariates have in common: Cramer's V, with bias corrected; numbers are cut into fifths.
 
-    Parameters
-    ----------
-    one, other
-        Of the same samples.
-    n
-        Number of all samples.
-
-    Returns
-    -------
-    0 (independent, or never known together) to 1 (one tells the other).
+    From 0 (independent, or never known together) to 1 (one tells the other).
 
     References
     ----------

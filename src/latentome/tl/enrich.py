@@ -144,25 +144,9 @@ def over_representation(
 def measured_sets(
     gene_sets: Mapping[str, Sequence[str]], genes: np.ndarray, min_genes: int = MIN_GENES, max_genes: int = MAX_GENES
 ) -> tuple[list[str], csr_array]:
-    """Find the genes of each set among those that were measured.
+    """Find the genes of each set among those that were measured; sets with too few or too many of them are left out.
 
-    Parameters
-    ----------
-    gene_sets
-        As `read_gmt` gives them.
-    genes
-        Names of the genes that were measured.
-    min_genes, max_genes
-        Sets with fewer or more of these are left out.
-
-    Returns
-    -------
-    Names of the sets, and a sparse matrix of ones, sets x genes.
-
-    Raises
-    ------
-    InputError
-        If no set is left.
+    Gives names of the sets, and a sparse matrix of ones, sets x genes. That no set is left is refused.
     """
     from scipy.sparse import csr_array
 

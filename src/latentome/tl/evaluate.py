@@ -181,21 +181,10 @@ def by_labels(
     rng: int = 0,
     right: dict[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
-    """The metrics that compare codes with classes; classifiers and clusters are fitted on training samples.
+    """What `separation` gives, and ``ARI`` and ``NMI`` of clusters of the held-out samples against their classes.
 
-    Parameters
-    ----------
-    codes, known, classes, training, right
-        As in `separation`.
-    clustering
-        See `latentome.tl.cluster`.
-    rng
-        Seed of the clusters.
-
-    Returns
-    -------
-    What `separation` gives, ``ARI`` and ``NMI`` of the clusters of the held-out samples against their classes; without
-    the two where each held-out sample is of a class of its own.
+    Classifiers and clusters (see `latentome.tl.cluster`) are fitted on training samples. The two are left out where
+    each held-out sample is of a class of its own.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
@@ -218,22 +207,11 @@ def separation(
     training: np.ndarray,
     right: dict[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
-    """How well codes tell classes apart; classifiers are fitted on the training samples.
+    """How well codes (samples x components) tell classes apart; classifiers are fitted on the training samples.
 
-    Parameters
-    ----------
-    codes
-        Samples x components.
-    known, classes
-        What `known_classes` returned.
-    training
-        Boolean, one for each sample.
-    right
-        Gains, for both accuracies, whether each held-out sample was told right (1 or 0).
-
-    Returns
-    -------
-    ``probe accuracy``, ``5-NN accuracy``, and ``silhouette`` where it is defined, of the held-out samples.
+    `known` and `classes` are what `known_classes` returned. `right` gains, for both accuracies, whether each held-out
+    sample was told right (1 or 0). Gives ``probe accuracy``, ``5-NN accuracy``, and ``silhouette`` where it is defined,
+    of the held-out samples.
     """
     from sklearn.metrics import silhouette_score
     from sklearn.neighbors import KNeighborsClassifier
@@ -281,17 +259,8 @@ def _resampled_means(values: list[np.ndarray], generator: np.random.Generator) -
 
 
 def answer(difference: Mapping[str, float], n_test: int) -> str:
-    """What a difference of held-out errors says.
+    """What a `paired_difference` of held-out errors, of the model less the baseline, says.
 
-    Parameters
-    ----------
-    difference
-        As `paired_difference` gives it, of the model less the baseline.
-    n_test
-        Number of held-out samples.
-
-    Returns
-    -------
     ``too few`` samples to tell, ``same`` (to the digits that are shown), ``better``, ``worse`` or ``undecided``.
     """
     if n_test < MIN_TESTED:  # the interval of one sample has no width

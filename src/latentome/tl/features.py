@@ -13,24 +13,7 @@ if TYPE_CHECKING:
 
 
 def representation(adata: AnnData, use_rep: str) -> np.ndarray:
-    """Give a representation of the samples.
-
-    Parameters
-    ----------
-    adata
-        With the representation in ``obsm``.
-    use_rep
-        Its key, such as ``X_vae``.
-
-    Returns
-    -------
-    float64, samples x features.
-
-    Raises
-    ------
-    InputError
-        If there is no such representation.
-    """
+    """Give a representation in ``obsm`` by its key, such as ``X_vae``: float64, samples x features."""
     return _find(adata, "obsm", use_rep, "There is no representation", "encode the samples first")
 
 
@@ -40,24 +23,7 @@ def feature_names(adata: AnnData, use_rep: str) -> list[str]:
 
 
 def loading_names(adata: AnnData, loadings_key: str) -> tuple[np.ndarray, list[str]]:
-    """Give loadings and the names of their features.
-
-    Parameters
-    ----------
-    adata
-        With the loadings in ``varm``.
-    loadings_key
-        Their key, such as ``vae_loadings``.
-
-    Returns
-    -------
-    float64, genes x features; and names as `feature_names` gives them.
-
-    Raises
-    ------
-    InputError
-        If there are no such loadings.
-    """
+    """Give loadings in ``varm``, genes x features, float64, by their key, such as ``vae_loadings``; and their names."""
     todo = "put genes x features there, such as latentome.tl.loadings gives them"
     weights = _find(adata, "varm", loadings_key, "There are no loadings", todo)
     prefix = loadings_key.removesuffix("_loadings")

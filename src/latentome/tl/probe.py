@@ -24,18 +24,7 @@ def linear_probe(tol: float = 1e-4) -> Pipeline:
 def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.ndarray:
     """Predict classes from features, each sample by a logistic regression that has not seen it.
 
-    Parameters
-    ----------
-    codes
-        Samples x features.
-    classes
-        The class of each sample, from 0; each has `FOLDS` samples or more.
-    rng
-        Seed of the folds.
-
-    Returns
-    -------
-    Probabilities, samples x classes.
+    Classes are numbered from 0, and each has `FOLDS` samples or more. Gives probabilities, samples x classes.
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -45,21 +34,7 @@ def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.nd
 
 
 def probe_number(codes: np.ndarray, values: np.ndarray, rng: int = 0) -> np.ndarray:
-    """Predict a number from features, each sample by a ridge regression that has not seen it.
-
-    Parameters
-    ----------
-    codes
-        Samples x features.
-    values
-        The number of each sample, `FOLDS` or more.
-    rng
-        Seed of the folds.
-
-    Returns
-    -------
-    The predictions.
-    """
+    """Predict a number of each sample, `FOLDS` or more, from features, by a ridge regression that has not seen it."""
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.pipeline import make_pipeline

@@ -40,17 +40,9 @@ def rank(values: np.ndarray) -> Ranked:
 def compare_groups(ranked: Ranked, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compare each group with all other samples: the Mann-Whitney test, with ties and continuity corrected.
 
-    Parameters
-    ----------
-    ranked
-        Ranks of n samples in k features.
-    member
-        Boolean, n x groups. Each group has at least one member, and at least one sample that is none.
-
-    Returns
-    -------
-    AUROC (the probability that a member is above another sample, ties counting half) and two-sided p-values by the
-    normal approximation; both groups x k.
+    `member` is boolean, n samples x groups; each group has a member, and a sample that is none. Gives AUROC (the
+    probability that a member is above another sample, ties counting half) and two-sided p-values by the normal
+    approximation; both groups x features.
 
     References
     ----------
@@ -78,18 +70,9 @@ def _p_of(deviation: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 
 def kruskal_wallis(ranked: Ranked, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Test whether any group differs from the others.
+    """Test whether any group (boolean, n samples x groups; every sample is in one) differs from the others.
 
-    Parameters
-    ----------
-    ranked
-        Ranks of n samples in k features.
-    member
-        Boolean, n x groups; every sample is a member of one group.
-
-    Returns
-    -------
-    Epsilon squared, the share of the rank variance that the groups explain, and p-values by the chi-squared
+    Gives epsilon squared, the share of the rank variance that the groups explain, and p-values by the chi-squared
     approximation; one for each feature.
 
     References
@@ -107,18 +90,9 @@ def kruskal_wallis(ranked: Ranked, member: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def correlate(ranked: Ranked, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Spearman's correlation of each feature with a number.
+    """Spearman's correlation of each feature with a number of n samples, at least 3.
 
-    Parameters
-    ----------
-    ranked
-        Ranks of n samples in k features, n at least 3.
-    values
-        The number of each sample.
-
-    Returns
-    -------
-    Correlations and two-sided p-values by Student's t with n - 2 degrees of freedom; one for each feature.
+    Gives correlations and two-sided p-values by Student's t with n - 2 degrees of freedom; one for each feature.
     """
     return _correlation(ranked.ranks, rank(values[:, None]).ranks[:, 0], len(values) - 2)
 
@@ -134,20 +108,10 @@ def _correlation(x: np.ndarray, y: np.ndarray, freedom: int) -> tuple[np.ndarray
 
 
 def compare_within(values: np.ndarray, member: np.ndarray, strata: np.ndarray) -> tuple[float, float, int]:
-    """Compare the members of a group with other samples of their own stratum only.
+    """Compare the members of a group with other samples of their own stratum, such as a tissue, only.
 
-    Parameters
-    ----------
-    values
-        One feature of n samples.
-    member
-        Boolean, n.
-    strata
-        The stratum of each sample, such as its tissue. One that is all members, or has none, says nothing.
-
-    Returns
-    -------
-    AUROC over the pairs within strata, its two-sided p-value, and the number of pairs; NaN, 1 and 0 without pairs.
+    One feature of n samples. A stratum that is all members, or has none, says nothing. Gives AUROC over the pairs
+    within strata, its two-sided p-value, and the number of pairs; NaN, 1 and 0 without pairs.
 
     References
     ----------
@@ -166,19 +130,10 @@ def compare_within(values: np.ndarray, member: np.ndarray, strata: np.ndarray) -
 
 
 def correlate_within(values: np.ndarray, numbers: np.ndarray, strata: np.ndarray) -> tuple[float, float, int]:
-    """Correlate ranks within strata: each sample is ranked in its own stratum only.
+    """Correlate a feature and a number within strata: each sample is ranked in its own stratum only.
 
-    Parameters
-    ----------
-    values, numbers
-        One feature and one number of n samples.
-    strata
-        The stratum of each sample.
-
-    Returns
-    -------
-    The correlation of the centred within-stratum ranks, its two-sided p-value, and the number of samples behind it;
-    NaN, 1 and 0 where no stratum has two samples.
+    Gives the correlation of the centred within-stratum ranks, its two-sided p-value, and the number of samples behind
+    it; NaN, 1 and 0 where no stratum has two samples.
     """
     x, y, used, groups = np.zeros(len(values)), np.zeros(len(values)), 0, 0
     for stratum in np.unique(strata):

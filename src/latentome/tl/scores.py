@@ -20,33 +20,12 @@ METHODS = ("aucell", "gsea", "gsva", "mlm", "ora", "ulm", "viper", "waggr", "zsc
 def score_sets(
     method: str, weights: np.ndarray, genes: np.ndarray, tested: list[str], member: csr_array, min_genes: int, rng: int
 ) -> list[pd.DataFrame]:
-    """Score gene sets on the loadings of each feature with a method of decoupler.
+    """Score gene sets on the loadings (genes x features) of each feature with a method of decoupler, one of `METHODS`.
 
-    Parameters
-    ----------
-    method
-        One of `METHODS`.
-    weights
-        Loadings, genes x features.
-    genes
-        Their names.
-    tested, member
-        Names of the sets, and which genes they have; see `latentome.tl.enrich.measured_sets`.
-    min_genes
-        The fewest genes of a set.
-    rng
-        Seed of the methods that permute.
-
-    Returns
-    -------
-    A table for the positive side of each feature, then for the negative ones: ``set``, ``set_size``, ``effect`` (the
-    score), ``q`` (Benjamini-Hochberg within the side of a feature; NaN of methods without a test). A side is scored
-    on the loadings turned so that it is positive, and lists the sets with a positive score.
-
-    Raises
-    ------
-    InputError
-        If decoupler is not installed, or refuses the sets.
+    `tested` and `member` are names of the sets, and which genes they have; see `latentome.tl.enrich.measured_sets`.
+    Gives a table for the positive side of each feature, then for the negative ones: ``set``, ``set_size``, ``effect``
+    (the score), ``q`` (Benjamini-Hochberg within the side of a feature; NaN of methods without a test). A side is
+    scored on the loadings turned so that it is positive, and lists the sets with a positive score.
 
     References
     ----------

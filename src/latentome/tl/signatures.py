@@ -65,19 +65,7 @@ def standardise(weights: np.ndarray) -> np.ndarray:
 
 
 def sides(weights: np.ndarray, cutoff: float | np.ndarray = CUTOFF) -> tuple[np.ndarray, np.ndarray]:
-    """Which genes are on the positive and on the negative side of each signature.
-
-    Parameters
-    ----------
-    weights
-        Loadings, genes x components.
-    cutoff
-        As of `signatures`.
-
-    Returns
-    -------
-    Two boolean arrays, genes x components.
-    """
+    """Which genes are on the positive and on the negative side of each signature: boolean, genes x components."""
     z = standardise(weights)
     up, down = cutoff if np.ndim(cutoff) else (cutoff, cutoff)
     return z > up, z < -down

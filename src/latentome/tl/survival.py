@@ -11,22 +11,11 @@ LARGEST = 20.0
 
 
 def cox(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the hazard to each feature by itself.
+    """Fit the hazard to each feature, standardised, by itself: log hazard ratio of one standard deviation, and p-value.
 
-    Parameters
-    ----------
-    values
-        Samples x features; each feature is standardised here.
-    time
-        Time of the event or of the last observation, one for each sample.
-    event
-        Boolean: whether the event was seen (False: censored).
-
-    Returns
-    -------
-    The log hazard ratio of one standard deviation, and the p-value of the score test (for two groups this is the
-    log-rank test); both one for each feature. Tied times are treated as by Breslow. A feature that is the same in all
-    samples has 0 and 1.
+    `time` is that of the event or of the last observation; `event` says whether the event was seen (False: censored).
+    The p-value is that of the score test (for two groups the log-rank test). Tied times are treated as by Breslow. A
+    feature that is the same in all samples has 0 and 1.
 
     References
     ----------

@@ -19,14 +19,8 @@ MIN_SECONDS = 0.02
 
 @functools.cache
 def keep_compiled_programs() -> Path | None:
-    """Make JAX keep the programs that it compiles, unless it was told where to keep them, or not to.
+    """Make JAX keep the programs that it compiles, unless it was told where to keep them, or not to; give the folder.
 
-    Returns
-    -------
-    The folder, or None where the cache is off.
-
-    Notes
-    -----
     A program compiled for one processor may not run on another one, and home folders are shared between machines: each
     kind of processor has a folder of its own.
     """

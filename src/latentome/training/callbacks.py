@@ -10,14 +10,8 @@ import keras
 class Callbacks:
     """Calls Keras callbacks as ``model.fit`` does at the start and the end of a training and of each epoch.
 
-    Nothing is called at single batches: they run inside a compiled program.
-
-    Parameters
-    ----------
-    callbacks
-        The callbacks.
-    model
-        The compiled model. A callback that sets ``model.stop_training`` ends the training after the epoch.
+    Nothing is called at single batches: they run inside a compiled program. A callback that sets
+    ``model.stop_training`` ends the training after the epoch.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model) -> None:

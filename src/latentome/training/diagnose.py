@@ -17,20 +17,8 @@ def diverged(
 ) -> TrainingError:
     """The error of a training whose loss or weights stopped being finite.
 
-    Parameters
-    ----------
-    rows, columns
-        The history so far, epochs x columns; its last row is the epoch in which it happened.
-    step
-        The step of that epoch, from 0.
-    data
-        The data, samples x features.
-    learning_rate
-        The learning rate of that epoch.
-    kept
-        Where the last good state is.
-    member
-        Which of several models it was, as the start of a sentence.
+    `rows` is the history so far, epochs x columns; its last row is the epoch in which it happened, at `step`, from 0.
+    `kept` says where the last good state is, `member` which of several models it was, as the start of a sentence.
     """
     epoch = len(rows)
     losses = rows[:-1, columns.index("loss")]

@@ -199,17 +199,7 @@ class Program:
         return state, [*self.results(metrics), self.learning_rate(state)]
 
     def pass_over(self, carry, data, rows):
-        """Train on some rows of the data, in their order, batch after batch.
-
-        Parameters
-        ----------
-        carry
-            Trainable, other, optimizer and metrics values, and the first bad step or -1.
-        data
-            Samples x features.
-        rows
-            Numbers of the rows, int32.
-        """
+        """Train on rows of the data, by their numbers, in their order, batch after batch; a carry as that of `step`."""
         n, size = rows.shape[0], self.batch_size
         full = n // size
 
@@ -230,16 +220,10 @@ class Program:
         return (*values, jnp.where((bad < 0) & ~sound, steps - 1, bad))
 
     def step(self, carry, batch, number):
-        """One step of training: the carry of ``model.train_step``, and the first step with a loss that is not finite.
+        """One step of training, by its number in the epoch from 0: from carry to carry.
 
-        Parameters
-        ----------
-        carry
-            Trainable, other, optimizer and metrics values, and the first bad step of the epoch or -1.
-        batch
-            Samples x features.
-        number
-            Number of the step in its epoch, from 0.
+        The carry are trainable, other, optimizer and metrics values, as ``model.train_step`` takes them, and the first
+        step of the epoch with a loss that is not finite, or -1.
         """
         *values, bad = carry
         if self.mesh is not None and batch.shape[0] % self.mesh.size == 0:
@@ -304,12 +288,7 @@ _programs: dict[tuple[Any, ...], Program] = {}
 def program_for(model: keras.Model, batch_size: int, shuffle: bool, devices: Sequence[jax.Device] = ()) -> Program:
     """The program of `model`, shared by all models of the same architecture and optimizer, so that it compiles once.
 
-    Parameters
-    ----------
-    model
-        A compiled model. One without an ``architecture`` (a model of the user's own) gets a program of its own.
-    batch_size, shuffle, devices
-        See `Program`.
+    A model without an ``architecture`` (one of the user's own) gets a program of its own.
     """
     if not hasattr(model, "architecture"):
         return Program(model, batch_size, shuffle, devices)

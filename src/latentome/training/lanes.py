@@ -61,15 +61,7 @@ def in_one_function(run: Callable) -> Callable:
 
 
 def is_plain(run: Callable, *args: Any) -> bool:
-    """Whether a computation is arithmetic alone. To draw noise, say, has no rule here and no place in one function.
-
-    Parameters
-    ----------
-    run
-        The computation.
-    *args
-        Its arguments, or their shapes.
-    """
+    """Whether a computation is arithmetic alone. To draw noise, say, has no rule here and no place in one function."""
     return _is_plain(jax.make_jaxpr(run)(*args).jaxpr)
 
 
@@ -89,18 +81,9 @@ def _inner(equation) -> core.ClosedJaxpr | None:
 def pass_in_lanes(step: Callable, ends: Callable, size: int) -> Callable:
     """A pass over the data of which `jax.vmap` makes one with the models in lanes; for use under `jax.vmap` alone.
 
-    Parameters
-    ----------
-    step
-        One step: carry, live values, batch and its number to the carry.
-    ends
-        What is done with the carry behind the last step.
-    size
-        Rows of a batch; those that are left make a smaller last one.
-
-    Returns
-    -------
-    A function of the carry, the live values, the numbers of the rows in their order, and the data.
+    `step` takes carry, live values, batch (of `size` rows, the last one of those that are left) and its number to the
+    carry; `ends` is done with the carry behind the last step. Gives a function of the carry, the live values, the
+    numbers of the rows in their order, and the data.
     """
 
     def run(carry, live, rows, data):
@@ -136,15 +119,7 @@ def pass_in_lanes(step: Callable, ends: Callable, size: int) -> Callable:
 
 
 def over_last_axis(run: Callable, *args: Any) -> Any:
-    """What ``jax.vmap(run, -1, -1)(*args)`` gives, each operation with the models on its last axis.
-
-    Parameters
-    ----------
-    run
-        The computation for one model.
-    *args
-        Its arguments, trees of arrays with an axis for the models behind the others.
-    """
+    """What ``jax.vmap(run, -1, -1)(*args)`` gives, each operation with the models on its last axis."""
     leaves, tree = jax.tree.flatten(args)
     one = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(a.shape[:-1], a.dtype) for a in leaves])
     closed, shape = jax.make_jaxpr(run, return_shape=True)(*one)

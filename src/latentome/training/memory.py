@@ -58,17 +58,7 @@ def member_bytes(weights: int, variables: int, batch_rows: int, width: int) -> i
 
 
 def group_sizes(members: int, bytes_each: int, free: int) -> list[int]:
-    """Cut `members` models into as few groups of nearly equal size as fit into memory.
-
-    Parameters
-    ----------
-    members
-        Number of models.
-    bytes_each
-        See `member_bytes`.
-    free
-        Free memory in bytes.
-    """
+    """Cut models of `member_bytes` each into as few groups of nearly equal size as fit into the free memory."""
     most = min(max(int(SHARE * free / bytes_each), 1), MAX_GROUP)
     return shares(members, math.ceil(members / most))
 

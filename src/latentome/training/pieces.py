@@ -18,21 +18,10 @@ from latentome.training.state import State
 def run_pieces(
     program: Program, state: State, data: jax.Array, samples: Sample, first: int, limits: Limits
 ) -> tuple[State, np.ndarray]:
-    """Run a chunk of epochs of many tiny models, piece by piece on all processors.
+    """Run a chunk of epochs of many tiny models as `run_members` of a program with `has_lanes` does, piece by piece.
 
     A piece has always as many models, the last one filled up with copies of the last model, and runs in one thread. So
     neither the number of processors nor that of the models changes any bit of a model.
-
-    Parameters
-    ----------
-    program
-        One with `has_lanes`.
-    state, data, samples, first, limits
-        As the program's `run_members` takes them.
-
-    Returns
-    -------
-    The state and the table of metrics, models x epochs x columns.
     """
     models = len(limits.first_candidate)
     numbers = np.arange(-(-models // LANES) * LANES).clip(max=models - 1).reshape(-1, LANES)
@@ -50,21 +39,11 @@ def run_pieces(
 def run_each(
     program: Program, state: State, data: jax.Array, samples: Sample, first: int, limits: Limits, compiled: bool
 ) -> tuple[State, np.ndarray]:
-    """Run a chunk of epochs of several models, each by itself and as many at a time as there are processors.
+    """Run a chunk of epochs of several models as the program's `run_members` does, each by itself, on all processors.
 
     Every model runs through the program of a single one, and has its bits. The operations of such a step are too small
     to be shared out among processors, and as products of many models at once the compiler would run them one by one.
-
-    Parameters
-    ----------
-    program, state, data, samples, first, limits
-        As the program's `run_members` takes them.
-    compiled
-        Whether the program has run before. If not, the first model goes ahead: threads would all compile it.
-
-    Returns
-    -------
-    The state and the table of metrics, models x epochs x columns.
+    Where the program is not `compiled` yet, the first model goes ahead: threads would all compile it.
     """
     own = jax.tree.map(np.asarray, (state, samples))
 

@@ -98,18 +98,10 @@ def rows_at_once(batch_size: int) -> int:
 
 
 def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, seed: int) -> Layout:
-    """Choose chunks and buffers of a matrix.
+    """Choose chunks and buffers of a matrix, samples x features.
 
-    Parameters
-    ----------
-    source
-        Samples x features.
-    batch_size
-        Samples of a step. A chunk is a whole number of batches, so that only the last batch of a pass is smaller.
-    validation_fraction
-        Share of the rows to hold out, in whole chunks; the short last chunk is among them.
-    seed
-        Seed of the order and of what is held out.
+    A chunk is a whole number of batches, so that only the last batch of a pass is smaller. The share to hold out is
+    made of whole chunks; the short last chunk is among them. The seed is that of the order and of what is held out.
     """
     n, width = source.shape
     size = min(batch_size, n)
@@ -128,19 +120,9 @@ def lay_out(source: BackedMatrix, batch_size: int, validation_fraction: float, s
 
 
 def ahead(source: BackedMatrix, layout: Layout, buffers: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Read buffer after buffer, each while the one before it is used.
+    """Read buffer after buffer, each while the one before it is used: rows x features, float32, in their order.
 
-    Parameters
-    ----------
-    source, layout
-        The matrix, and how it is cut.
-    buffers
-        The chunks of each buffer.
-
-    Yields
-    ------
-    The rows of a buffer in the order of the matrix, rows x features, float32. The memory is used again: when the next
-    buffer is asked for, nothing may still compute with this one.
+    The memory is used again: when the next buffer is asked for, nothing may still compute with this one.
     """
     places = [_place(min(layout.per_buffer * layout.chunk_rows, layout.n_rows), source.shape[1]) for _ in range(2)]
     with ThreadPoolExecutor(1) as reader:
@@ -192,30 +174,12 @@ def train_stream(
     notes: Callable[[str], None] | None = None,
     keep_end: bool = False,
 ) -> Training:
-    """Train a compiled model in place on a matrix of which only some buffers are in memory.
+    """Train a compiled model in place on a matrix (samples x features) of which only some buffers are in memory.
 
-    The result is a function of the data, the seed and the layout: it is the same whether the rows come from memory or
-    from disk.
-
-    Parameters
-    ----------
-    model
-        A compiled `keras.Model` that trains as ``model.fit(x)``.
-    source
-        Samples x features.
-    layout
-        See `lay_out`.
-    options
-        See `Options`; ``shuffle=False`` takes the rows of each buffer in their order.
-    progress, checkpoint, resume, notes
-        As in `train_together`; the state is kept between buffers, so that no pass has to be repeated.
-    keep_end
-        Whether the last state is kept, too, because other models follow that may be stopped.
-
-    Raises
-    ------
-    TrainingError, KeyboardInterrupt
-        As in `train_together`.
+    The result is a function of the data, the seed and the layout (see `lay_out`): it is the same whether the rows come
+    from memory or from disk. ``shuffle=False`` takes the rows of each buffer in their order. The other arguments, and
+    what is raised, are as in `train_together`; the state is kept between buffers, so that no pass has to be repeated,
+    and with `keep_end` the last one, too, because other models follow that may be stopped.
     """
     stream = _Stream(model, source, layout, options)
     if checkpoint is not None:

@@ -16,28 +16,11 @@ if TYPE_CHECKING:
 def contrast(
     adata: AnnData, model: BaseAutoencoder, family: str, groups: tuple[str, str, str], cutoff: float
 ) -> dict[str, pd.DataFrame]:
-    """Compare two groups of samples.
+    """Compare two groups of samples: a column of ``obs`` and two of its groups.
 
-    Parameters
-    ----------
-    adata
-        Scaled expression, with the features of the model in ``obsm`` and their loadings in ``varm``.
-    model, family
-        The model, and the name of its features.
-    groups
-        A column of ``obs`` and two of its groups.
-    cutoff
-        Of the signatures, in standard deviations.
-
-    Returns
-    -------
+    `adata` is scaled expression, with the features of the model in ``obsm`` and their loadings in ``varm``. Gives
     ``difference`` (of features), ``difference_genes`` (decoded), ``differential_activity`` and ``marginal_activity``
     (of signatures; not where none has a gene).
-
-    Raises
-    ------
-    InputError
-        If there is no such column or group, or a group has fewer than 2 samples.
     """
     from latentome import tl
 

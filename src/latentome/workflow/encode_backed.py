@@ -55,18 +55,8 @@ def predict_others(
 ) -> None:
     """Encode new samples block by block: ``latent.tsv``, ``latent.h5ad`` and ``error.tsv`` in `folder`.
 
-    Parameters
-    ----------
-    model, preprocessing
-        Of the run.
-    matrix, told
-        The samples as they come, and what is known about them and the genes: AnnData without X.
-    folder
-        Where the files go.
-    reporter
-        Takes note of what was found.
-    max_missing, check_range
-        See `latentome.workflow.predict_new`.
+    `told` is what is known about the samples of the matrix and the genes: AnnData without X. See
+    `latentome.workflow.predict_new` for the rest.
     """
     import pandas as pd
 
@@ -111,24 +101,10 @@ def encode_backed(
     positions: np.ndarray,
     check_range: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Encode and reconstruct all samples of a matrix, block by block.
+    """Encode and reconstruct all samples of a matrix, samples x genes as they come, block by block.
 
-    Parameters
-    ----------
-    model
-        The trained estimator.
-    preprocessing
-        That of its training.
-    matrix
-        Samples x genes, as they come.
-    positions
-        The column of each gene of the model, -1 where it is missing.
-    check_range
-        Whether samples on another scale than in training are refused.
-
-    Returns
-    -------
-    Codes, samples x components, float32; the mean squared error of each sample, float64.
+    `positions` are the column of each gene of the model, -1 where it is missing. Gives codes, samples x components,
+    float32; and the mean squared error of each sample, float64.
     """
     import pandas as pd
 

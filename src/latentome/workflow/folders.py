@@ -13,29 +13,15 @@ from latentome.io.contents import is_litter
 
 @contextmanager
 def claimed_folder(out: str | Path, own: Iterable[str], replace: bool, what: str) -> Iterator[Path]:
-    """Hold a folder that may be written into; it is made if it is not there.
+    """Hold a folder that may be written into, by no other process until the block ends; it is made if it is not there.
 
-    Parameters
-    ----------
-    out
-        The folder.
-    own
-        Names of what the workflow writes, so that an earlier result can be recognised and replaced.
-    replace
-        Whether an earlier result may be replaced. It is left as it is until :func:`remove_files`.
-    what
-        What the folder is for, in a word, for the message.
-
-    Yields
-    ------
-    The folder, which no other process writes into until the block ends.
+    What the workflow writes are the names `own`, so that an earlier result can be recognised and replaced; it is left
+    as it is until :func:`remove_files`. `what` says in a word what the folder is for.
 
     Raises
     ------
     RunFolderError
         If the folder holds something else, or a result that may not be replaced, or another process writes there.
-    WriteError
-        If it cannot be made.
     """
     out, own = Path(out), set(own)
     _check(out, own, replace, what)

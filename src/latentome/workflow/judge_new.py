@@ -23,21 +23,9 @@ MIN_SAMPLES = 5
 def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter: Reporter) -> pd.DataFrame:
     """Compare reconstruction errors with those of the held-out samples of the run, which the model has not seen either.
 
-    Parameters
-    ----------
-    encoded
-        The run's samples; ``obs["error"]`` are their errors, and ``obs["split"]`` says which were held out.
-    error
-        Mean squared errors of the new samples.
-    names
-        Their names.
-    reporter
-        Is told how many are unlike the run's samples.
-
-    Returns
-    -------
-    ``mean squared error``; ``share below`` (of the held-out samples with a smaller error); ``unlike`` (whether that
-    share is above 0.99). Only the first where the run was made before errors were kept.
+    ``obs["error"]`` of the run's samples are their errors, and ``obs["split"]`` says which were held out. Gives ``mean
+    squared error``; ``share below`` (of the held-out samples with a smaller error); ``unlike`` (whether that share is
+    above 0.99). Only the first where the run was made before errors were kept.
     """
     import pandas as pd
 
@@ -61,16 +49,7 @@ def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter:
 def nearest_training(encoded: AnnData, key: str, codes: np.ndarray, names: pd.Index) -> pd.DataFrame:
     """Name the training samples whose features are nearest to those of each new sample, with their labels.
 
-    Parameters
-    ----------
-    encoded
-        The run's samples.
-    key
-        The key in ``obsm`` of their features.
-    codes
-        Features of the new samples.
-    names
-        Their names.
+    The features of the run's samples are in ``obsm[key]``, `codes` are those of the new samples, by their names.
     """
     from latentome import tl
 
@@ -83,20 +62,10 @@ def nearest_training(encoded: AnnData, key: str, codes: np.ndarray, names: pd.In
 
 
 def class_probabilities(encoded: AnnData, key: str, codes: np.ndarray, names: pd.Index) -> pd.DataFrame | None:
-    """Give each new sample the probability of each class.
+    """Give each new sample the probability of each class: new samples x classes; arguments as of `nearest_training`.
 
     A logistic regression on the features of the training samples, calibrated by one temperature that makes the held-out
-    samples most likely.
-
-    Parameters
-    ----------
-    encoded, key, codes, names
-        As of `nearest_training`.
-
-    Returns
-    -------
-    New samples x classes, rows sum to 1; None where the run has no labels, or fewer than two classes with five
-    training samples.
+    samples most likely. None where the run has no labels, or fewer than two classes with five training samples.
 
     References
     ----------

@@ -16,16 +16,8 @@ if TYPE_CHECKING:
 def map_side_by_side(adata: AnnData, representations: Sequence[str], reporter: Reporter, **how: Any) -> None:
     """Map representations of the same samples with t-SNE, each in a thread: it works outside of Python, on one core.
 
-    Parameters
-    ----------
-    adata
-        Has ``obsm["X_<name>"]`` and gains what `latentome.tl.tsne` adds, for each of the names.
-    representations
-        The names.
-    reporter
-        Is told how many iterations of all maps are done.
-    **how
-        See `latentome.tl.tsne`.
+    For each name `adata` has ``obsm["X_<name>"]`` and gains what `latentome.tl.tsne` adds, which is given `how`. The
+    reporter is told how many iterations of all maps are done.
     """
     import scipy.stats
     from anndata import AnnData

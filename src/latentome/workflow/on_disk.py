@@ -57,28 +57,10 @@ def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
 def read_backed(
     data: str, duplicates: str = "refuse", *, dask: bool = False, min_samples: int = 2
 ) -> tuple[MappedMatrix, AnnData]:
-    """Open a matrix on disk as :func:`latentome.io.read` would read it, without its values.
+    """Open a matrix on disk, an ``.h5ad`` file or Zarr, as :func:`latentome.io.read` would read it, without its values.
 
-    Parameters
-    ----------
-    data
-        Path of an ``.h5ad`` file or of AnnData as Zarr.
-    duplicates
-        What becomes of genes of the same name: ``refuse`` or ``drop``.
-    dask
-        As for :func:`latentome.io.open_matrix`.
-    min_samples
-        As for :func:`latentome.io.read`.
-
-    Returns
-    -------
-    The matrix, all samples x genes as they come; and its samples and genes as AnnData without X, whose
-    ``uns["source"]`` says where they are from.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be used.
+    Genes of the same name are refused or dropped. Gives the matrix, all samples x genes as they come; and its samples
+    and genes as AnnData without X, whose ``uns["source"]`` says where they are from.
     """
     if data in {str(entry["name"]) for entry in datasets.available()}:
         raise InputError(
@@ -122,16 +104,8 @@ def read_backed(
 def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str], *, dask: bool = False) -> Prepared:
     """Label, split, and learn the preprocessing from the training samples alone, in blocks.
 
-    Parameters
-    ----------
-    config
-        What the run was asked for.
-    scaling
-        The scaling, where `config` leaves it to the model.
-    out
-        The folder of the run, where the preprocessed copy has to find room.
-    dask
-        Whether the client of Dask that is in use does it, with workers that see the data and that folder.
+    The preprocessed copy has to find room in `out`, the folder of the run. With `dask` the client in use does it, with
+    workers that see the data and that folder.
     """
     check_as_it_is(config.orientation, config.duplicates, config.impute)
     matrix, told = read_backed(config.data, config.duplicates, dask=dask)

@@ -89,23 +89,10 @@ def load_data(
     progress: Progress | None = None,
     min_samples: int = 2,
 ) -> AnnData:
-    """Load a data set by its name or read an expression file.
+    """Load a data set by its name or read an expression file, as :func:`latentome.io.read` does.
 
-    Parameters
-    ----------
-    data
-        A name or a path.
-    orientation, duplicates
-        As for :func:`latentome.io.read`.
-    impute
-        ``none``, or ``mean``: a few missing values are kept, for the preprocessing to fill them.
-    progress, min_samples
-        As for :func:`latentome.io.read`.
-
-    Raises
-    ------
-    InputError
-        If it is neither, with what its name may have meant; or if the file cannot be used.
+    With ``impute="mean"`` a few missing values are kept, for the preprocessing to fill them. What is neither is
+    refused, with what its name may have meant.
     """
     names = [str(entry["name"]) for entry in datasets.available()]
     check_orientation(orientation)
@@ -128,17 +115,7 @@ def load_data(
 
 
 def prepare(config: RunConfig, scaling: str, reporter: Reporter | None = None) -> Prepared:
-    """Read, label, split, and preprocess; the preprocessing is fitted on the training samples alone.
-
-    Parameters
-    ----------
-    config
-        What the run was asked for.
-    scaling
-        The scaling, where `config` leaves it to the model.
-    reporter
-        Is told how far the reading is; silent by default.
-    """
+    """Read, label, split, and preprocess; the preprocessing is fitted on the training samples alone."""
     raw, label_column, notes = read_labelled(config, reporter)
     held_out = hold_out(raw, label_column, config)
     notes += _on_both_sides(raw, held_out, config)

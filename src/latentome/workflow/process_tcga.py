@@ -118,18 +118,9 @@ def process_tcga(
 
 
 def find_raw(raw: str | Path, reporter: Reporter | None = None) -> dict[str, Path]:
-    """Find the raw files in a folder, or fetch them.
+    """Find the raw files in a folder and the folders in it, or fetch them for the name ``tcga-pancan-2018``.
 
-    Parameters
-    ----------
-    raw
-        A folder, searched with the folders in it; or ``tcga-pancan-2018``.
-    reporter
-        Is told what is fetched and what is missing.
-
-    Returns
-    -------
-    The files by what they hold: expression always; mutations, copy number and clinical if they are there.
+    Gives the files by what they hold: expression always; mutations, copy number and clinical if they are there.
 
     Raises
     ------

@@ -31,17 +31,10 @@ class Wide(NamedTuple):
 
 
 def open_wide(path: Path) -> Wide:
-    """Open a table with genes in its rows and TCGA barcodes above its columns.
+    """Open a table with genes in its rows and TCGA barcodes above its columns; a cytoband, say, is left out.
 
-    Parameters
-    ----------
-    path
-        Text, packed or not. Columns that are no barcodes, such as a cytoband, are left out.
-
-    Returns
-    -------
-    The table. Each row is the name of a gene and its values, float32, samples in the order of their barcodes; missing
-    values are NaN. Of samples that are the same in 15 characters the first in the file counts.
+    Each row is the name of a gene and its values, float32, samples in the order of their barcodes; missing values are
+    NaN. Of samples that are the same in 15 characters the first in the file counts.
 
     Raises
     ------

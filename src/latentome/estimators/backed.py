@@ -62,7 +62,8 @@ def fit_backed(
     estimator._validate_params()
     estimator._check_early_stopping()
     estimator._check_shape(*matrix.shape)
-    check_values(estimator, matrix)
+    if words := estimator._needs_zero_one():
+        _check_zero_one(matrix, *words)
     estimator.n_features_in_ = matrix.shape[1]
     if matrix.genes is not None:
         estimator.feature_names_in_ = np.asarray(matrix.genes, dtype=object)
@@ -126,12 +127,6 @@ def blocks_of(matrix: BackedMatrix) -> Iterator[np.ndarray]:
     """The matrix, some thousand rows at a time."""
     for start in range(0, len(matrix), ROWS):
         yield matrix.block(start, min(start + ROWS, len(matrix)))
-
-
-def check_values(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
-    """Refuse values that the model's likelihood cannot have produced, where it has a range: one pass over the data."""
-    if words := estimator._needs_zero_one():
-        _check_zero_one(matrix, *words)
 
 
 def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:

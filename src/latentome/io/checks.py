@@ -171,16 +171,6 @@ def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> I
     )
 
 
-def nothing_below(path: Path, layout: Layout) -> InputError:
-    """Say that there is a header and nothing else."""
-    return InputError(
-        f"{path.name} has a header and nothing below it",
-        where=f"{path}, line {layout.header_line}: {layout.width} names",
-        expected="at least two samples",
-        todo="Export the table again, with its values.",
-    )
-
-
 def diagnose(path: Path, layout: Layout, reason: str, orientation: str) -> InputError:
     """Read a table again, slowly, to say what is wrong with it; `reason` is what the fast reader said.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ from latentome.io.genes import check_duplicates, tidy_genes
 from latentome.io.layouts import check_gct_rows, find_format
 from latentome.io.orientation import check_orientation
 from latentome.io.table import Table, add_up, check_any_gene, name_rows, to_anndata
-from latentome.io.text import Irregular, read_values
+from latentome.io.text import Irregular, nothing_below, read_values
 from latentome.io.unpack import Progress
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _read_text(path: Path, digest: str, orientation: str, progress: Progress | N
         except Irregular as failure:
             raise checks.diagnose(path, layout, str(failure), orientation) from failure
         if not read.rows:
-            raise checks.nothing_below(path, layout)
+            raise nothing_below(path, layout.header_line, layout.width)
         rows, named = name_rows(read)
         if kind == "gct":
             check_gct_rows(path, len(rows))
@@ -195,22 +196,26 @@ def _open_h5ad(path: Path) -> AnnData:
 
     import anndata
 
+    what = "is an HDF5 file but not a readable AnnData file"
+    expected = "a file written by AnnData's write_h5ad, complete"
+    todo = "Write or fetch it again; if it is a 10x or loom file, convert it with scanpy first."
+    with _is_anndata(path, what, expected, todo), warnings.catch_warnings():
+        # Refused below with the names, which the warning does not give.
+        warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
+        check_memory(path, _stored_bytes(path) // 8, "what it holds")
+        return anndata.read_h5ad(path)
+
+
+@contextmanager
+def _is_anndata(path: Path, what: str, expected: str, todo: str) -> Iterator[None]:
+    """Refuse what cannot be read: HDF5, zarr, its codecs and AnnData raise what they like, of classes of their own."""
     try:
-        with warnings.catch_warnings():
-            # Refused below with the names, which the warning does not give.
-            warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)
-            check_memory(path, _stored_bytes(path) // 8, "what it holds")
-            return anndata.read_h5ad(path)
+        yield
     except (InputError, MemoryError):
         raise
-    except Exception as failure:  # whatever a reader meets in a file that is no AnnData: its classes are not public
+    except Exception as failure:
         problem = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
-        raise InputError(
-            f"{path.name} is an HDF5 file but not a readable AnnData file",
-            where=f"{path}: {problem}",
-            expected="a file written by AnnData's write_h5ad, complete",
-            todo="Write or fetch it again; if it is a 10x or loom file, convert it with scanpy first.",
-        ) from failure
+        raise InputError(f"{path.name} {what}", where=f"{path}: {problem}", expected=expected, todo=todo) from failure
 
 
 def _stored_bytes(path: Path) -> int:
@@ -227,18 +232,9 @@ def _open_zarr(path: Path) -> AnnData:
     need_zarr(path)
     import anndata
 
-    try:
+    what, expected = "is a zarr folder but not a readable AnnData", "a folder written by AnnData's write_zarr, complete"
+    with _is_anndata(path, what, expected, "Write or copy it again."):
         return anndata.read_zarr(path)
-    except MemoryError:
-        raise
-    except Exception as failure:  # as for HDF5: zarr, its codecs and AnnData raise what they like
-        problem = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
-        raise InputError(
-            f"{path.name} is a zarr folder but not a readable AnnData",
-            where=f"{path}: {problem}",
-            expected="a folder written by AnnData's write_zarr, complete",
-            todo="Write or copy it again.",
-        ) from failure
 
 
 def _densify(adata: AnnData, path: Path) -> list[str]:

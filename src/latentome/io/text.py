@@ -99,12 +99,7 @@ def find_layout(path: Path) -> Layout:
     delimiter = _find_delimiter(path, header, header_line, notes)
     heads = split_line(header, delimiter)
     if first is None:
-        raise InputError(
-            f"{path.name} has a header and nothing below it",
-            where=f"{path}, line {header_line}: {len(heads)} names",
-            expected="at least two samples",
-            todo="Export the table again, with its values.",
-        )
+        raise nothing_below(path, header_line, len(heads))
     fields = split_line(first[1], delimiter)
     if len(heads) == len(fields) - 1:  # as R writes it
         ends = all(not split_line(line, delimiter)[-1].strip() for _, line in below)
@@ -118,6 +113,16 @@ def find_layout(path: Path) -> Layout:
     layout = Layout(delimiter, corner, columns[extra:], header_line, notes, tuple(columns[:extra]))
     check_header(path, layout)
     return layout
+
+
+def nothing_below(path: Path, header_line: int, names: int) -> InputError:
+    """Say that there is a header of so many names and nothing else."""
+    return InputError(
+        f"{path.name} has a header and nothing below it",
+        where=f"{path}, line {header_line}: {names} names",
+        expected="at least two samples",
+        todo="Export the table again, with its values.",
+    )
 
 
 def split_line(line: str, delimiter: str) -> list[str]:

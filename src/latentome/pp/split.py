@@ -52,7 +52,8 @@ def split_rows(
         If the share is outside (0, 1), or so small or large that one side would be empty.
     """
     if groups is not None:
-        return _split_groups(test_size, labels, rng, np.asarray(groups, dtype=str))
+        own, codes = _own_labels(labels, np.asarray(groups, dtype=str))
+        return split_rows(codes.max() + 1, test_size, own, rng)[codes]
     wanted = round(n_samples * test_size) if 0 < test_size < 1 else 0
     if not 0 < wanted < n_samples:
         raise InputError(
@@ -126,13 +127,6 @@ def fold_rows(
     assigned = np.full(n_samples, -1)
     assigned[order] = np.arange(len(order)) % folds
     return assigned
-
-
-def _split_groups(
-    test_size: float, labels: np.ndarray | None, rng: int | np.random.Generator, groups: np.ndarray
-) -> np.ndarray:
-    own, codes = _own_labels(labels, groups)
-    return split_rows(codes.max() + 1, test_size, own, rng)[codes]
 
 
 def _own_labels(labels: np.ndarray | None, groups: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

@@ -55,8 +55,8 @@ class Metrics(Record):
 
     def by_class(self) -> list[dict[str, Any]]:
         """Give the held-out error of each class as rows, by class name."""
-        table = self.table("by_class")
-        rows = [{"class": name, "values": [_of(table[name], method) for method in self.methods]} for name in table]
+        names, methods = self.table("by_class"), self.methods
+        rows = [{"class": name, "values": [self.at("by_class", name, one) for one in methods]} for name in names]
         return sorted(rows, key=lambda row: (row["class"].casefold(), row["class"]))
 
 
@@ -70,10 +70,6 @@ class Sources(NamedTuple):
     history: list[dict[str, str]]
     latent_shape: tuple[int, int]
     signatures: list[dict[str, str]]
-
-
-def _of(row: Any, method: str) -> Any:
-    return row.get(method) if isinstance(row, Mapping) else None
 
 
 def read_sources(run: RunFolder) -> Sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
@@ -165,7 +165,7 @@ class SweepRequest:
         table = self.base.to_dict()
         del table["model"]
         grid = {
-            name: {"low": values.low, "high": values.high} if isinstance(values, Span) else _worded(values)
+            name: asdict(values) if isinstance(values, Span) else ["none" if v is None else v for v in values]
             for name, values in self.grid.items()
         }
         counts = {n: getattr(self, n) for n in COUNTS if getattr(self, n) is not None}
@@ -182,7 +182,3 @@ class SweepRequest:
         }
         rest = {n: v for n, v in table.items() if n not in own and n not in ("models", "grid")}
         return cls(RunConfig.from_dict(rest, where), tuple(table["models"]), grid, **own)
-
-
-def _worded(values: list[Any]) -> list[Any]:
-    return ["none" if value is None else value for value in values]

@@ -98,7 +98,7 @@ def process_tcga(
             adata = tcga.read_expression(files["expression"], n_genes, as_published=as_published)
         events = _read_events(files, reporter)
         clinical = tcga.read_clinical(files["clinical"]) if "clinical" in files else None
-        encoded = None if features is None else _read_features(Path(features))
+        encoded = None if features is None else io.read_labels(features).rename_axis("sample_id")
         remove_files(out, FILES)
         if tables:
             _write_tables(out, adata, events, clinical, reporter)
@@ -177,12 +177,6 @@ def _read_events(files: dict[str, Path], reporter: Reporter) -> _Events:
         status = tcga.status_matrix(events.mutation, events.copy_number_gain, events.copy_number_loss)
         events = events._replace(status=status)
     return events
-
-
-def _read_features(path: Path) -> pd.DataFrame:
-    features = io.read_labels(path)
-    features.index.name = "sample_id"
-    return features
 
 
 def _write_tables(

@@ -199,13 +199,7 @@ def takes_log(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def request(arguments: dict[str, Any]) -> RunConfig:
-    """The request that the arguments of a command make.
-
-    Parameters
-    ----------
-    arguments
-        The arguments by name. Options of the model that were not given keep the estimator's defaults or the preset's.
-    """
+    """The request that the arguments make; options of the model that were not given keep the defaults."""
     from latentome.workflow import RunConfig
 
     preset, model = arguments["preset"], arguments["model"]

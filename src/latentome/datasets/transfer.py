@@ -92,13 +92,7 @@ class Transfer:
         self._about = part.with_name(part.name + ".json")
 
     def __call__(self, url: str, output_file: str, pooch: Any = None, check_only: bool = False) -> None:
-        """Fetch `url` into `output_file`.
-
-        Raises
-        ------
-        Refused
-            If the address does not give the file, or does not answer in time.
-        """
+        """Fetch `url` into `output_file`; `Refused` if it does not give the file, or does not answer in time."""
         furthest, failures = self._there(), 0
         while True:
             try:

@@ -115,13 +115,7 @@ def wrong_parameter(error: ValueError) -> InputError:
 
 
 def check_widths(hidden: Iterable[int]) -> list[int]:
-    """The widths of hidden layers, refused where a layer would have no unit.
-
-    Parameters
-    ----------
-    hidden
-        What the user gave.
-    """
+    """The widths of hidden layers, as the user gave them, refused where a layer would have no unit."""
     widths = list(hidden)
     if not all(isinstance(width, Integral) and width >= 1 for width in widths):
         raise InputError(

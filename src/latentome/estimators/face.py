@@ -27,13 +27,7 @@ class Shown:
 
 
 def fitted_face(model: BaseAutoencoder) -> str:
-    """Tell what a trained estimator is: its sizes, its training with the curve of the loss, and how it did beside PCA.
-
-    Parameters
-    ----------
-    model
-        The estimator; of one that is not trained there is nothing to tell.
-    """
+    """Tell what a trained estimator is: its sizes, its training with the loss, and how it did beside PCA."""
     if "models_" not in vars(model):
         return ""
     history = model.history_

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 def optimizer_of(estimator: BaseAutoencoder, steps: int) -> keras.optimizers.Optimizer:
     """A new optimizer for a training of so many steps.
 
-    Raises
-    ------
-    InputError
-        If an optimizer object is given together with what it carries itself, or keeps moving averages of the weights.
+    An optimizer object is refused together with what it carries itself, or if it keeps moving averages of the weights.
     """
     if isinstance(estimator.optimizer, keras.optimizers.Optimizer):
         if estimator.schedule != "constant" or estimator.schedule_warmup or estimator.clip_norm is not None:

@@ -15,10 +15,7 @@ from latentome.io.table import Table
 def read_columnar(path: Path) -> Table:
     """Read a Parquet or Feather file: names in its index, or else in its first column of text.
 
-    Raises
-    ------
-    InputError
-        If pyarrow is missing, the file is damaged, or a column besides the names holds anything but numbers.
+    One that is damaged, or has anything but numbers beside the names, is refused.
     """
     import pandas as pd
 

@@ -36,13 +36,7 @@ def cache_folder(kind: str) -> Path | None:
 
 
 def find_converted(key: str) -> tuple[dict[str, Any], list[np.ndarray]] | None:
-    """Give what was kept under a key: its description and its blocks of values.
-
-    Parameters
-    ----------
-    key
-        What :func:`keep_converted` was given. A damaged file is removed, and nothing is found.
-    """
+    """Give what `keep_converted` kept under a key: its description and its blocks; a damaged file is removed."""
     folder = cache_folder("tables")
     path = None if folder is None else folder / _name(key)
     if path is None or not path.is_file():

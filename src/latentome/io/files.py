@@ -67,13 +67,7 @@ def check_exists(path: Path, *, or_else: str = "") -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a format that is not supported, by its suffix.
-
-    Raises
-    ------
-    InputError
-        For spreadsheets, with the reason, and for every other unknown suffix.
-    """
+    """Refuse a format that is not supported, by its suffix: spreadsheets, with the reason, and whatever is unknown."""
     suffix = data_suffix(path)
     if suffix in _SPREADSHEETS:
         raise InputError(
@@ -118,10 +112,7 @@ def check_hdf5(path: Path) -> None:
 def check_text(path: Path) -> list[str]:
     """Refuse a file that cannot be a table of text, from its first bytes; give notes on what is unusual but harmless.
 
-    Raises
-    ------
-    InputError
-        If it is a git-lfs pointer, a web page, binary, in another encoding, damaged, or empty inside.
+    That is a git-lfs pointer, a web page, what is binary, in another encoding, damaged, or empty inside.
     """
     try:
         with open_unpacked(path) as stream:
@@ -212,13 +203,7 @@ def _neighbours(path: Path) -> str:
 
 
 def need_zarr(path: Path) -> ModuleType:
-    """The package zarr, which reads and writes `path`.
-
-    Raises
-    ------
-    InputError
-        If it is not installed.
-    """
+    """The package zarr, which reads and writes `path`; refused where it is not installed."""
     with extra("zarr", f"{path.name} needs zarr", where=str(path)):
         import zarr
     return zarr

@@ -58,10 +58,7 @@ def folder_sha256(files: list[Path]) -> str:
 def read_samples(path: Path) -> tuple[Table, str]:
     """Read a folder of RSEM or STAR, one sample a file, as one matrix, samples x genes; and the hash of its files.
 
-    Raises
-    ------
-    InputError
-        If a file lacks the column of values, has another one or other genes than the others, or is damaged.
+    A file that lacks the column of values, has another one or other genes than the others, or is damaged, is refused.
     """
     end, files, others = sample_files(path)
     genes: list[str] | None = None

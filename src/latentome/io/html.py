@@ -76,13 +76,7 @@ def curves(lines: Mapping[str, Sequence[float]], across: str) -> str:
 
 
 def run_face(run: RunFolder) -> str:
-    """Tell what a run is, how far it came, and how it did beside PCA.
-
-    Raises
-    ------
-    RunFolderError
-        If a file of the run is damaged.
-    """
+    """Tell what a run is, how far it came, and how it did beside PCA."""
     manifest = run.read_manifest() if run.manifest.is_file() else {}
     verdict = run._parse("metrics", json.loads).get("verdict", []) if run.metrics.is_file() else []
     rows: list[tuple[str, Any]] = [("folder", run.path), ("status", manifest.get("status", "not begun"))]

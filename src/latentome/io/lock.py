@@ -70,13 +70,7 @@ def lock_folder(folder: Path) -> Iterator[bool]:
 
 
 def refuse_held(folder: Path) -> None:
-    """Refuse a folder that another process holds, and leave everything in it as it is.
-
-    Raises
-    ------
-    RunFolderError
-        If another process or thread holds the folder, with its number.
-    """
+    """Refuse a folder that another process or thread holds, with its number, and leave everything in it as it is."""
     if _key(folder) in _held or not (folder / LOCK).exists():
         return
     with suppress(OSError):  # that nothing can be written here is for `lock_folder` to say

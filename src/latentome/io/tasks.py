@@ -69,9 +69,7 @@ def not_finite(values: np.ndarray, numbers: np.ndarray) -> Wrong | None:
 def windows(numbers: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
     """Ranges that hold rows with ascending numbers, none more than twice as long as there are rows in all.
 
-    Yields
-    ------
-    First row, last row + 1, and the places in between of those that are wanted.
+    Gives first row, last row + 1, and the places in between of those that are wanted.
     """
     which = (numbers - numbers[0]) // (2 * len(numbers))
     for some in np.split(numbers, np.flatnonzero(np.diff(which)) + 1):
@@ -85,13 +83,7 @@ def map_array(
     more: Sequence[Sequence[Any]],
     refusal: Callable[[Wrong], InputError],
 ) -> Iterator[Any]:
-    """As `latentome.io.BackedMatrix.map`, of a Dask array.
-
-    Raises
-    ------
-    InputError
-        What `refusal` makes of values that are missing or infinite.
-    """
+    """As `latentome.io.BackedMatrix.map`, of a Dask array; `refusal` is made of values that are missing or infinite."""
     import dask
 
     shared, task = dask.delayed(function, pure=False, traverse=False), dask.delayed(_ask, pure=False)

@@ -86,10 +86,7 @@ class Irregular(Exception):
 def find_layout(path: Path) -> Layout:
     """Read the separator and the header of a table of text.
 
-    Raises
-    ------
-    InputError
-        If there is one column only, no header, a header that lacks a name, or nothing below it.
+    One column only, no header, a header that lacks a name, and nothing below it are refused.
     """
     notes: list[str] = []
     with closing(_numbered(path)) as content:

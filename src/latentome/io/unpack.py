@@ -87,13 +87,7 @@ def blocks(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Go through the lines of a text file, packed or not.
-
-    Raises
-    ------
-    InputError
-        As :func:`blocks`, and if the text is not UTF-8.
-    """
+    """Go through the lines of a text file, packed or not, as `blocks` does; what is not UTF-8 is refused."""
     number = 0
     with closing(blocks(path)) as source:
         for block in source:

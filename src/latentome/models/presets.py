@@ -183,12 +183,6 @@ PRESETS = {
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """The preset of that name, refused where there is none."""
     check_known(name, PRESETS, f"There is no preset '{name}'.", where="the name of the model")
     return PRESETS[name]

@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 
 def column_of(adata: ad.AnnData, name: str) -> pd.Series:
-    """Give one column of ``obs``.
-
-    Raises
-    ------
-    InputError
-        If there is no such column; the nearest name is told.
-    """
+    """Give one column of ``obs``; where there is none, the nearest name is told."""
     if name in adata.obs.columns:
         return adata.obs[name]
     raise InputError(
@@ -47,13 +41,7 @@ def check_columns(table: pd.DataFrame, needed: Sequence[str], what: str, todo: s
 
 
 def matrix_of(adata: ad.AnnData, key: str, *, columns: int = 1) -> np.ndarray:
-    """Give one matrix of ``obsm`` as numbers, shape (samples, k), with at least `columns` columns.
-
-    Raises
-    ------
-    InputError
-        If there is no such matrix, or it has too few columns, or holds values that are not finite.
-    """
+    """Give one matrix of ``obsm`` as finite numbers, shape (samples, k), with at least `columns` columns."""
     import numpy as np
 
     if key not in adata.obsm:
@@ -76,13 +64,7 @@ def matrix_of(adata: ad.AnnData, key: str, *, columns: int = 1) -> np.ndarray:
 
 
 def feature_names(adata: ad.AnnData, key: str, names: Any = None) -> list[str]:
-    """Name the columns of a matrix in ``obsm``: the caller's names, those of a data frame, or 1, 2, 3, ...
-
-    Raises
-    ------
-    InputError
-        If the caller gives another number of names than there are columns.
-    """
+    """Name the columns of a matrix in ``obsm``: the caller's names, as many, those of a data frame, or 1, 2, 3, ..."""
     width = adata.obsm[key].shape[1]
     if names is None:
         names = getattr(adata.obsm[key], "columns", range(1, width + 1))
@@ -98,13 +80,7 @@ def feature_names(adata: ad.AnnData, key: str, names: Any = None) -> list[str]:
 
 
 def position_of(shown: list[str], feature: str | int) -> int:
-    """Find a feature by its name, or by its number from 1.
-
-    Raises
-    ------
-    InputError
-        If there is no such feature; the nearest name is told.
-    """
+    """Find a feature by its name, or by its number from 1; where there is none, the nearest name is told."""
     wanted = literal(feature)
     if wanted in shown:
         return shown.index(wanted)

@@ -127,13 +127,7 @@ def entrez_id(name: str) -> str:
 
 
 def check_missing(adata: AnnData, genes: Sequence[str], absent: np.ndarray, most: float) -> None:
-    """Refuse samples that lack more than a share of the model's genes.
-
-    Raises
-    ------
-    InputError
-        With how many are missing, some of them, and some of those that are there; or if `most` is no share.
-    """
+    """Refuse samples that lack more than a share of the model's genes, with some of them and some that are there."""
     check_max_missing(most)
     if absent.mean() <= most:
         return

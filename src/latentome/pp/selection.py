@@ -122,13 +122,7 @@ def read_gene_list(path: str) -> list[str]:
 
 
 def listed_genes(known: Sequence[str], wanted: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Find the genes of a list among those that vary: their positions in `known`, ascending, and a sentence.
-
-    Raises
-    ------
-    InputError
-        If fewer than two are there.
-    """
+    """Find the genes of a list, at least two, among those that vary: ascending positions in `known`, a sentence."""
     place = {name: i for i, name in enumerate(known)}
     found = sorted(place[name] for name in wanted if name in place)
     gone = [name for name in wanted if name not in place]

@@ -114,13 +114,7 @@ class Values:
 
 
 class InMemory(Values):
-    """Training samples in memory.
-
-    Parameters
-    ----------
-    adata
-        Samples x genes; NaN is a missing value.
-    """
+    """Training samples in memory: samples x genes, where NaN is a missing value."""
 
     def __init__(self, adata: AnnData) -> None:
         super().__init__(adata.n_obs, adata.var_names)

@@ -13,13 +13,7 @@ from latentome.io import RunFolder
 
 
 class Record:
-    """A JSON object that is asked for values by their path; what is absent is None.
-
-    Parameters
-    ----------
-    values
-        The object.
-    """
+    """A JSON object that is asked for values by their path; what is absent is None."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
@@ -73,13 +67,7 @@ class Sources(NamedTuple):
 
 
 def read_sources(run: RunFolder) -> Sources:
-    """Read the files of a run.
-
-    Raises
-    ------
-    RunFolderError
-        If a needed file is missing or cannot be understood.
-    """
+    """Read the files of a run; one that is missing or cannot be understood is refused."""
     metrics = Metrics(_object(run, run.require("metrics"), "evaluate"))
     if not metrics.methods or not isinstance(metrics.at("table"), Mapping):
         raise _damaged(run, run.metrics, "methods or table are missing", "evaluate")

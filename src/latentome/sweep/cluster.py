@@ -202,12 +202,6 @@ def _telling(kind: Any, told: queue.SimpleQueue) -> Any:
 
 
 def import_extra(name: str) -> Any:
-    """A module of the extra ``cluster``.
-
-    Raises
-    ------
-    InputError
-        If it is not installed.
-    """
+    """A module of the extra ``cluster``, refused where it is not installed."""
     with extra("cluster", f"The package '{name.replace('_', '-')}' is not installed.", where=f"import {name}"):
         return importlib.import_module(name)

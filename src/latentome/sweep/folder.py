@@ -34,10 +34,7 @@ FOLDERS = ("results", "figures", "store", "checkpoints", "models", "jobs")
 def check_folder(folder: Path, request: SweepRequest, *, replace: bool, resume: bool) -> None:
     """Refuse a folder that cannot take this sweep, and touch nothing.
 
-    Raises
-    ------
-    RunFolderError
-        If it is a file, holds something else, or a sweep that is neither to be replaced nor the one to go on with.
+    That is a file, holds something else, or a sweep that is neither to be replaced nor the one to go on with.
     """
     inside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     inside = [name for name in inside if not is_litter(name)]

@@ -88,13 +88,7 @@ def _value(text: str, name: str = "") -> Any:
 
 
 def check_grid(grid: Mapping[str, Any]) -> dict[str, list[Any] | Span]:
-    """Give a grid its full names, and refuse one that says nothing or contradicts itself.
-
-    Raises
-    ------
-    InputError
-        If a parameter has no value or the same one twice, or its two ends are no range.
-    """
+    """Give a grid its full names, and refuse one that says nothing or contradicts itself."""
     checked: dict[str, list[Any] | Span] = {}
     for given, values in grid.items():
         name = _full_name(given)
@@ -151,13 +145,7 @@ def check_names(grid: Mapping[str, Any], fixed: Mapping[str, Any], kind: type, m
 
 
 def combinations(grid: Mapping[str, list[Any] | Span], random: int | None, seed: int) -> list[dict[str, Any]]:
-    """Every combination of a grid in its order, the last name fastest; or `random` different ones.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to combine, or a range without a number of random draws.
-    """
+    """Every combination of a grid in its order, the last name fastest; or `random` different ones, as ranges need."""
     if random is not None and random < 1:
         raise _refusal(f"{random} random configurations are none.", f"random={random}", "1 or more")
     spans = [name for name, values in grid.items() if isinstance(values, Span)]

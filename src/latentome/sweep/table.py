@@ -156,13 +156,7 @@ def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:
 def curve_table(
     results: Sequence[tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]]],
 ) -> pd.DataFrame:
-    """The losses of all trainings, epoch by epoch: configuration, round if several, fold, seed, epoch, losses.
-
-    Parameters
-    ----------
-    results
-        Rows and curves of each unit.
-    """
+    """The losses of all trainings, epoch by epoch, from rows and curves of each unit: configuration, fold, seed, ..."""
     import pandas as pd
 
     parts = []

@@ -51,13 +51,7 @@ class Session:
 
     @property
     def client(self) -> Any:
-        """The client.
-
-        Raises
-        ------
-        ClusterError
-            If there is no cluster, or its workers are not fit for the sweep.
-        """
+        """The client; refused where there is no cluster, or its workers are not fit for the sweep."""
         if self._client is None:
             self._client = self._opened.enter_context(self.cluster.client(self.folder))
             self.reporter.say(f"Dask dashboard: {self._client.dashboard_link}")
@@ -179,13 +173,7 @@ def _lost() -> tuple[type[Exception], ...]:
 
 
 def check_workers(client: Any, cluster: Cluster, path: Path) -> None:
-    """Refuse a cluster without workers, and workers that would give other numbers or do not see a path.
-
-    Raises
-    ------
-    ClusterError
-        With the versions here and there, or how long a worker was waited for.
-    """
+    """Refuse a cluster without workers, and workers that would give other numbers or do not see a path."""
     if cluster.kind == "dask":
         try:
             client.wait_for_workers(1, timeout=cluster.timeout)

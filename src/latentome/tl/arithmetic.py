@@ -202,13 +202,7 @@ def analogy(
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Welch's test of each column: t, two-sided p, and q (Benjamini-Hochberg); 0, 1 and 1 where nothing varies.
-
-    Parameters
-    ----------
-    a, b
-        Samples of two groups x the same columns.
-    """
+    """Welch's test of each column of two groups: t, two-sided p, q (Benjamini-Hochberg); 0, 1, 1 without variance."""
     from scipy.stats import t as student
 
     from latentome.tl.ranks import adjust
@@ -225,13 +219,7 @@ def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of two groups of samples.
-
-    Raises
-    ------
-    InputError
-        If there is no such column or group, both are one, or a group has fewer than 2 samples.
-    """
+    """Row numbers of two groups of samples, each of 2 or more."""
     if one == other:
         raise InputError(
             "A group is not compared with itself.",

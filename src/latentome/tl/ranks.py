@@ -23,13 +23,7 @@ class Ranked(NamedTuple):
 
 
 def rank(values: np.ndarray) -> Ranked:
-    """Rank the samples in each feature.
-
-    Parameters
-    ----------
-    values
-        Samples x features, finite.
-    """
+    """Rank the samples in each feature: samples x features, finite."""
     from scipy.stats import rankdata
 
     low, high = rankdata(values, "min", axis=0), rankdata(values, "max", axis=0)

@@ -23,9 +23,9 @@ MIN_SAMPLES = 5
 def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter: Reporter) -> pd.DataFrame:
     """Compare reconstruction errors with those of the held-out samples of the run, which the model has not seen either.
 
-    ``obs["error"]`` of the run's samples are their errors, and ``obs["split"]`` says which were held out. Gives ``mean
-    squared error``; ``share below`` (of the held-out samples with a smaller error); ``unlike`` (whether that share is
-    above 0.99). Only the first where the run was made before errors were kept.
+    ``obs["error"]`` of the run's samples are their errors, and ``obs["split"]`` says which were held out. Gives
+    ``mean squared error``; ``share below`` (of the held-out samples with a smaller error); ``unlike`` (whether that
+    share is above 0.99). Only the first where the run was made before errors were kept.
     """
     import pandas as pd
 

@@ -10,19 +10,10 @@ from typing import NamedTuple
 
 
 class RemoteFile(NamedTuple):
-    """A file of a data set.
+    """A file of a data set: its path in the folder, and the addresses where it is, in order of preference.
 
-    Parameters
-    ----------
-    name
-        Its path in the folder of the data set.
-    urls
-        Where it is, in order of preference.
-    sha256, size
-        What its publisher says of it; None where nothing is published: then the first copy that comes is trusted, and
-        every later one has to be the same.
-    unpack
-        Whether it is an archive whose files are wanted.
+    SHA-256 and size are what its publisher says; where nothing is published the first copy that comes is trusted, and
+    every later one has to be the same. `unpack` says that it is an archive whose files are wanted.
     """
 
     name: str

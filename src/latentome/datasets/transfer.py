@@ -32,14 +32,9 @@ _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 class Patience(NamedTuple):
     """How long a server is waited for.
 
-    Parameters
-    ----------
-    timeout
-        Seconds without an answer, or with next to nothing coming, after which a transfer has stalled.
-    attempts
-        How often in a row a transfer may fail without getting any further.
-    wait
-        Seconds before the second attempt; twice as long before each further one.
+    After `timeout` seconds without an answer, or with next to nothing coming, a transfer has stalled; so many
+    `attempts` in a row may get no further; `wait` seconds pass before the second one, and twice as many before each
+    further one.
     """
 
     timeout: float = 30.0
@@ -60,20 +55,11 @@ class _Failed(Exception):
 
 
 class Transfer:
-    """What pooch calls to fetch a file; it has no resumption of its own.
+    """What pooch calls to fetch a file, of so many bytes where that is known; it has no resumption of its own.
 
-    Parameters
-    ----------
-    part
-        Where the file grows. What is there is gone on with if the server says that it still has that very file.
-    checked
-        Whether the hash of the whole file is known. Then a part is gone on with from any address.
-    size
-        Bytes of the whole file, where they are known.
-    patience
-        How long to wait.
-    progress
-        Called with the bytes that are there and those of the whole file, or None.
+    What is there at `part`, where the file grows, is gone on with if the server says that it still has that very file;
+    or from any address, if the hash of the whole is known (`checked`). `progress` is told the bytes that are there and
+    those of the whole file, or None.
     """
 
     def __init__(

@@ -42,19 +42,10 @@ _DATED = {3: "MARCH", 9: "SEPT", 12: "DEC", 10: "OCT", 4: "APR", 2: "FEB", 11: "
 class Genes(NamedTuple):
     """Gene names as they will be used.
 
-    Attributes
-    ----------
-    keep
-        Boolean, one for each gene of the file.
-    names
-        Of the genes kept; unique.
-    columns
-        Further columns of ``var`` for the genes kept: ``entrez``, ``symbol``; ``duplicate_of`` where several genes
-        share a name and the most variable one is to be chosen on training samples.
-    sums
-        Groups of positions among the genes kept whose values are to be added up into the first one.
-    notes
-        What was done.
+    `keep` is boolean, one for each gene of the file. Of those kept, `names` are the unique names and `columns` further
+    ones of ``var``: ``entrez``, ``symbol``; ``duplicate_of`` where several genes share a name and the most variable one
+    is to be chosen on training samples. `sums` are groups of their positions whose values are to be added up into the
+    first one. `notes` say what was done.
     """
 
     keep: np.ndarray

@@ -24,24 +24,11 @@ _NAMES = ("gene_symbol", "hugo_symbol", "symbol", "gene_name")
 
 @dataclass
 class Table:
-    """Names and values as a file has them.
+    """Names and values as a file has them, and in notes what was noticed.
 
-    Parameters
-    ----------
-    rows, columns
-        Their names.
-    values
-        Float32 blocks of rows x columns, the rows of all blocks together. They are let go as they are used up.
-    corner
-        Heading of the names of the rows.
-    row_place, column_place
-        Say for a position where in the file it is.
-    orientation
-        Where the format says which way round it is.
-    row_info, column_info
-        What the file says of each row and of each column beside its name.
-    notes
-        What was noticed, as sentences.
+    The values are float32 blocks of rows x columns, the rows of all blocks together; they are let go as they are used
+    up. `corner` heads the names of the rows. `row_place` and `column_place` say for a position where in the file it is;
+    `row_info` and `column_info` are what the file says of each beside its name. Some formats say the orientation.
     """
 
     rows: list[str]

@@ -10,20 +10,9 @@ from latentome.errors import check_known
 
 @dataclass(frozen=True)
 class Preset:
-    """A published model.
+    """A published model: arguments of its family's estimator, where they come from, the scaling that it expects.
 
-    Parameters
-    ----------
-    family
-        Name of the model family: ``linear``, ``deep``, ``adage`` or ``vae``.
-    parameters
-        Arguments of the family's estimator.
-    scaling
-        The scaling that the model expects of its data: ``none`` or ``zero-one``.
-    source
-        Where the parameters come from.
-    note
-        What differs from a reader's expectation, the defects of the original among it.
+    `note` says what differs from a reader's expectation, the defects of the original among it.
     """
 
     family: str

@@ -16,17 +16,9 @@ VALUES = 2**22
 class Summary(NamedTuple):
     """Of the rows that a model starts from, one value for each feature where nothing else is said; float64.
 
-    Parameters
-    ----------
-    n_rows
-        How many rows there are.
-    mean, variance
-        Moments of the features; the variance is the mean squared deviation.
-    axes
-        Features x axes: the directions of largest variance, orthonormal, the first one first, each with its largest
-        loading positive.
-    spread
-        The variance along each axis, as scikit-learn's PCA counts it: with one row less in the denominator.
+    The variance is the mean squared deviation. `axes` are features x axes: the directions of largest variance,
+    orthonormal, the first one first, each with its largest loading positive. `spread` is the variance along each, as
+    scikit-learn's PCA counts it: with one row less in the denominator.
     """
 
     n_rows: int

@@ -29,20 +29,10 @@ POSITIVE, NEGATIVE = "#B2182B", "#2166AC"
 
 
 class Tones(NamedTuple):
-    """The colours without a hue, which are others on light and on dark paper.
+    """The colours without a hue, which are others on light and on dark paper: that of the paper, and of what is on it.
 
-    Parameters
-    ----------
-    paper
-        Behind everything.
-    ink, faint
-        Text and axes; notes.
-    quiet, line, grid
-        Bars of what is nothing special; lines that join; lines behind everything.
-    missing
-        Points without a label.
-    baseline
-        PCA.
+    `ink` is for text and axes, `faint` for notes, `quiet` for bars of what is nothing special, `line` for lines that
+    join, `grid` for lines behind everything, `missing` for points without a label, `baseline` for PCA.
     """
 
     paper: str

@@ -28,16 +28,9 @@ class Scale(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What tells the scale of values, of a matrix however large.
+    """What tells the scale of values, of a matrix however large: their range, and rows taken evenly, see `every`.
 
-    Parameters
-    ----------
-    low, high
-        The range of all values.
-    some
-        Rows taken evenly, see `every`; missing values are NaN.
-    below
-        Row and column of the first value that has no logarithm, if there is one.
+    `below` are row and column of the first value that has no logarithm, if there is one. Missing values are NaN.
     """
 
     low: float

@@ -32,18 +32,9 @@ GENES_BYTES = 512 * 2**20
 class Values:
     """What is measured of training samples, wherever their values are.
 
-    Attributes
-    ----------
-    n_samples
-        How many there are.
-    samples, genes
-        Names of all samples and of all genes.
-    name
-        Where the values are from.
-    shared_names
-        The name that each gene shares with others, empty for one that does not; None if there are none.
-    mean, lowest, highest
-        Of each gene on the transformed scale, float32; there after `transform`.
+    `name` says where. `shared_names` is the name that each gene shares with others, empty for one that does not; None
+    if there are none. `mean`, `lowest` and `highest` of each gene on the transformed scale, float32, are there after
+    `transform`.
     """
 
     n_samples: int

@@ -11,22 +11,9 @@ from latentome.workflow.config import RunConfig
 
 @dataclass(frozen=True)
 class NamedSweep:
-    """A published sweep.
+    """A published sweep of model families or presets: what is varied and what is not, and where that is from.
 
-    Parameters
-    ----------
-    models
-        Names of model families or presets.
-    grid
-        What is varied.
-    seeds
-        How many seeds.
-    parameters
-        What is not varied.
-    source
-        Where the grid comes from.
-    note
-        What differs from the original, and why.
+    `note` says what differs from the original, and why.
     """
 
     models: tuple[str, ...]

@@ -41,18 +41,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is done at once and kept at once.
+    """What is done at once and kept at once: the trainings of some models, or PCA of some sizes scored on one fold.
 
-    Parameters
-    ----------
-    number
-        From 1; names its file.
-    trials
-        The trainings; none where PCA is scored.
-    sizes
-        Numbers of components of PCA to score.
-    fold
-        The fold that PCA is scored on.
+    The number, from 1, names its file.
     """
 
     number: int

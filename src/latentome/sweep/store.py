@@ -22,15 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fold:
-    """One way to split the samples.
-
-    Parameters
-    ----------
-    x
-        All samples, scaled by what the training rows say: samples x genes, float32.
-    training
-        Boolean, one for each sample: whether it is trained on.
-    """
+    """One way to split the samples: samples x genes, float32, scaled by what the rows of `training` say."""
 
     x: np.ndarray
     training: np.ndarray
@@ -38,20 +30,9 @@ class Fold:
 
 @dataclass(frozen=True)
 class Store:
-    """The data of a sweep.
+    """The data of a sweep: its folds, and a class for each sample as text, empty where there is none, or None.
 
-    Parameters
-    ----------
-    folds
-        The folds.
-    labels
-        A class for each sample as text, empty where there is none; or None without labels.
-    preprocessing
-        What was done to each fold; not kept on disk.
-    source
-        Where the data are from; not kept on disk.
-    notes
-        Sentences about the data.
+    What was done to each fold and where the data are from is not kept on disk.
     """
 
     folds: list[Fold]

@@ -19,22 +19,10 @@ MIN_SAMPLES = 5
 
 @dataclass(frozen=True)
 class Covariate:
-    """One column, for the samples that have it.
+    """One column, of kind ``classes``, ``number`` or ``survival``, for the samples (by row number) that have it.
 
-    Parameters
-    ----------
-    name
-        Of the column.
-    kind
-        ``classes``, ``number`` or ``survival``.
-    rows
-        Row numbers of the samples that have a value.
-    values
-        Of these samples: codes of the classes (int), numbers, or times.
-    levels
-        The classes in the order of their codes; empty for other kinds.
-    event
-        For survival times, whether the event was seen.
+    The values of these samples are codes of the classes (int; `levels` are the classes in their order), numbers, or
+    times, with whether the event was seen.
     """
 
     name: str

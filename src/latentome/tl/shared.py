@@ -12,15 +12,9 @@ from latentome.tl.rotate import simple_structure
 class Shared(NamedTuple):
     """Features of the space that members share.
 
-    Parameters
-    ----------
-    codes
-        Samples x features, standardised.
-    loadings
-        Genes x features: how much expression moves with one standard deviation of each.
-    explained
-        Members x features: the share of the variance of each feature that the features of a member explain, adjusted
-        for their number (0 to 1).
+    `codes` are samples x features, standardised; `loadings`, genes x features, how much expression moves with one
+    standard deviation of each; `explained`, members x features, the share of the variance of each feature that the
+    features of a member explain, adjusted for their number (0 to 1).
     """
 
     codes: np.ndarray

@@ -43,21 +43,10 @@ def digest(*arrays: np.ndarray) -> str:
 
 
 class Checkpoints:
-    """A folder that holds the last states of one training.
+    """A folder, made at the first `save`, that holds the last states of one training, saved `every` so many seconds.
 
-    Parameters
-    ----------
-    folder
-        Made at the first `save`.
-    identity
-        What makes the training this one, by the name under which a refusal tells a difference.
-    every
-        Seconds between two checkpoints.
-
-    Attributes
-    ----------
-    notes : list of str
-        What `load` found that the user should know, such as a damaged file.
+    `identity` is what makes the training this one, by the name under which a refusal tells a difference. `notes` say
+    what `load` found that the user should know, such as a damaged file.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, str], every: float) -> None:

@@ -37,16 +37,8 @@ MAX_PROGRAMS = 16
 class Sample(NamedTuple):
     """What one model is trained on.
 
-    Parameters
-    ----------
-    rows, held_out
-        Numbers of the rows of the data that are trained on and validated on, int32.
-    seed
-        Seed of the order of the samples, int32.
-    epochs
-        Number of epochs after which its training ends, int32.
-    live
-        The values of the live hyperparameters by name.
+    `rows` and `held_out` are the rows of the data that are trained on and validated on, by their numbers; after so many
+    `epochs` its training ends; `live` are the values of the live hyperparameters. All numbers are int32.
     """
 
     rows: Any
@@ -59,15 +51,9 @@ class Sample(NamedTuple):
 class Limits(NamedTuple):
     """When a training ends.
 
-    Parameters
-    ----------
-    last
-        Number of epochs after which the chunk ends.
-    patience
-        Epochs without a lower validation loss than that of any trained epoch before, after which the training ends.
-    first_candidate
-        The first epoch that may be the best one: before it the KL term has not its full weight, and its loss cannot be
-        compared with later ones. A number for each model, where several train.
+    The chunk ends after epoch `last`; the training after `patience` epochs without a lower validation loss than that of
+    any trained epoch before. `first_candidate`, one for each of several models, is the first epoch that may be the best
+    one: before it the KL term has not its full weight, and its loss cannot be compared with later ones.
     """
 
     last: int

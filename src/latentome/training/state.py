@@ -13,22 +13,11 @@ import numpy as np
 class State(NamedTuple):
     """All that training changes, as lists of device arrays in the order of the model's variables.
 
-    Parameters
-    ----------
-    trainable, non_trainable, optimizer
-        The values of the variables.
-    best
-        The trainable and the other values after the best epoch so far; empty where no best epoch is kept.
-    best_loss, best_epoch
-        The validation loss of that epoch and its number; 0 is the state before the first epoch.
-    lowest_loss, lowest_epoch
-        The same of the trained epochs alone: the start can be the best for long while the training gets better.
-    epochs
-        Number of epochs done.
-    bad_step
-        The step of the last epoch, from 0, at which the loss stopped being finite; -1 where it is finite.
-    stopped
-        Whether the training has ended early, because the validation loss no longer improved.
+    `best` are the trainable and the other values after the best epoch so far, empty where none is kept; `best_loss` and
+    `best_epoch` its validation loss and number; 0 is the state before the first epoch. `lowest_loss` and `lowest_epoch`
+    are the same of the trained epochs alone: the start can be the best for long while the training gets better.
+    `bad_step` is the step of the last epoch, from 0, at which the loss stopped being finite, or -1. `stopped` says that
+    the training has ended early, because the validation loss no longer improved.
     """
 
     trainable: list[jax.Array]

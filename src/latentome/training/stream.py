@@ -39,18 +39,7 @@ BUFFER_BYTES = 128 * 2**20
 class Layout:
     """Which rows of a matrix are read together, which are held out, and in which order a pass takes the others.
 
-    Parameters
-    ----------
-    n_rows
-        Rows of the matrix.
-    chunk_rows
-        Rows of a chunk; the last one may have fewer.
-    per_buffer
-        Chunks of a buffer.
-    held_out
-        Numbers of the chunks that are held out.
-    seed
-        Seed of the order.
+    The last chunk may have fewer than `chunk_rows`; a buffer has `per_buffer` chunks; `held_out` are numbers of chunks.
     """
 
     n_rows: int

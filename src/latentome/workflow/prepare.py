@@ -38,23 +38,10 @@ _USUAL_LABELS = (
 class Prepared:
     """Data ready for a model.
 
-    Parameters
-    ----------
-    adata
-        Scaled data, samples x genes of the model; ``obs["split"]`` is ``train`` or ``test``; ``uns["source"]`` says
-        where it is from.
-    preprocessing
-        What was done to it.
-    label_column
-        The column of ``obs`` with the labels, or None.
-    notes
-        Sentences about the data.
-    n_genes_read
-        Number of genes before preprocessing.
-    stratified_by, grouped_by
-        The columns whose classes are held out in their share, and the one whose groups are on one side.
-    matrix
-        Of data that are read from disk in blocks: all samples x genes, as they come; `adata` has no X then.
+    `adata` are scaled data, samples x genes of the model; ``obs["split"]`` is ``train`` or ``test``; ``uns["source"]``
+    says where they are from. `stratified_by` are the columns whose classes are held out in their share, and the groups
+    of `grouped_by` are on one side. Of data that are read from disk in blocks `matrix` are all samples x genes, as they
+    come; `adata` has no X then.
     """
 
     adata: AnnData

@@ -21,7 +21,11 @@ from latentome.io.lock import lock_folder, refuse_held
 
 def _part(name: str, doc: str) -> property:
     """The path of a part of a run as an attribute."""
-    return property(lambda run: run.item(name), doc=doc)
+
+    def path(run: RunFolder) -> Path:
+        return run.item(name)
+
+    return property(path, doc=doc)
 
 
 class RunFolder:

@@ -16,6 +16,7 @@ from latentome.io import RunFolder, gene_table
 from latentome.io.genes import listed
 from latentome.io.tasks import dense, densely, is_lazy
 from latentome.pp.transform import LOG_MAXIMUM
+from latentome.pp.values import source_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -87,7 +88,7 @@ def match_genes(adata: AnnData, genes: Sequence[str]) -> tuple[np.ndarray, list[
         twice = [name for name, times in Counter(adata.var_names).items() if times > 1]
         raise InputError(
             f"The samples have {len(twice)} gene names more than once: {listed(twice)}",
-            where=_source(adata),
+            where=source_name(adata),
             expected="every gene once",
             todo="keep one of each, or give them different names",
         )
@@ -134,7 +135,7 @@ def check_missing(adata: AnnData, genes: Sequence[str], absent: np.ndarray, most
     missing = [gene for gene, gone in zip(genes, absent, strict=True) if gone]
     raise InputError(
         f"The samples lack {absent.sum()} of the {len(genes)} genes of the model ({absent.mean():.0%}).",
-        where=f"{_source(adata)}; missing: {', '.join(missing[:5])}; "
+        where=f"{source_name(adata)}; missing: {', '.join(missing[:5])}; "
         f"present: {', '.join(map(str, adata.var_names[:5]))}, ...",
         expected=f"at most {most:.0%} missing; genes named as in training, or by symbol or Entrez id",
         todo="name the genes as in the training data (symbols, say), or allow a larger share (--max-missing)"
@@ -167,7 +168,7 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
         low, high = dask.compute(np.nanmin(densely(values)), np.nanmax(densely(values)))
     else:
         low, high = np.nanmin(dense(values)), np.nanmax(dense(values))
-    check_range(float(low), float(high), preprocessing, _source(adata))
+    check_range(float(low), float(high), preprocessing, source_name(adata))
 
 
 def check_range(low: float, high: float, preprocessing: Preprocessing, source: str) -> None:
@@ -242,10 +243,6 @@ def _names_of(model: Any) -> np.ndarray:
             todo="give one of these",
         )
     return names
-
-
-def _source(adata: AnnData) -> str:
-    return str(adata.uns.get("source", {}).get("name", "the matrix"))
 
 
 @lru_cache(maxsize=1)

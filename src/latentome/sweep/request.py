@@ -54,23 +54,10 @@ class SweepRequest:
         Names of model families or presets.
     grid
         What is varied, by name: a list of values, or a `Span`.
-    seeds
-        How many seeds each configuration is trained with, from ``base.seed``.
-    folds
-        Number of cross-validation folds; 1 for one split that holds out ``base.test_size``.
-    random
-        How many configurations to take at random; all of the grid by default.
-    limit
-        The most configurations, evenly spaced over the grid: a look before the whole.
-    keep_models
-        Whether every trained model is saved.
+    seeds, folds, random, limit, keep_models, halving, bayesian
+        As of `latentome.sweep.run`: seeds from ``base.seed`` on; one split holds out ``base.test_size``.
     named
         The published sweep that this one repeats, if any: its losses are shown beside.
-    halving
-        Of how many configurations one is kept in each round of successive halving, which trains for as many times more
-        epochs; none are given up by default.
-    bayesian
-        How many configurations a Bayesian search chooses, each by the scores of those before it.
     """
 
     base: RunConfig

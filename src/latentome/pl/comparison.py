@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
 from latentome.pl.inputs import all_shortened, check_columns
-from latentome.pl.style import DOUBLE, FIRST, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
+from latentome.pl.style import DOUBLE, FIRST, PALETTE, SINGLE, literal, new_figure, new_panels, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,17 +205,11 @@ def method_ranks(table: pd.DataFrame) -> Figure:
     check_columns(table, ("measure", "method", "rank"), "There are no ranks to draw.", todo)
     methods = list(table.groupby("method")["rank"].mean().sort_values(kind="stable").index)
     measures = list(dict.fromkeys(table["measure"]))
-    columns = min(len(measures), 3) if len(measures) != 4 else 2
-    rows = math.ceil(len(measures) / columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure = new_figure(width, rows * (0.55 + 0.2 * len(methods)) + 0.1, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    most = max(2.0, float(table["rank"].max()))
-    for i, (axes, measure) in enumerate(zip(panels, measures, strict=False)):
+    figure, panels = new_panels(len(measures), 0.55 + 0.2 * len(methods), 0.1, four=2)
+    columns, most = panels[0].get_gridspec().ncols, max(2.0, float(table["rank"].max()))
+    for i, (axes, measure) in enumerate(zip(panels, measures, strict=True)):
         _rank_panel(axes, table[table["measure"] == measure], methods, most, names=i % columns == 0)
         axes.set(title=literal(measure), xlabel="rank" if i >= len(measures) - columns else "")
-    for axes in panels[len(measures) :]:
-        axes.set_axis_off()
     return figure
 
 

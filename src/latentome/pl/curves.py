@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from latentome.errors import InputError
 from latentome.pl.comparison import method_colors
 from latentome.pl.inputs import check_columns
-from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, styled, tones, visible
+from latentome.pl.style import PALETTE, SINGLE, literal, new_figure, new_panels, styled, tones, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,11 +53,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
     todo = "Pass the history_ of a fitted model, or the history.tsv of a run folder."
     check_columns(history, ("epoch", "loss"), "There is no training history to draw.", todo, "history")
     parts = [part for part in _PARTS if _worth_drawing(history, part[0])]
-    columns = min(len(parts), 3) if len(parts) != 4 else 2
-    rows = math.ceil(len(parts) / columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure = new_figure(width, rows * (2.5 if columns == 1 else 2.25) + 0.2, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, grid = new_panels(len(parts), 2.25, 0.2, alone=2.5, four=2)
     for axes, (name, heading, color) in zip(grid, parts, strict=True):
         _draw_part(axes, history, name, heading if len(parts) > 1 else "Loss", color)
     _key(figure, any(f"val_{part[0]}" in history.columns for part in parts))

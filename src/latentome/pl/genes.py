@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from latentome.pl.inputs import check_columns
-from latentome.pl.style import DOUBLE, NEGATIVE, POSITIVE, SINGLE, literal, new_figure, styled, tones, visible
+from latentome.pl.style import NEGATIVE, POSITIVE, literal, new_panels, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,17 +38,11 @@ def signatures(table: pd.DataFrame, n_features: int = 6, n_genes: int = 8) -> Fi
     todo = "Pass what latentome.tl.signatures gives, or the signatures.tsv of a run folder."
     check_columns(table, ("feature", "gene", "loading"), "There are no signatures to draw.", todo)
     panels = [(name, _top(part, n_genes)) for name, part in table.groupby("feature", sort=False)][:n_features]
-    columns = min(len(panels), 3)
-    rows = math.ceil(len(panels) / columns)
     deepest = max(len(part) for _, part in panels)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure = new_figure(width, rows * (0.45 + 0.122 * max(deepest, 3)) + 0.2, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    figure, grid = new_panels(len(panels), 0.45 + 0.122 * max(deepest, 3), 0.2, sharex=True)
     reach = max(float(part["loading"].abs().max()) for _, part in panels) or 1.0
-    for axes, (name, part) in zip(grid.ravel(), panels, strict=False):
+    for axes, (name, part) in zip(grid, panels, strict=True):
         _panel(axes, str(name), part, deepest, reach)
-    for axes in grid.ravel()[len(panels) :]:
-        axes.set_axis_off()
     figure.supxlabel("loading", size=7)
     return figure
 

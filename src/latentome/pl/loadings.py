@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,13 @@ from latentome.errors import InputError
 from latentome.pl.inputs import check_columns, shortened
 from latentome.pl.placing import text_size
 from latentome.pl.style import (
-    DOUBLE,
     FIRST,
     NEGATIVE,
     POSITIVE,
     SINGLE,
     literal,
     new_figure,
+    new_panels,
     opacity,
     readable,
     styled,
@@ -69,16 +68,10 @@ def loading_distributions(
             expected="genes x features of finite numbers, and features among its columns",
             todo="Pass what latentome.tl.loadings gives as a data frame with the names of genes and features.",
         )
-    columns = min(len(chosen), 3)
-    rows = math.ceil(len(chosen) / columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure = new_figure(width, rows * 1.75 + 0.15, layout="constrained")
+    figure, panels = new_panels(len(chosen), 1.75, 0.15)
     figure.get_layout_engine().set(h_pad=0.06)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes, name in zip(panels.ravel(), chosen, strict=False):
+    for axes, name in zip(panels, chosen, strict=True):
         _distribution(axes, weights[name], str(name), cutoff, n_genes)
-    for axes in panels.ravel()[len(chosen) :]:
-        axes.set_axis_off()
     figure.supxlabel("loading", size=7)
     figure.supylabel("genes", size=7)
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from latentome.errors import check_known
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
@@ -180,6 +182,25 @@ def new_figure(width: float, height: float, **options: Any) -> Figure:
     from latentome.pl.figure import HouseFigure
 
     return HouseFigure(figsize=(width, height), **options)
+
+
+def new_panels(
+    n: int, tall: float, more: float, *, alone: float | None = None, four: int = 3, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make a figure with so many panels, up to three in a row; of four, so many as `four`.
+
+    A row is `tall` inches high, or `alone` where it has one panel, in a narrow figure; `more` comes for all. The
+    options are those of ``matplotlib.figure.Figure.subplots``.
+    """
+    columns = four if n == 4 else min(n, 3)
+    rows = math.ceil(n / columns)
+    one = columns == 1
+    height = rows * (alone if one and alone is not None else tall) + more
+    figure = new_figure(SINGLE if one else DOUBLE, height, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for axes in panels[n:]:
+        axes.set_axis_off()
+    return figure, panels[:n]
 
 
 def label_colors(categories: Iterable[Hashable]) -> dict[Hashable, str]:

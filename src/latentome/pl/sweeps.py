@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
 from latentome.pl.sizes import log_axis
-from latentome.pl.style import DOUBLE, PALETTE, SINGLE, literal, new_figure, sequential, styled, tones, visible
+from latentome.pl.style import PALETTE, literal, new_panels, sequential, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def sweep_scores(summary: pd.DataFrame, varied: Sequence[str]) -> Figure:
     _check(known, "the errors of a sweep")
     across, color, rest = _roles(known, varied)
     panels = _panels(known, ["model", *rest])
-    figure, grid = _grid(len(panels))
+    figure, grid = new_panels(len(panels), 2.0, 0.4, alone=2.5, four=2)
     places = _places(known[across])
     colors = _colors(known[color]) if color else {None: visible(PALETTE[0])}
     for axes, (title, rows) in zip(grid, panels, strict=False):
@@ -82,7 +82,7 @@ def sweep_sizes(summary: pd.DataFrame, scores: Sequence[str]) -> Figure:
     _check(known, "the errors of a sweep")
     best = known.sort_values("held-out MSE").drop_duplicates(["model", "latent features"])
     best = best.sort_values("latent features")
-    figure, grid = _grid(len(scores))
+    figure, grid = new_panels(len(scores), 2.0, 0.4, alone=2.5, four=2)
     for axes, score in zip(grid, scores, strict=False):
         for i, (model, rows) in enumerate(best.groupby("model", sort=True)):
             axes.plot(
@@ -128,7 +128,7 @@ def sweep_curves(curves: pd.DataFrame, summary: pd.DataFrame, varied: Sequence[s
     across, color, rest = _roles(summary, varied)
     shown = summary.sort_values("configuration")
     panels = _panels(shown, ["model", *([color] if color else []), *rest])
-    figure, grid = _grid(len(panels))
+    figure, grid = new_panels(len(panels), 2.0, 0.4, alone=2.5, four=2)
     names = [name for name in ("loss", "val_loss") if name in curves]
     means = curves.groupby(["configuration", "epoch"])[names].mean()
     colors = _colors(shown[across])
@@ -183,17 +183,6 @@ def _panels(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, pd.Dat
         said = [v if n == "model" else f"{n} {v}" for n, v in zip(telling, values, strict=True)]
         panels.append((literal(", ".join(said)), rows))
     return panels[:MAX_PANELS]
-
-
-def _grid(n: int) -> tuple[Figure, list[Axes]]:
-    columns = min(n, 3) if n != 4 else 2
-    rows = math.ceil(n / columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure = new_figure(width, rows * (2.5 if columns == 1 else 2.0) + 0.4, layout="constrained")
-    grid = list(figure.subplots(rows, columns, squeeze=False).ravel())
-    for axes in grid[n:]:
-        axes.set_axis_off()
-    return figure, grid
 
 
 def _places(values: pd.Series) -> dict[Any, float]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from latentome import io
 from latentome.errors import InputError
-from latentome.pp import Preprocessing, fit_preprocessing, fold_rows, read_gene_list
+from latentome.pp import Preprocessing, fit_preprocessing, fold_rows
 from latentome.workflow.choose import choose_model
-from latentome.workflow.prepare import hold_out, how_to_cut, read_labelled
+from latentome.workflow.prepare import fit_options, hold_out, how_to_cut, read_labelled
 
 if TYPE_CHECKING:
     from latentome.sweep.request import SweepRequest
@@ -88,10 +88,7 @@ def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> St
         held_out = [dealt == i for i in range(request.folds)]
     folds, fitted = [], []
     for test in held_out:
-        genes = read_gene_list(base.genes) if isinstance(base.genes, str) else base.genes
-        preprocessing = fit_preprocessing(
-            raw[~test], base.transform, genes, scaling, selection=base.select, clip=base.clip
-        )
+        preprocessing = fit_preprocessing(raw[~test], **fit_options(base, scaling))
         folds.append(Fold(preprocessing.apply(raw)[0], ~test))
         fitted.append(preprocessing)
     labels = None if values is None else np.where(values.isna(), "", texts).astype(str)

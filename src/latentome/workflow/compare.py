@@ -10,10 +10,9 @@ from latentome import io
 from latentome.errors import InputError, check_known
 from latentome.io import RunFolder
 from latentome.models.presets import PRESETS
-from latentome.pp import read_gene_list
 from latentome.workflow.choose import choose_model
 from latentome.workflow.config import RunConfig
-from latentome.workflow.prepare import how_to_cut, read_again
+from latentome.workflow.prepare import fit_options, how_to_cut, read_again
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -77,17 +76,11 @@ def compare_step(
     makers = {name: _maker(name, config) for name in methods}
     _check_sizes(sizes, estimator.members if config.model in methods else 1)
     smallest = raw.n_obs - -(-raw.n_obs // max(folds, 1))
-    genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
+    options = fit_options(config, scaling)
+    genes = options["n_genes"]
     most = raw.n_vars if genes is None else genes if isinstance(genes, int) else len(genes)
     tl.check_pca(smallest, min(raw.n_vars, most), max(sizes))
     rows: list[dict] = []
-    options = {
-        "transform": config.transform,
-        "n_genes": genes,
-        "scaling": scaling,
-        "selection": config.select,
-        "clip": config.clip,
-    }
     options["strata"], options["groups"] = how_to_cut(raw, label_column, config)
     fits = folds * seeds * sum(1 if maker is None else len(sizes) for maker in makers.values())
     planned, complete = fits, run.item("evaluation").exists()

@@ -17,9 +17,17 @@ from latentome.io.files import sha256
 from latentome.io.folders import folder_sha256
 from latentome.io.genes import tidy_genes
 from latentome.io.table import check_any_gene
-from latentome.pp import Preprocessing, fit_preprocessing, read_gene_list, write_preprocessed
+from latentome.pp import Preprocessing, fit_preprocessing, write_preprocessed
 from latentome.pp.on_disk import without_values
-from latentome.workflow.prepare import Prepared, check_unchanged, find_label, free_columns, hold_out, strata
+from latentome.workflow.prepare import (
+    Prepared,
+    check_unchanged,
+    find_label,
+    fit_options,
+    free_columns,
+    hold_out,
+    strata,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -110,19 +118,11 @@ def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str],
     check_as_it_is(config.orientation, config.duplicates, config.impute)
     matrix, told = read_backed(config.data, config.duplicates, dask=dask)
     prepared = _label_and_split(config, matrix, told)
-    genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
+    options = fit_options(config, scaling)
+    genes = options["n_genes"]
     n_genes = told.n_vars if genes is None else min(len(genes) if isinstance(genes, list) else genes, told.n_vars)
     _check_room(Path(out), 4 * int(prepared.training.sum()) * n_genes)
-    fitted = fit_preprocessing(
-        matrix,
-        config.transform,
-        genes,
-        scaling,
-        selection=config.select,
-        clip=config.clip,
-        rows=prepared.training,
-    )
-    return _with(prepared, fitted)
+    return _with(prepared, fit_preprocessing(matrix, **options, rows=prepared.training))
 
 
 def prepare_backed_again(config: RunConfig, run: RunFolder, *, dask: bool = False) -> Prepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,11 +106,15 @@ def prepare(config: RunConfig, scaling: str, reporter: Reporter | None = None) -
     raw, label_column, notes = read_labelled(config, reporter)
     held_out = hold_out(raw, label_column, config)
     notes += _on_both_sides(raw, held_out, config)
-    genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
-    fitted = fit_preprocessing(
-        raw[~held_out], config.transform, genes, scaling, selection=config.select, clip=config.clip
-    )
+    fitted = fit_preprocessing(raw[~held_out], **fit_options(config, scaling))
     return _scale(raw, fitted, held_out, label_column, notes, config)
+
+
+def fit_options(config: RunConfig, scaling: str) -> dict[str, Any]:
+    """What `latentome.pp.fit_preprocessing` is told of a run; a file that lists genes is read here."""
+    genes = read_gene_list(config.genes) if isinstance(config.genes, str) else config.genes
+    asked = {"transform": config.transform, "selection": config.select, "clip": config.clip}
+    return {"n_genes": genes, "scaling": scaling, **asked}
 
 
 def prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter | None = None) -> Prepared:

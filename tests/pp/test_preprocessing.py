@@ -211,3 +211,43 @@ def test_sparse_values_give_what_dense_ones_give(tcga):
     assert_same(one, other)
     np.testing.assert_array_equal(one.apply(sparse)[0], other.apply(tcga)[0])
     np.testing.assert_array_equal(pp.align(sparse[:5].copy(), other).X, pp.align(tcga[:5].copy(), other).X)
+
+
+def test_counts_of_the_genes_of_the_model_alone_do_not_tell_their_depth(tmp_path):
+    """Counts per million need all genes that were counted: of 100 genes of 2,000 they would be far too large."""
+    rng = np.random.default_rng(0)
+    mean = rng.lognormal(3.0, 1.5, 2000)
+    counts = rng.poisson(mean * rng.lognormal(0, 0.4, (60, 1)) * rng.lognormal(0, 0.3, (60, 2000)))
+    samples = table(counts)
+    fitted = fit_preprocessing(samples[:40], "log2cpm", n_genes=100)
+    keep = samples.var_names.get_indexer(fitted.genes)
+    assert fitted.counted == 2000
+    of_all = counts[:40, keep].sum(axis=1) / counts[:40].sum(axis=1)
+    assert fitted.depth_share == pytest.approx(np.median(of_all), rel=1e-6)
+    fitted.save(tmp_path / "p.json")
+    kept = Preprocessing.load(tmp_path / "p.json")
+    assert (kept.counted, kept.depth_share) == (2000, fitted.depth_share)
+    whole = pp.align(samples[40:], kept)
+    with pytest.raises(InputError, match="depth of these libraries(.|\n)*100 genes, 100%(.|\n)*2,000 genes"):
+        pp.align(samples[40:, fitted.genes], kept)
+    shifted = pp.align(samples[40:, fitted.genes], kept, check_range=False)
+    assert (shifted.X - whole.X).mean() > 0.2, "what is refused is wrong by more than a fifth of the training range"
+    np.testing.assert_array_equal(pp.align(samples[40:, 20:], kept, max_missing=0.5).n_obs, 20)  # lacks a few
+    assert fit_preprocessing(samples[:40], "log2p1", n_genes=100).counted == 0
+
+
+def test_the_ids_that_the_training_data_told_find_genes_whose_names_no_table_knows(tmp_path):
+    rng = np.random.default_rng(0)
+    data = table(rng.normal(5, 1, (30, 6)), [*"ABCDE", "F"])
+    data.var["entrez"] = ["900001", "900002", "?", "900004", "", "900006"]
+    fitted = fit_preprocessing(data, "none")
+    fitted.save(tmp_path / "p.json")
+    kept = Preprocessing.load(tmp_path / "p.json")
+    assert kept.entrez == ["900001", "900002", "", "900004", "", "900006"]
+    new = data[:, [3, 1, 0, 2, 4, 5]].copy()
+    new.var_names = ["900004", "X|900002", "A", "C", "E", "F"]
+    del new.var["entrez"]
+    new.var["entrez"] = ["900004", "900002", "", "", "", ""]
+    np.testing.assert_array_equal(pp.align(new, kept).X, pp.align(data, kept).X)
+    del new.var["entrez"]  # a bare number that no table knows could be anything; after a symbol it is an id
+    assert list(pp.align(new, kept).var["filled"]) == [False, False, False, True, False, False]

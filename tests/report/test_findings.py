@@ -46,7 +46,7 @@ def run(tmp_path):
     write(tables / "columns.tsv", heads, *rows, ("sex", "male", "vae_2", "AUROC", 0.6, 0.5, 0.9))
     heads = ("feature", "support", "size", "correlation", "of")
     write(
-        tables / "consensus.tsv", heads, ("consensus_1", 1.0, 2, 0.99, "vae_1,vae_3"), ("consensus_2", 0.5, 1, 1, "a")
+        tables / "consensus.tsv", heads, ("consensus_1", 0.999, 2, 0.99, "vae_1,vae_3"), ("consensus_2", 0.5, 1, 1, "a")
     )
     write(tables / "similarity.tsv", ("one", "other", "cka", "svcca"), (0, 1, 0.75, 0.5))
     heads = ("one", "other", "shared", "jaccard", "p", "q")
@@ -63,15 +63,18 @@ def test_what_was_found_is_told_with_its_numbers(run):
     said = findings(read_sources(RunFolder(run)))
     assert said == [
         f"Of 3 classes, the VAE gives back BRCA best and {EVIL} worst (held-out mean squared error 0.250 and 0.500).",
-        "2 of 3 features are stable: the other members of the ensemble have one that correlates with it by 0.7 or more "
-        "on average (middle value 0.900).",
+        "2 of 3 features are found again with another seed: the other members of the ensemble have one that correlates "
+        "with it by 0.7 or more on average (middle value 0.900). All members see the same samples, and have the same "
+        "start where they start from PCA: features of pure noise are found again, too, and other samples may give "
+        "others.",
         "The members agree on 2 consensus features; 1 of them are found in every member.",
         "2 of 4 features go with a label or another column, at a false discovery rate of at most 5\N{NO-BREAK SPACE}%. "
         "The surest: vae_1 is lower in type = BRCA (AUROC 0.0200); vae_3 goes with age (Spearman 0.400).",
         "2 of 4 features have a gene set among their high-weight genes, at a false discovery rate of at most "
         f"5\N{NO-BREAK SPACE}%. The surest: S3 in vae_2 (q = 0.001); {EVIL} in vae_1 (q = 0.01).",
-        "1 pair of signatures shares more genes than chance makes them (at a false discovery rate of at most "
-        "5\N{NO-BREAK SPACE}%): such features partly tell the same.",
+        "1 pair of signatures shares more genes than two random lists of their lengths would (at a false discovery "
+        "rate of at most 5\N{NO-BREAK SPACE}%). Genes that vary much are in many signatures, so that this alone does "
+        "not make two features the same.",
     ]
 
 

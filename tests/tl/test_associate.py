@@ -237,3 +237,59 @@ def test_the_strength_of_a_hazard_is_that_of_the_order_of_two_samples():
     times = rng.exponential(np.exp(-slope * x))
     first = ((times[:, 0] < times[:, 1]) == (x[:, 0] > x[:, 1])).mean()
     assert strength(slope, "log hazard ratio") == pytest.approx(2 * first - 1, abs=0.007)
+
+
+def cohort(rng, patients=24, each=6, features=8):
+    """Samples of patients, who differ in every feature, with a class and an age of the patient by chance alone."""
+    patient = np.repeat(np.arange(patients), each)
+    codes = rng.normal(size=(patients, features))[patient] + 0.3 * rng.normal(size=(patients * each, features))
+    obs = pd.DataFrame(
+        {
+            "sex": rng.permutation(np.arange(patients) % 2 == 0)[patient],
+            "age": rng.uniform(20, 80, patients)[patient],
+            "tumour": np.arange(len(patient)) % 2 == 0,
+        },
+        index=[f"s{i}" for i in range(len(patient))],
+    )
+    return AnnData(np.zeros((len(patient), 1)), obs=obs, obsm={"X_m": codes}), np.array([f"p{i}" for i in patient])
+
+
+def test_samples_of_a_patient_are_no_evidence_of_their_own():
+    """Of 40 cohorts without any association 2 should have a discovery; counting samples nearly all have one."""
+    rng, alone, together = np.random.default_rng(0), 0, 0
+    for _ in range(40):
+        adata, patients = cohort(rng)
+        how = {"columns": ["sex", "age"], "combine": False}
+        alone += (tl.associate(adata, "X_m", **how).features["q"] <= 0.05).any()
+        together += (tl.associate(adata, "X_m", **how, groups=patients).features["q"] <= 0.05).any()
+    assert alone > 25
+    assert together <= 6
+
+
+def test_a_column_of_patients_is_tested_once_for_each_and_others_are_named():
+    adata, patients = cohort(np.random.default_rng(1))
+    adata.obs["days"], adata.obs["dead"] = np.repeat(np.arange(24.0) + 1, 6), np.repeat(np.arange(24) % 3 > 0, 6)
+    adata.obs.loc[adata.obs_names[::6], "age"] = np.nan  # of the first sample of each, which the others tell
+    found = tl.associate(adata, "X_m", ["sex", "age", "tumour"], [("days", "dead")], groups=patients)
+    of = found.features.drop_duplicates("column").set_index("column")["n"]
+    assert of.to_dict() == {"sex": 24, "age": 24, "tumour": 144, "days": 24}
+    assert [note for note in found.notes if "each group" in note] == [
+        "Not the same within each group: 'tumour'. There samples count as if they were independent."
+    ]
+    means = pd.DataFrame(adata.obsm["X_m"]).groupby(patients).mean()
+    one = AnnData(np.zeros((24, 1)), obsm={"X_m": means.to_numpy()})
+    one.obs["age"] = adata.obs["age"].groupby(patients).first().reindex(means.index).to_numpy()
+    expected = tl.associate(one, "X_m", ["age"], combine=False).features
+    pd.testing.assert_series_equal(
+        found.features.query("column == 'age'")["p"].reset_index(drop=True), expected["p"], check_exact=False
+    )
+
+
+def test_the_combination_for_a_number_is_not_below_zero_by_its_folds():
+    """Features that have nothing to do with a number: the mean of 30 correlations has a standard deviation of 0.034."""
+    rng, reached = np.random.default_rng(0), []
+    for _ in range(30):
+        adata = AnnData(np.zeros((30, 1)), obsm={"X_m": rng.normal(size=(30, 5))})
+        adata.obs["age"] = rng.normal(size=30)
+        reached.append(tl.associate(adata, "X_m", ["age"]).columns["combination"].item())
+    assert abs(np.mean(reached)) < 0.1

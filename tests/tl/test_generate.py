@@ -30,12 +30,13 @@ def test_what_is_drawn_from_the_same_passes_and_what_is_not_does_not():
     real, same = ((rng.normal(size=(1000, 3)) @ mixing + 0.5 * rng.normal(size=(1000, 20))) for _ in range(2))
     passes = tl.two_sample(real, same)
     assert 0.45 < passes["AUROC"] < 0.55
+    assert 0.45 < passes["AUROC of squares"] < 0.55
     assert passes["variance"] > 0.95
     assert passes["variance ratio"] == pytest.approx(1.0, abs=0.1)
     assert tl.two_sample(real, same + 0.5)["AUROC"] > 0.7
     # Without the noise only the spread differs: what the model leaves out of its reconstructions.
     smooth = rng.normal(size=(1000, 3)) @ mixing
-    assert tl.two_sample(real, smooth)["AUROC"] > 0.6
+    assert tl.two_sample(real, smooth)["AUROC of squares"] > 0.6
     assert tl.two_sample(real, smooth)["variance ratio"] < 0.98
     with pytest.raises(InputError, match="4 generated"):
         tl.two_sample(real, same[:4])
@@ -99,7 +100,7 @@ def test_generated_samples_of_pca_are_smoother_than_real_ones():
     pca = PCA(20, random_state=0).fit(x[training])
     mixture = tl.fit_mixture(pca.transform(x[training]), most=3)
     told = tl.two_sample(x[~training], pca.inverse_transform(mixture.sample(277)[0]))
-    assert told["AUROC"] > 0.7, "samples without noise are told from real ones"
+    assert told["AUROC of squares"] > 0.7, "samples without noise are told from real ones"
     assert told["mean"] > 0.99
     assert 0.3 < told["variance ratio"] < 1.0
 

@@ -32,8 +32,9 @@ def command(
         prepared = prepare_again(config, folder, reporter)
     judged = generate_samples(folder, prepared, out, reporter, **how)
     typer.echo(
-        f"A classifier tells generated from held-out samples with AUROC {judged['AUROC']:.3f} (0.5: it cannot). "
-        f"The means of genes correlate by {judged['mean']:.3f}; the variance of the median gene is "
-        f"{judged['variance ratio']:.2f} of the real one."
+        f"Classifiers tell generated from held-out samples with AUROC {judged['AUROC']:.3f} by their genes, and "
+        f"{judged['AUROC of squares']:.3f} by the squared deviations of these (0.5: they cannot). The means of genes "
+        f"correlate by {judged['mean']:.3f}; the variance of the median gene is {judged['variance ratio']:.2f} of the "
+        "real one."
     )
     typer.echo(f"Samples: {out}\nComparison: {out}.json")

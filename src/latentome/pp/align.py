@@ -15,7 +15,7 @@ from latentome.errors import InputError
 from latentome.io import RunFolder, gene_table
 from latentome.io.genes import listed
 from latentome.io.tasks import dense, densely, is_lazy
-from latentome.pp.transform import LOG_MAXIMUM
+from latentome.pp.transform import LOG_MAXIMUM, depth_shares
 from latentome.pp.values import source_name
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check
             check_scale(adata, model)
         values, notes = model.apply(adata, max_missing)
         genes = model.genes
-        positions, _ = match_genes(adata, genes)
+        positions, _ = match_genes(adata, genes, model.entrez)
     else:
         genes = [str(gene) for gene in _names_of(model)]
         positions, notes = match_genes(adata, genes)
@@ -78,11 +78,12 @@ def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check
     return _assemble(adata, values, genes, positions < 0, notes)
 
 
-def match_genes(adata: AnnData, genes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+def match_genes(adata: AnnData, genes: Sequence[str], ids: Sequence[str] = ()) -> tuple[np.ndarray, list[str]]:
     """Find the genes of a model among those of some samples, none of which may be named twice.
 
-    Gives for each gene of the model its column in `adata`, -1 if it is missing; and a sentence about those that were
-    found under another name, if there are any.
+    Where the model knows the Entrez ids of its genes, these are `ids`; what has none is looked up by its name. Gives
+    for each gene of the model its column in `adata`, -1 if it is missing; and a sentence about those that were found
+    under another name, if there are any.
     """
     if not adata.var_names.is_unique:
         twice = [name for name, times in Counter(adata.var_names).items() if times > 1]
@@ -106,9 +107,9 @@ def match_genes(adata: AnnData, genes: Sequence[str]) -> tuple[np.ndarray, list[
         if known:
             by_id.setdefault(known, []).append(int(column))
     renamed = []
-    wanted = Counter(entrez_id(genes[i]) for i in absent)
-    for i in absent:
-        known = entrez_id(genes[i])
+    own = {i: (ids[i] if len(ids) else "") or entrez_id(genes[i]) for i in absent}
+    wanted = Counter(own.values())
+    for i, known in own.items():
         columns = by_id.get(known, [])
         if known and len(columns) == 1 and wanted[known] == 1:  # several would be a choice, and nobody made it
             positions[i] = columns[0]
@@ -157,10 +158,13 @@ def check_max_missing(share: float) -> None:
 
 def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     """Refuse samples whose values are on another scale than those that the preprocessing was learned from."""
-    positions, _ = match_genes(adata, preprocessing.genes)
+    positions, _ = match_genes(adata, preprocessing.genes, preprocessing.entrez)
     found = positions >= 0
     if not found.any():
         return  # told by `check_missing`
+    if preprocessing.counted and not is_lazy(adata.X):
+        shares = depth_shares(dense(adata.X), positions[found])
+        check_depth(shares, adata.n_vars, preprocessing, source_name(adata))
     values = adata.X[:, positions[found]]
     if is_lazy(values):
         import dask
@@ -169,6 +173,23 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     else:
         low, high = np.nanmin(dense(values)), np.nanmax(dense(values))
     check_range(float(low), float(high), preprocessing, source_name(adata))
+
+
+def check_depth(shares: np.ndarray, n_genes: int, preprocessing: Preprocessing, source: str) -> None:
+    """Refuse counts that lack so many of the other genes that their sum does not tell the depth of the library.
+
+    `shares` are the shares of the genes of the model in the sums of the samples, which have `n_genes`.
+    """
+    share = float(np.nanmedian(shares)) if np.isfinite(shares).any() else 0.0
+    if 2 * n_genes >= preprocessing.counted or share <= 1.25 * preprocessing.depth_share:
+        return
+    raise InputError(
+        "The depth of these libraries cannot be told: most genes that the model does not read are not there.",
+        where=f"{source}: {n_genes:,} genes, {share:.0%} of the reads of the median sample in those of the model; in "
+        f"training {preprocessing.counted:,} genes, {preprocessing.depth_share:.1%}",
+        expected="counts of all genes that were counted, since the model reads counts per million",
+        todo="give the whole table of counts; or go on without this check (--any-range, check_range=False)",
+    )
 
 
 def check_range(low: float, high: float, preprocessing: Preprocessing, source: str) -> None:

@@ -17,7 +17,7 @@ from latentome.io.tasks import dense, densely, is_lazy
 from latentome.pp.align import MAX_MISSING, check_missing, match_genes
 from latentome.pp.scaling import check_scaling
 from latentome.pp.selection import check_selection, choose_by, listed_genes
-from latentome.pp.transform import apply_transform, choose_transform, library_sizes, recognise_scale
+from latentome.pp.transform import apply_transform, choose_transform, depth_shares, library_sizes, recognise_scale
 from latentome.pp.values import InBlocks, InMemory, Values, fill, shared_names, source_name
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Preprocessing:
         Whether values beyond the training range of a gene are set to its border.
     lowest, highest
         The training range of each gene on the transformed scale; empty in files of older versions.
+    counted, depth_share
+        Of counts per million: how many genes the training samples had, and the share of the reads of the median sample
+        that the genes of the model have; 0 where that is not known, or not needed.
+    entrez
+        Their Entrez ids as the training data told them, empty for a gene without one; no list where none was told.
     """
 
     transform: str
@@ -71,6 +76,9 @@ class Preprocessing:
     clip: bool = False
     lowest: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     highest: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    counted: int = 0
+    depth_share: float = 0.0
+    entrez: list[str] = field(default_factory=list)
 
     def _repr_html_(self) -> str:
         """Tell in a notebook what is done to samples."""
@@ -128,7 +136,7 @@ class Preprocessing:
         InputError
             As `apply`.
         """
-        positions, notes = match_genes(adata, self.genes)
+        positions, notes = match_genes(adata, self.genes, self.entrez)
         check_missing(adata, self.genes, positions < 0, max_missing)
         return positions, notes
 
@@ -281,6 +289,9 @@ def fit_preprocessing(
         chosen, told = choose_by(values.variability(keep, selection), values.some(keep), n_genes, selection)
         keep, notes, how = keep[chosen], notes + told, selection
     minimum, span = values.scaling(keep, scaling)
+    of_depth = {}
+    if transform == "log2cpm":
+        of_depth = {"counted": len(names), "depth_share": float(np.nanmedian(depth_shares(seen.some, keep)))}
     return Preprocessing(
         transform=transform,
         scaling=scaling,
@@ -295,7 +306,18 @@ def fit_preprocessing(
         clip=clip,
         lowest=values.lowest[keep],
         highest=values.highest[keep],
+        entrez=_entrez(adata, keep),
+        **of_depth,
     )
+
+
+def _entrez(adata: AnnData | BackedMatrix, keep: np.ndarray) -> list[str]:
+    """The Entrez ids of some genes, where the data tell them."""
+    var = adata.annotation("var") if isinstance(adata, BackedMatrix) else adata.var
+    if "entrez" not in var:
+        return []
+    told = var["entrez"].astype(str).to_numpy()[keep]
+    return [name if name.isdigit() else "" for name in told]
 
 
 def _values(adata: AnnData | BackedMatrix, rows: np.ndarray | None) -> Values:

@@ -191,3 +191,9 @@ def apply_transform(values: np.ndarray, transform: str, totals: np.ndarray | Non
 def library_sizes(values: np.ndarray) -> np.ndarray:
     """The sum of each sample (samples x genes) without negative and missing values, in float64."""
     return np.array([np.nansum(np.maximum(row, 0.0), dtype=np.float64) for row in values])
+
+
+def depth_shares(values: np.ndarray, genes: np.ndarray) -> np.ndarray:
+    """The share of its sum that some genes (positions) have in each sample, as `library_sizes` counts; NaN of none."""
+    own, whole = library_sizes(values[:, genes]), library_sizes(values)
+    return np.divide(own, whole, out=np.full(len(values), np.nan), where=whole > 0)

@@ -92,7 +92,7 @@ KNOWN = {
     "consensus": (
         "features",
         "Consensus features of the ensemble and the members that have them, darker for more stable features.",
-        "Matrix of consensus features by members; at the right the share of members that have the feature.",
+        "Matrix of consensus features by members; at the right how much of its variance the members explain.",
     ),
     "stability": (
         "features",

@@ -12,8 +12,9 @@ from latentome.report.meaning import RATE, q_text, read_rows
 from latentome.report.sources import Sources
 from latentome.report.wording import number, parse, several, the_model
 from latentome.tl.consensus import SIMILAR
-from latentome.tl.evaluate import MIN_TESTED
 
+#: The error of fewer held-out samples of a class is chance.
+FEW = 5
 #: Pairs of signatures and consensus features that are shown before the rest is folded away, and examples in a sentence.
 PAIRS_SHOWN, EXAMPLES = 12, 3
 _RATE = f"a false discovery rate of at most {100 * RATE:.0f}\N{NO-BREAK SPACE}%"
@@ -29,8 +30,9 @@ def findings(sources: Sources) -> list[str]:
     pairs = overlap_rows(sources.run)
     if pairs:
         told.append(
-            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than chance makes "
-            f"them (at {_RATE}): such features partly tell the same."
+            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than two random "
+            f"lists of their lengths would (at {_RATE}). Genes that vary much are in many signatures, so that this "
+            "alone does not make two features the same."
         )
     return told
 
@@ -60,7 +62,7 @@ def _classes(sources: Sources) -> list[str]:
     rows = [
         (row["values"][0], row["class"])
         for row in sources.metrics.by_class()
-        if methods and held_out.get(row["class"], MIN_TESTED) >= MIN_TESTED  # the error of a few is chance
+        if methods and held_out.get(row["class"], FEW) >= FEW
     ]
     rows = sorted((value, name) for value, name in rows if isinstance(value, int | float) and math.isfinite(value))
     if len(rows) < 2:
@@ -68,7 +70,7 @@ def _classes(sources: Sources) -> list[str]:
     (least, easiest), (most, hardest) = rows[0], rows[-1]
     named = several(len(rows), "class", "classes")
     if held_out:
-        named += f" with {MIN_TESTED} held-out samples or more"
+        named += f" with {FEW} held-out samples or more"
     return [
         f"Of {named}, {the_model(sources)} gives back {easiest} best and {hardest} worst (held-out mean squared error "
         f"{number(float(least))} and {number(float(most))})."
@@ -84,13 +86,15 @@ def _stability(sources: Sources, folder: Path) -> list[str]:
     if values:
         again = sum(value >= SIMILAR for value in values)
         told.append(
-            f"{again:,} of {several(len(values), 'feature')} are stable: the other members of the ensemble have one "
-            f"that correlates with it by {SIMILAR} or more on average (middle value "
-            f"{number(values[len(values) // 2])})."
+            f"{again:,} of {several(len(values), 'feature')} are found again with another seed: the other members of "
+            f"the ensemble have one that correlates with it by {SIMILAR} or more on average (middle value "
+            f"{number(values[len(values) // 2])}). All members see the same samples, and have the same start where "
+            "they start from PCA: features of pure noise are found again, too, and other samples may give others."
         )
     groups = read_rows(folder / "consensus.tsv")
     if groups:
-        whole = sum(parse(row.get("support")) >= 1 for row in groups)
+        members = sources.manifest.at("model", "members") or max(parse(row.get("size")) for row in groups)
+        whole = sum(parse(row.get("size")) >= members for row in groups)
         told.append(
             f"The members agree on {several(len(groups), 'consensus feature')}; {whole:,} of them are found in every "
             "member."

@@ -8,7 +8,8 @@ from typing import Any
 
 from latentome.report.sources import Metrics, Sources
 from latentome.report.wording import FAMILIES, number, several, strings, the_model
-from latentome.tl.evaluate import MIN_TESTED, STAYED_PCA, answer
+from latentome.tl.evaluate import STAYED_PCA
+from latentome.tl.intervals import MIN_TESTED, answer
 
 #: Scores that tell how well features separate the classes, and what each of them asks.
 CLASS_SCORES = {
@@ -69,8 +70,10 @@ def _beats(metrics: Metrics, model: str, named: str, alone: bool) -> tuple[str, 
     A model that stayed PCA is PCA of the same size where it is `alone`; an ensemble is compared with as many components
     as all of its members have.
     """
-    difference = metrics.table("difference", "PCA")
-    if not all(_is_number(difference.get(key)) for key in ("mean", "low", "high")):
+    difference, n_test = metrics.table("difference", "PCA"), metrics.at("n_test")
+    tested = n_test if metrics.at("n_independent") is None else metrics.at("n_independent")
+    few = isinstance(tested, int) and tested < MIN_TESTED
+    if not few and not all(_is_number(difference.get(key)) for key in ("mean", "low", "high")):
         return "Not compared", []
     keys = ("percent", "percent_low", "percent_high")
     size = ""
@@ -80,8 +83,7 @@ def _beats(metrics: Metrics, model: str, named: str, alone: bool) -> tuple[str, 
             f" Its error is {_percent(mean)} than that of PCA (95 % interval: {_signed(low)} to {_signed(high)}; below "
             "zero is better)."
         )
-    n_test = metrics.at("n_test")
-    said = answer(difference, n_test if isinstance(n_test, int) else MIN_TESTED)
+    said = "too few" if few else answer(difference, MIN_TESTED)
     is_pca = alone and STAYED_PCA in strings(metrics.at("verdict"))
     word, first = {
         "better": ("Yes", f"{named} gives back samples that it has not seen better than PCA with as many numbers."),

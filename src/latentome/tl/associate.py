@@ -64,6 +64,7 @@ def associate(
     key_added: str = "associate",
     min_samples: int = MIN_SAMPLES,
     combine: bool = True,
+    groups: np.ndarray | None = None,
     rng: int = 0,
 ) -> Associations:
     """Associate every latent feature with every column of ``obs``.
@@ -90,6 +91,11 @@ def associate(
     combine
         Whether the combination of all features is probed as well: five-fold cross-validated logistic regression for
         classes, ridge regression for numbers. This is most of the time of a call.
+    groups
+        Which samples belong together, as those of a patient do, by a name for each. A column that says the same of all
+        samples of a group, such as age, is tested once for each group, with the means of the features; of a column that
+        varies within groups, such as tumour or normal, samples count as independent, which `notes` tell. By default
+        each sample stands alone.
     rng
         Seed of the folds.
 
@@ -113,10 +119,19 @@ def associate(
             todo="join small classes, or leave min_samples out",
         )
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
-    covariates, notes = read_covariates(adata.obs, columns, survival, min_samples)
+    obs, seen = adata.obs, {}
+    if groups is not None:
+        obs, same = _once_a_group(obs, groups)
+        means = _group_means(codes, groups)
+        seen = dict.fromkeys(same, means)
+    covariates, notes = read_covariates(obs, columns, survival, min_samples)
+    varying = [c.name for c in covariates if c.name not in seen]
+    if groups is not None and varying:
+        shown = ", ".join(f"'{name}'" for name in varying)
+        notes.append(f"Not the same within each group: {shown}. There samples count as if they were independent.")
     parts, whole = [], []
     for covariate in covariates:
-        rows, p = _test(covariate, codes[covariate.rows], names)
+        rows, p = _test(covariate, seen.get(covariate.name, codes)[covariate.rows], names)
         parts.append(rows)
         whole.append(p)
     features = pd.concat(parts, ignore_index=True)
@@ -125,11 +140,42 @@ def associate(
     once = np.concatenate(whole)
     q_of = dict(zip(once, r.adjust(once), strict=True))
     features["q"] = np.maximum(r.adjust(features["p"].to_numpy()), [q_of[p] for p in gates])
-    table = _columns(features, covariates, codes, names, combine, rng)
+    table = _columns(features, covariates, [seen.get(c.name, codes) for c in covariates], names, combine, rng)
     params = {"use_rep": use_rep, "min_samples": min_samples, "combine": combine, "rng": rng}
     found = Associations(features, table, notes)
     adata.uns[key_added] = {"params": params, **found._asdict(), "notes": np.array(notes, dtype=str)}
     return found
+
+
+def _once_a_group(obs: pd.DataFrame, groups: np.ndarray) -> tuple[pd.DataFrame, set[str]]:
+    """Leave what is the same of all samples of a group to the first of them; say which columns that are."""
+    import pandas as pd
+
+    code = np.unique(groups, return_inverse=True)[1]
+    leading = ~pd.Series(code).duplicated().to_numpy()
+    columns, same = {}, set()
+    for name in obs.columns:
+        column = obs[name]
+        known = np.flatnonzero(column.notna().to_numpy())
+        source = np.arange(len(obs))  # the sample that each takes its value from
+        own, first = np.unique(code[known], return_index=True)
+        of_group = np.full(len(obs), -1)
+        of_group[own] = known[first]
+        values = column.to_numpy(dtype=object)
+        if all(values[known] == values[of_group[code[known]]]):
+            source = np.where(of_group[code] >= 0, of_group[code], source)
+            columns[name] = column.take(source).set_axis(obs.index).where(leading)
+            same.add(name)
+        else:
+            columns[name] = column
+    return pd.DataFrame(columns, index=obs.index), same
+
+
+def _group_means(codes: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """For each sample the means of the features over its group."""
+    code = np.unique(groups, return_inverse=True)[1]
+    sums = np.stack([np.bincount(code, weights=column) for column in codes.T.astype(np.float64)], axis=1)
+    return (sums / np.bincount(code)[:, None])[code]
 
 
 def _test(covariate: Covariate, codes: np.ndarray, names: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -165,14 +211,19 @@ def _test(covariate: Covariate, codes: np.ndarray, names: list[str]) -> tuple[pd
 
 
 def _columns(
-    features: pd.DataFrame, covariates: list[Covariate], codes: np.ndarray, names: list[str], combine: bool, rng: int
+    features: pd.DataFrame,
+    covariates: list[Covariate],
+    seen: list[np.ndarray],
+    names: list[str],
+    combine: bool,
+    rng: int,
 ) -> pd.DataFrame:
-    """The best of each column, and what else could explain it."""
+    """The best of each column, and what else could explain it; `seen` are the features as each column was tested."""
     import pandas as pd
 
-    n, table = len(codes), []
+    n, table = len(seen[0]), []
     best = best_of(features, ["column", "level"])
-    for covariate in covariates:
+    for covariate, codes in zip(covariates, seen, strict=True):
         own = best[best["column"] == covariate.name]
         combined = _combine(covariate, codes, rng) if combine else np.full(len(own), np.nan)
         others = [(relation(covariate, c, n), i) for i, c in enumerate(covariates) if c is not covariate]
@@ -227,8 +278,9 @@ def _combine(covariate: Covariate, codes: np.ndarray, rng: int) -> np.ndarray:
     if covariate.kind == "survival":
         return np.array([np.nan])
     if covariate.kind == "number":
-        predicted = probe_number(x, covariate.values, rng)
-        return r.correlate(r.rank(predicted[:, None]), covariate.values)[0]
+        predicted, fold = probe_number(x, covariate.values, rng)
+        # Within folds: a fold's prediction starts from the mean of the others, which runs against its own.
+        return np.array([r.correlate_within(predicted, covariate.values, fold)[0]])
     probability = probe_classes(x, covariate.values, rng)
     member = covariate.member
     return np.array(

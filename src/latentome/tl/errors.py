@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.tl.evaluate import Representation, known_classes, paired_difference
+from latentome.tl.evaluate import Representation, known_classes
+from latentome.tl.intervals import error_difference
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: A class of fewer held-out samples has no interval.
-MIN_SAMPLES = 5
+MIN_SAMPLES = 10
 
 
 def errors_by_gene(
@@ -52,7 +53,11 @@ def errors_by_gene(
 
 
 def errors_by_class(
-    x: np.ndarray, methods: Mapping[str, Representation], training: np.ndarray, labels: np.ndarray, rng: int = 0
+    x: np.ndarray,
+    methods: Mapping[str, Representation],
+    training: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Say how well the held-out samples of each class are reconstructed.
 
@@ -62,14 +67,14 @@ def errors_by_class(
         As of `errors_by_gene`.
     labels
         A class for each sample (missing ones as None or NaN).
-    rng
-        Seed of the bootstrap.
+    groups
+        Which samples belong together, as of `evaluate`.
 
     Returns
     -------
     One row for each class, that with the largest error of the model first: ``class``, ``samples`` (held out), for each
     method ``<method> MSE``; for each other method ``v <method>, %``: how far the model's error is above that one's, and
-    ``v <method>, % low`` and ``high``: its 95 % bootstrap interval, where there are 5 samples or more.
+    ``v <method>, % low`` and ``high``: its 95 % interval, where there are 10 samples (or groups of them) or more.
     """
     import pandas as pd
 
@@ -82,11 +87,12 @@ def errors_by_class(
     model, *others = methods
     for label in np.unique(classes[known & test]):
         here = (classes == label)[test]
+        together = None if groups is None else groups[test][here]
         row = {"class": label, "samples": int(here.sum())}
         row |= {f"{name} MSE": float(error[here].mean()) for name, error in errors.items()}
         for other in others:
-            found = paired_difference(errors[model][here], errors[other][here], rng)
-            shown = here.sum() >= MIN_SAMPLES
+            found = error_difference(errors[model][here], errors[other][here], together)
+            shown = (here.sum() if together is None else len(np.unique(together))) >= MIN_SAMPLES
             row[f"v {other}, %"] = found.get("percent", np.nan)
             row[f"v {other}, % low"] = found.get("percent_low", np.nan) if shown else np.nan
             row[f"v {other}, % high"] = found.get("percent_high", np.nan) if shown else np.nan

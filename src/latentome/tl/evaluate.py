@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentome.tl.cluster import check_clustering, cluster
+from latentome.tl.intervals import MIN_TESTED, accuracy_difference, answer, error_difference
 from latentome.tl.probe import linear_probe
 
 #: For each metric whether a lower or a higher value is better.
@@ -22,14 +23,6 @@ BETTER = {
 }
 #: What a verdict begins with where the model is PCA.
 STAYED_PCA = "The model is PCA: training found nothing beyond it that held on the validation samples."
-#: With fewer held-out samples the bootstrap says nothing, and the verdict names no winner.
-MIN_TESTED = 5
-#: Two errors that differ by less, in percent, are the same: of the digits that are shown, and of float32.
-SAME = 0.05
-#: Draws of the bootstrap behind each interval.
-BOOTSTRAP = 2000
-#: How many samples, about, are drawn at a time.
-DRAWN = 2**20
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,7 @@ def evaluate(
     labels: np.ndarray | None,
     rng: int = 0,
     *,
+    groups: np.ndarray | None = None,
     clustering: str = "k-means",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
@@ -71,7 +65,10 @@ def evaluate(
     labels
         A class for each sample (missing ones as None or NaN), or None: the metrics that need classes are then left out.
     rng
-        Seed of the clusters and the bootstrap.
+        Seed of the clusters.
+    groups
+        Which samples belong together, as those of a patient do: intervals then count groups. By default each sample
+        stands alone.
     clustering
         ``k-means``, with as many clusters as classes, or ``leiden`` (extra ``leiden``); see `latentome.tl.cluster`.
     progress
@@ -81,10 +78,10 @@ def evaluate(
     -------
     ``methods``, ``table`` (metric -> method -> value), ``better``, ``by_class`` (class -> method -> held-out MSE),
     ``n_by_class`` (held-out samples of each), ``difference`` (the model's held-out MSE less each other method's, with
-    a 95 % bootstrap interval over samples),
-    ``accuracy_difference`` (the same of the two accuracies: metric -> other method -> numbers), ``majority`` (the most
-    common class of the training samples, and the share of the held-out ones that are of it: what a classifier reaches
-    that always says this), ``n_test``, ``n_labelled`` (held-out samples of known classes), ``clustering``, ``notes``.
+    95 % intervals; see `latentome.tl.intervals`), ``accuracy_difference`` (the same of the two accuracies: metric ->
+    other method -> numbers), ``majority`` (the most common class of the training samples, and the share of the held-out
+    ones that are of it: what a classifier reaches that always says this), ``n_test``, ``n_independent`` (the same, or
+    their groups), ``n_labelled`` (held-out samples of known classes), ``clustering``, ``notes``.
 
     Raises
     ------
@@ -117,35 +114,38 @@ def evaluate(
                 scores = by_labels(method.codes, known, classes, training, clustering, rng, right[name])
                 for metric, value in scores.items():
                     table.setdefault(metric, {})[name] = value
-            of_labels = _of_labels(right, classes[known & training], classes[known & test], rng)
+            together = None if groups is None else groups[known & test]
+            of_labels = _of_labels(right, classes[known & training], classes[known & test], together)
         for label in np.unique(classes[known & test]):
             here = classes[test] == label
             by_class[str(label)] = {name: float(e[here].mean()) for name, e in errors.items()}
             n_by_class[str(label)] = int(here.sum())
     model, *others = methods
+    together = None if groups is None else groups[test]
     return {
         "methods": list(methods),
         "table": table,
         "better": {metric: BETTER[metric] for metric in table},
         "by_class": by_class,
         "n_by_class": n_by_class,
-        "difference": {other: paired_difference(errors[model], errors[other], rng) for other in others},
+        "difference": {other: error_difference(errors[model], errors[other], together) for other in others},
         **of_labels,
         "n_test": int(test.sum()),
+        "n_independent": int(test.sum()) if together is None else len(np.unique(together)),
         "clustering": clustering,
         "notes": notes,
     }
 
 
 def _of_labels(
-    right: dict[str, dict[str, np.ndarray]], taught: np.ndarray, truth: np.ndarray, rng: int
+    right: dict[str, dict[str, np.ndarray]], taught: np.ndarray, truth: np.ndarray, groups: np.ndarray | None
 ) -> dict[str, object]:
     """How far the accuracies differ, and what a classifier reaches that knows the most common class alone."""
     model, *others = right
     names, counts = np.unique(taught, return_counts=True)
     common = names[counts.argmax()]
     differences = {
-        metric: {other: paired_difference(right[model][metric], right[other][metric], rng, False) for other in others}
+        metric: {other: accuracy_difference(right[model][metric], right[other][metric], groups) for other in others}
         for metric in right[model]
     }
     return {
@@ -234,42 +234,6 @@ def _parts(codes: np.ndarray, known: np.ndarray, training: np.ndarray) -> tuple[
     return codes[known & training].astype(np.float64), codes[known & ~training].astype(np.float64)
 
 
-def paired_difference(model: np.ndarray, other: np.ndarray, rng: int, percent: bool = True) -> dict[str, float]:
-    """Mean difference per sample, as it is and, of errors, in percent, with 95 % percentile bootstrap intervals."""
-    difference = model - other
-    of_difference, of_model, of_other = _resampled_means([difference, model, other], np.random.default_rng([rng, 2]))
-    low, high = np.percentile(of_difference, [2.5, 97.5])
-    result = {"mean": float(difference.mean()), "low": float(low), "high": float(high)}
-    if percent and other.mean() > 0:  # as many components as genes can leave PCA without any error
-        # The ratio of the two errors is drawn as a whole: both vary with the samples, and it cannot fall below -100 %.
-        low, high = np.percentile(100.0 * (of_model / of_other - 1.0), [2.5, 97.5])
-        of_means = 100.0 * (model.mean() / other.mean() - 1.0)
-        result.update(percent=float(of_means), percent_low=float(low), percent_high=float(high))
-    return result
-
-
-def _resampled_means(values: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
-    """The means of some arrays over `BOOTSTRAP` draws of samples, the same for all of them; some draws at a time."""
-    size, means = len(values[0]), [np.empty(BOOTSTRAP) for _ in values]
-    for draws in np.array_split(np.arange(BOOTSTRAP), min(max(BOOTSTRAP * size // DRAWN, 1), BOOTSTRAP)):
-        drawn = generator.integers(0, size, size=(len(draws), size))
-        for mean, own in zip(means, values, strict=True):
-            mean[draws] = own[drawn].mean(axis=1)
-    return means
-
-
-def answer(difference: Mapping[str, float], n_test: int) -> str:
-    """What a `paired_difference` of held-out errors, of the model less the baseline, says.
-
-    ``too few`` samples to tell, ``same`` (to the digits that are shown), ``better``, ``worse`` or ``undecided``.
-    """
-    if n_test < MIN_TESTED:  # the interval of one sample has no width
-        return "too few"
-    if "percent" in difference and max(abs(difference["percent_low"]), abs(difference["percent_high"])) < SAME:
-        return "same"
-    return "better" if difference["high"] < 0 else "worse" if difference["low"] > 0 else "undecided"
-
-
 def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> list[str]:
     """Say in sentences how the model did against the baseline of equal size; if the baseline wins, it says so.
 
@@ -282,14 +246,17 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     """
     table, difference = result["table"], result["difference"][baseline]
     mse = table["held-out MSE"]
-    beside = f"over {result['n_test']} samples"
-    if "percent" in difference:
+    tested = result.get("n_independent", result["n_test"])
+    of_groups = f" of {tested} groups" if tested < result["n_test"] else ""
+    beside = f"over {result['n_test']} samples{of_groups}"
+    if "percent_low" in difference:
         mean, low, high = (difference[key] for key in ("percent", "percent_low", "percent_high"))
-        beside = f"{mean:+.1f} %, 95 % interval {low:+.1f} % to {high:+.1f} % {beside}"
-    said = answer(difference, result["n_test"])
+        beside = f"{mean:+z.1f} %, 95 % interval {low:+z.1f} % to {high:+z.1f} % {beside}"
+    said = answer(difference, tested)
     beside = "no interval" if said == "too few" else beside
     first = {
-        "too few": f"{result['n_test']} held-out samples are too few to tell {model} from {baseline} of equal size",
+        "too few": f"{result['n_test']} held-out samples{of_groups} are too few to tell {model} from {baseline} of "
+        "equal size",
         "better": f"{model} reconstructs held-out samples better than {baseline} of equal size",
         "worse": f"{baseline} of equal size reconstructs held-out samples better than {model}",
         "same": f"{model} and {baseline} of equal size reconstruct held-out samples equally well",
@@ -308,7 +275,7 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
         kind = wins if beyond["low"] > 0 else losses if beyond["high"] < 0 else ties
         kind.append(
             f"{metric} {table[metric][model]:.3f} against {table[metric][baseline]:.3f} "
-            f"(95 % interval of the difference {beyond['low']:+.3f} to {beyond['high']:+.3f})"
+            f"(95 % interval of the difference {beyond['low']:+z.3f} to {beyond['high']:+z.3f})"
         )
     if wins:
         sentences.append(f"Its features tell the classes better: {'; '.join(wins)}.")

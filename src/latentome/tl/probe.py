@@ -33,13 +33,19 @@ def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.nd
     return cross_val_predict(linear_probe(tol=1e-3), codes, classes, cv=folds, method="predict_proba")
 
 
-def probe_number(codes: np.ndarray, values: np.ndarray, rng: int = 0) -> np.ndarray:
-    """Predict a number of each sample, `FOLDS` or more, from features, by a ridge regression that has not seen it."""
+def probe_number(codes: np.ndarray, values: np.ndarray, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Predict a number of each sample, `FOLDS` or more, from features, by a ridge regression that has not seen it.
+
+    Gives the predictions, and the fold of each sample.
+    """
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = KFold(FOLDS, shuffle=True, random_state=rng)
+    folds = list(KFold(FOLDS, shuffle=True, random_state=rng).split(codes))
+    fold = np.empty(len(codes), dtype=int)
+    for number, (_, held_out) in enumerate(folds):
+        fold[held_out] = number
     probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 6)))
-    return cross_val_predict(probe, codes, values, cv=folds)
+    return cross_val_predict(probe, codes, values, cv=folds), fold

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Ranked(NamedTuple):
@@ -158,3 +162,18 @@ def adjust(p: np.ndarray) -> np.ndarray:
     if tested.any():
         q[tested] = false_discovery_control(p[tested])
     return q
+
+
+def q_of_each(tests: pd.DataFrame, features: Sequence[str]) -> np.ndarray:
+    """The q-value of each feature as a whole, from all tests of it (columns ``feature`` and ``p``); NaN without any.
+
+    Those at or below a rate hold a false one, that goes with nothing that was tested, at no more than this rate, which
+    is not so of the features that have a test of a q-value below it: many tests of a true one make room for others.
+
+    References
+    ----------
+    Simes (1986). Biometrika 73, 751-754. Benjamini and Bogomolov (2014). J. R. Stat. Soc. B 76, 297-318.
+    """
+    known = tests.dropna(subset="p")
+    least = known.groupby("feature", sort=False)["p"].agg(lambda p: adjust(p.to_numpy()).min())
+    return adjust(least.reindex(features).to_numpy())

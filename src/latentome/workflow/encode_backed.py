@@ -10,8 +10,10 @@ import numpy as np
 from latentome import io
 from latentome.io.contents import PREDICTED
 from latentome.pp import Preprocessing
+from latentome.pp.align import check_depth
 from latentome.pp.align import check_range as check_scale_range
 from latentome.pp.on_disk import without_values
+from latentome.pp.transform import depth_shares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,15 +110,20 @@ def encode_backed(
     """
     import pandas as pd
 
-    codes, errors, low, high = [], [], np.inf, -np.inf
+    codes, errors, shares, low, high = [], [], [], np.inf, -np.inf
     for start in range(0, len(matrix), ROWS):
         raw = matrix.block(start, min(start + ROWS, len(matrix)))
         found = raw[:, positions[positions >= 0]]
         if found.size:
             low, high = min(low, float(found.min())), max(high, float(found.max()))
+        if preprocessing.counted:
+            shares.append(depth_shares(raw, positions[positions >= 0]))
         x, _ = preprocessing.apply_rows(raw, positions)
         codes.append(model.transform(pd.DataFrame(x, columns=model.feature_names_in_)))
         errors.append(np.square(x - model.inverse_transform(codes[-1]), dtype=np.float64).mean(axis=1))
+    source = str(matrix.path or "the samples")
+    if check_range and shares:
+        check_depth(np.concatenate(shares), matrix.shape[1], preprocessing, source)
     if check_range and low <= high:
-        check_scale_range(low, high, preprocessing, str(matrix.path or "the samples"))
+        check_scale_range(low, high, preprocessing, source)
     return np.concatenate(codes), np.concatenate(errors)

@@ -108,7 +108,8 @@ def interpret_step(
         if labels is not None:
             for note in io.add_labels(adata, io.read_labels(labels)):
                 reporter.say(note)
-        tables |= _associations(adata, family, columns, survival, required=labels is not None, reporter=reporter)
+        asked = (columns, survival, prepared.groups)
+        tables |= _associations(adata, family, *asked, required=labels is not None, reporter=reporter)
     with reporter.step("gene sets"):
         tables |= _enrichment(adata, family, gene_sets, cutoff, enrichment, reporter)
     with reporter.step("signatures", "genes"):
@@ -129,7 +130,7 @@ def interpret_step(
     if rotate and f"X_{name}" in adata.obsm:
         with reporter.step(f"{name} features"):
             told = Reporter()  # what there is to say of the columns was said above
-            found = _associations(adata, name, columns, survival, required=labels is not None, reporter=told)
+            found = _associations(adata, name, *asked, required=labels is not None, reporter=told)
             found |= _enrichment(adata, name, gene_sets, cutoff, enrichment, told)
             found["signatures"] = _signatures(adata, name, cutoff)
             tables |= {f"{name}_{key}": table for key, table in found.items()}
@@ -189,6 +190,7 @@ def _associations(
     family: str,
     columns: Sequence[str] | None,
     survival: Sequence[tuple[str, str]],
+    together: np.ndarray | None,
     *,
     required: bool,
     reporter: Reporter,
@@ -197,7 +199,7 @@ def _associations(
     from latentome import tl
 
     try:
-        found = tl.associate(adata, f"X_{family}", columns, survival)
+        found = tl.associate(adata, f"X_{family}", columns, survival, groups=together)
     except InputError as refused:
         if required or survival or columns:
             raise
@@ -245,6 +247,7 @@ def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: d
 
     from latentome import tl
     from latentome.tl.associate import best_of
+    from latentome.tl.ranks import q_of_each
 
     weights = np.asarray(adata.varm[f"{family}_loadings"])
     names = [f"{family}_{i + 1}" for i in range(weights.shape[1])]
@@ -261,12 +264,15 @@ def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: d
         first = best_of(tables["associations"], ["feature"])
         first = first[["feature", "column", "level", "measure", "effect", "q"]].rename(columns={"q": "q_column"})
         table = table.merge(first, on="feature", how="left")
+        # The best of many tests: a feature is told to go with something only where it does as a whole.
+        table["q_column"] = np.maximum(table["q_column"], q_of_each(tables["associations"], names))
     if "enrichment" in tables:
         for side in ("positive", "negative"):
             rows = tables["enrichment"]
             first = rows[rows["side"] == side].drop_duplicates("feature")[["feature", "set", "q"]]
             first = first.rename(columns={"set": f"set_{side}", "q": f"q_set_{side}"})
             table = table.merge(first, on="feature", how="left")
+            table[f"q_set_{side}"] = np.maximum(table[f"q_set_{side}"], q_of_each(tables["enrichment"], names))
     return table
 
 

@@ -59,6 +59,11 @@ class Prepared:
         return (self.adata.obs["split"] == "train").to_numpy()
 
     @property
+    def groups(self) -> np.ndarray | None:
+        """Which samples belong together, by a name for each; None where each stands alone."""
+        return None if self.grouped_by is None else find_groups(self.adata, self.grouped_by)
+
+    @property
     def labels(self) -> np.ndarray | None:
         """The label of each sample, missing ones as NaN; None where there are no labels."""
         return None if self.label_column is None else self.adata.obs[self.label_column].to_numpy(dtype=object)

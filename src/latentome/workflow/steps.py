@@ -338,9 +338,8 @@ def evaluate_step(
             title: tl.Representation(codes, model.inverse_transform(codes)),
             "PCA": tl.Representation(pcs, linear),
         }
-        result = tl.evaluate(
-            x, methods, training, prepared.labels, seed, clustering=clustering, progress=reporter.progress
-        )
+        how = {"groups": prepared.groups, "clustering": clustering, "progress": reporter.progress}
+        result = tl.evaluate(x, methods, training, prepared.labels, seed, **how)
         result["maps"] = _judge_maps(encoded, prepared.labels, reporter)
         result["verdict"] = tl.verdict(result, title)
         if family == "nonlinear-pca" and not np.any(model.best_epoch_) and model.members == 1:
@@ -351,7 +350,7 @@ def evaluate_step(
         genes = [str(gene) for gene in prepared.adata.var_names]
         tables = {"errors_by_gene": tl.errors_by_gene(x, methods, training, genes)}
         if prepared.labels is not None:
-            tables["errors_by_class"] = tl.errors_by_class(x, methods, training, prepared.labels, seed)
+            tables["errors_by_class"] = tl.errors_by_class(x, methods, training, prepared.labels, prepared.groups)
             tables["confusion"] = tl.confusion(codes, prepared.labels, training).rename_axis("true").reset_index()
     for name, table in tables.items():
         if len(table):

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA, FastICA
 
 from latentome import datasets, tl
 from latentome.errors import InputError
+from latentome.estimators import NonlinearPCA
 
 MEMBERS, FACTORS, NOISE = 20, 4, 2
 
@@ -162,3 +163,10 @@ def test_a_rotation_changes_no_reconstruction(rotated):
     np.testing.assert_allclose(dead[0][:, :6], turned, atol=1e-8)
     assert not dead[0][:, 6].any()
     assert not tl.simple_structure(np.zeros((5, 2)), np.ones((4, 2)))[0].any()
+
+
+def test_features_of_noise_are_found_again_from_the_same_start():
+    """What docs/interpretation.md warns of: stability over seeds is no sign of a pattern."""
+    x = np.random.default_rng(0).normal(size=(96, 300)).astype(np.float32)
+    model = NonlinearPCA(8, members=3, max_epochs=30, random_state=0).fit(x)
+    assert tl.stability(model.transform(x), 3)["stability"].min() > 0.995

@@ -220,6 +220,11 @@ class BaseAutoencoder(
         """For how many epochs each member was trained anew on all rows; empty where there was no second round."""
         return []
 
+    def _refits(self, n_samples: int) -> bool:
+        """Whether what was learned from so many samples is trained anew on all of them; see `_anew`."""
+        del n_samples
+        return False
+
     def _options(self, tolerate: bool, n_samples: int) -> Options:
         """How the models are trained on so many samples; `tolerate` as in `Options`."""
         return Options(

@@ -109,6 +109,13 @@ def fit_together(
             expected="callbacks with one estimator and members=1",
             todo="leave the callbacks out, or train the models one by one",
         )
+    if callbacks and estimators[0]._refits(len(x[rows[0]])):
+        raise InputError(
+            "Keras callbacks see one training, and this model is trained a second time.",
+            where=f"{type(estimators[0]).__name__}(refit={estimators[0].refit!r}).fit(X, callbacks=...)",
+            expected="callbacks with refit=False, whose model is the one that the callbacks have seen",
+            todo="set refit=False, or leave the callbacks out",
+        )
     trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
     again = any(estimator._has_second_round for estimator in estimators)
     how |= {"checkpoint": None if checkpoint is None else Path(checkpoint)}

@@ -17,7 +17,7 @@ from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix
 from latentome.training import Options, Split, Training, train_together
 from latentome.training.cache import keep_compiled_programs
-from latentome.training.optimizers import describe_optimizer, without_rates
+from latentome.training.optimizers import program_key
 
 if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
@@ -221,7 +221,7 @@ def _programs(
     numbers: Sequence[int],
 ) -> list[list[int]]:
     """The numbers of the estimators that train in one program, for each program."""
-    families: dict[str, list[int]] = {}
+    families: dict[tuple[Any, ...], list[int]] = {}
     for i in numbers:
         fit = prepared[i][0]
         shared = _key(fit.model.family_of_widths or fit.model.architecture, fit, options[i])
@@ -232,7 +232,7 @@ def _programs(
         if max(widths) * len(widths) <= WASTE * sum(widths):
             programs.append(members)
             continue
-        same: dict[str, list[int]] = {}
+        same: dict[tuple[Any, ...], list[int]] = {}
         for i in members:
             fit = prepared[i][0]
             same.setdefault(_key(fit.model.architecture, fit, options[i]), []).append(i)
@@ -240,8 +240,6 @@ def _programs(
     return programs
 
 
-def _key(architecture: str, fit: Fit, options: Options) -> str:
+def _key(architecture: str, fit: Fit, options: Options) -> tuple[Any, ...]:
     """Equal for two estimators that can train in one program, if their architectures can."""
-    optimizer = without_rates(describe_optimizer(fit.model.optimizer))
-    rows = (len(fit.split.rows), len(fit.split.held_out))
-    return str((architecture, optimizer, rows, options))
+    return (*program_key(fit.model, architecture), len(fit.split.rows), len(fit.split.held_out), options)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.checks import outside_zero_one
 from latentome.estimators.covariate import no_covariate
-from latentome.io import BackedMatrix
+from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.cache import keep_compiled_programs
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 
 #: Rows of a matrix on disk that are looked at, or encoded, at once.
 ROWS = 4096
+
+
+def fit_in_buffers(estimator: BaseAutoencoder, X: Any, **how: Any) -> None:
+    """Train an estimator in place on data in memory that do not fit on the device; see `fit_backed`."""
+    if how.get("notes"):
+        how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
+    names = getattr(X, "columns", None)
+    X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
+    fit_backed(estimator, MemoryMatrix(X, genes=names), **how)
 
 
 def fit_backed(

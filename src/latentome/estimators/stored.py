@@ -60,6 +60,10 @@ class Stored:
         check_is_fitted(self)
         return export_onnx(self, Path(folder))
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there are trained models."""
+        return "models_" in vars(self)
+
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: the Keras model as its configuration and weights."""
         state = dict(super().__getstate__())

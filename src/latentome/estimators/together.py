@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,19 @@ class Fit(NamedTuple):
     at_start: np.ndarray | None = None
 
 
+@contextmanager
+def all_or_nothing(estimators: Sequence[BaseAutoencoder]) -> Iterator[None]:
+    """Leave estimators as they were where fitting them fails: half of a new fit and half of an earlier one are none."""
+    before = [dict(vars(estimator)) for estimator in estimators]
+    try:
+        yield
+    except BaseException:  # an interruption, too
+        for estimator, kept in zip(estimators, before, strict=True):
+            vars(estimator).clear()
+            vars(estimator).update(kept)
+        raise
+
+
 def fit_together(
     estimators: Sequence[BaseAutoencoder],
     X: Any,
@@ -57,7 +71,7 @@ def fit_together(
     Parameters
     ----------
     estimators
-        The estimators, which are fitted in place.
+        The estimators, which are fitted in place: all of them, or none where something fails or is interrupted.
     X
         Data, samples x features: an array, a table, or a sparse matrix, which is made dense.
     covariate
@@ -91,40 +105,41 @@ def fit_together(
         raise InputError(
             "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"
         )
-    keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
-    for estimator in estimators:
-        estimator._validate_params()
-        x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
-        columns = estimator._learn_covariate(covariate, x.shape[0])
-    x = densify(x)
-    rows = [slice(0, len(x))] * len(estimators) if rows is None else rows
-    prepared = [
-        estimator._prepare_fit(x[own], None if columns is None else columns[own])
-        for estimator, own in zip(estimators, rows, strict=True)
-    ]
-    if callbacks and sum(len(fits) for fits in prepared) > 1:
-        raise InputError(
-            "Keras callbacks see one model.",
-            where=f"{sum(len(fits) for fits in prepared)} models that train together",
-            expected="callbacks with one estimator and members=1",
-            todo="leave the callbacks out, or train the models one by one",
-        )
-    if callbacks and estimators[0]._refits(len(x[rows[0]])):
-        raise InputError(
-            "Keras callbacks see one training, and this model is trained a second time.",
-            where=f"{type(estimators[0]).__name__}(refit={estimators[0].refit!r}).fit(X, callbacks=...)",
-            expected="callbacks with refit=False, whose model is the one that the callbacks have seen",
-            todo="set refit=False, or leave the callbacks out",
-        )
-    trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
-    again = any(estimator._has_second_round for estimator in estimators)
-    how |= {"checkpoint": None if checkpoint is None else Path(checkpoint)}
-    options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
-    trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
-    if again:
-        _train_anew(estimators, prepared, trainings, trained_on, rows, options, **how)
-    for i, estimator in enumerate(estimators):
-        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
+    with all_or_nothing(estimators):
+        keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
+        for estimator in estimators:
+            estimator._validate_params()
+            x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
+            columns = estimator._learn_covariate(covariate, x.shape[0])
+        x = densify(x)
+        rows = [slice(0, len(x))] * len(estimators) if rows is None else rows
+        prepared = [
+            estimator._prepare_fit(x[own], None if columns is None else columns[own])
+            for estimator, own in zip(estimators, rows, strict=True)
+        ]
+        if callbacks and sum(len(fits) for fits in prepared) > 1:
+            raise InputError(
+                "Keras callbacks see one model.",
+                where=f"{sum(len(fits) for fits in prepared)} models that train together",
+                expected="callbacks with one estimator and members=1",
+                todo="leave the callbacks out, or train the models one by one",
+            )
+        if callbacks and estimators[0]._refits(len(x[rows[0]])):
+            raise InputError(
+                "Keras callbacks see one training, and this model is trained a second time.",
+                where=f"{type(estimators[0]).__name__}(refit={estimators[0].refit!r}).fit(X, callbacks=...)",
+                expected="callbacks with refit=False, whose model is the one that the callbacks have seen",
+                todo="set refit=False, or leave the callbacks out",
+            )
+        trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
+        again = any(estimator._has_second_round for estimator in estimators)
+        how |= {"checkpoint": None if checkpoint is None else Path(checkpoint)}
+        options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
+        trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
+        if again:
+            _train_anew(estimators, prepared, trainings, trained_on, rows, options, **how)
+        for i, estimator in enumerate(estimators):
+            estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
     return [done[0] for done in trainings]
 
 

@@ -46,7 +46,7 @@ def failures(model):
     yield lt.TrainingError, lambda: lt.estimators.fit_together([other, model.set_params(**DIVERGES)], WIDER)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [lt.LinearAutoencoder, lt.VariationalAutoencoder])
 def test_a_later_fit_that_fails_leaves_the_earlier_one(kind):
     model = small(kind).fit(X)
     codes, names = model.transform(X), {name for name in vars(model) if name.endswith("_")}

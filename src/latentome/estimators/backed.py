@@ -56,7 +56,7 @@ def fit_backed(
     """
     from latentome.estimators.together import ANEW, Fit, second_round
 
-    checkpoint = None if checkpoint is None else Path(checkpoint)
+    checkpoint = None if checkpoint is None else Path(checkpoint).expanduser()
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     for name in ("callbacks", "devices"):

@@ -149,7 +149,7 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
         If the folder is no saved model, lacks a file, was written by a newer version, holds a file that was cut off or
         altered since, or if the model computes something else here than where it was saved.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     description = _read_description(folder)
     keep_compiled_programs()
     estimator = ESTIMATORS[description["estimator"]](**_parameters(description["parameters"]))

@@ -133,7 +133,7 @@ def fit_together(
             )
         trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
         again = any(estimator._has_second_round for estimator in estimators)
-        how |= {"checkpoint": None if checkpoint is None else Path(checkpoint)}
+        how |= {"checkpoint": None if checkpoint is None else Path(checkpoint).expanduser()}
         options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
         trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
         if again:

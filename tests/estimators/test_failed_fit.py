@@ -1,4 +1,4 @@
-"""A fit that fails leaves the estimator as it was: the earlier fit whole, or not fitted."""
+"""What is not fitted says so, and a fit that fails leaves the estimator as it was."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ def test_a_first_fit_that_diverges_is_none(kind):
     with pytest.raises(NotFittedError):
         model.transform(X)
     assert set(vars(model)) == given
+
+
+@pytest.mark.parametrize("kind", [lt.LinearAutoencoder, lt.NonlinearPCA])
+def test_there_is_no_second_round_before_the_first(kind):
+    with pytest.raises(NotFittedError):
+        _ = small(kind).second_round_
 
 
 def failures(model):

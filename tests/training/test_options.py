@@ -153,3 +153,9 @@ def test_a_folder_of_states_may_be_given_as_text(of, linear, x, same, small_chun
     with pytest.raises(KeyboardInterrupt):
         linear().fit(data, checkpoint=folder, progress=stop_after(3))
     same(linear().fit(data, checkpoint=folder, resume=True).model_, linear().fit(data).model_)
+
+
+def test_estimators_that_train_together_may_come_one_by_one(linear, x, same):
+    models = [linear(random_state=seed, max_epochs=2) for seed in (0, 1)]
+    lt.estimators.fit_together((model for model in models), x)
+    same(models[1].model_, linear(random_state=1, max_epochs=2).fit(x).model_)

@@ -216,6 +216,7 @@ class BaseAutoencoder(
     @property
     def second_round_(self) -> list[int]:
         """For how many epochs each member was trained anew on all rows; empty where there was no second round."""
+        check_is_fitted(self)
         return []
 
     def _refits(self, n_samples: int) -> bool:

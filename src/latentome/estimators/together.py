@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def all_or_nothing(estimators: Sequence[BaseAutoencoder]) -> Iterator[None]:
 
 
 def fit_together(
-    estimators: Sequence[BaseAutoencoder],
+    estimators: Iterable[BaseAutoencoder],
     X: Any,
     *,
     covariate: Any = None,
@@ -101,6 +101,7 @@ def fit_together(
     >>> len(lt.estimators.fit_together(models, X))
     3
     """
+    estimators = list(estimators)
     if not estimators:
         raise InputError(
             "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"

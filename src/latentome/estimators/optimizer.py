@@ -68,9 +68,10 @@ def _copied(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer
     try:
         return type(optimizer).from_config(optimizer.get_config())
     except (TypeError, ValueError, NotImplementedError, AttributeError, KeyError, ImportError) as failure:
+        told = f"{type(failure).__name__}: {failure}".splitlines()[0][:200]
         raise InputError(
             "This optimizer cannot be made anew from its configuration.",
-            where=f"optimizer={type(optimizer).__name__}: {str(failure).splitlines()[0][:200]}",
+            where=f"optimizer={type(optimizer).__name__}: {told}",
             expected="an optimizer and a schedule whose get_config() has all arguments of their constructors",
             todo="write get_config() for the class, and register that of a schedule with "
             "@keras.saving.register_keras_serializable()",

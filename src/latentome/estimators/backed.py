@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +44,7 @@ def fit_backed(
     covariate: Any = None,
     *,
     progress: Progress | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Path | None = None,
     **how: Any,
 ) -> BaseAutoencoder:
     """Train an estimator in place on a matrix (samples x features) of which only some buffers are in memory.
@@ -56,7 +55,6 @@ def fit_backed(
     """
     from latentome.estimators.together import ANEW, Fit, second_round
 
-    checkpoint = None if checkpoint is None else Path(checkpoint).expanduser()
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     for name in ("callbacks", "devices"):

@@ -24,7 +24,7 @@ from latentome.estimators.face import Shown
 from latentome.estimators.optimizer import optimizer_of
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
-from latentome.estimators.together import Fit, all_or_nothing, fit_together
+from latentome.estimators.together import Fit, all_or_nothing, fit_together, hold_states
 from latentome.io import BackedMatrix
 from latentome.models import Autoencoder
 from latentome.models.base import arguments_of
@@ -167,7 +167,8 @@ class BaseAutoencoder(
             raise TypeError(f"fit() got an unexpected keyword argument {unknown!r}; it knows {', '.join(sorted(HOW))}")
         refuse_anndata(X)
         shape = getattr(X, "shape", ())
-        with all_or_nothing([self]):
+        with all_or_nothing([self]), hold_states(how.pop("checkpoint", None)) as checkpoint:
+            how["checkpoint"] = checkpoint
             if isinstance(X, BackedMatrix):
                 fit_backed(self, X, **how)
             elif not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):

@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.sparse import densify
-from latentome.io import MemoryMatrix
+from latentome.io import MemoryMatrix, lock_folder
 from latentome.training import Options, Split, Training, train_together
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.optimizers import program_key
@@ -51,6 +51,20 @@ def all_or_nothing(estimators: Sequence[BaseAutoencoder]) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def hold_states(checkpoint: str | os.PathLike[str] | None) -> Iterator[Path | None]:
+    """The folder of the states, where there is one, held for this training: of two in it each would remove the other's.
+
+    A run holds its own folder, too, which this one lies in: it is held for those who are given the inner one.
+    """
+    if checkpoint is None:
+        yield None
+        return
+    folder = Path(checkpoint).expanduser()
+    with lock_folder(folder):
+        yield folder
+
+
 def fit_together(
     estimators: Iterable[BaseAutoencoder],
     X: Any,
@@ -82,7 +96,8 @@ def fit_together(
     tolerate
         Whether a model that diverges is told in its `Training` while the others go on.
     checkpoint
-        A folder for the states; one inside it for each program where there are several.
+        A folder for the states; one inside it for each program where there are several. Another process that trains
+        with it is refused meanwhile.
     callbacks
         Keras callbacks; for one estimator with one member only.
     **how
@@ -106,7 +121,7 @@ def fit_together(
         raise InputError(
             "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"
         )
-    with all_or_nothing(estimators):
+    with all_or_nothing(estimators), hold_states(checkpoint) as folder:
         keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
         for estimator in estimators:
             estimator._validate_params()
@@ -134,7 +149,7 @@ def fit_together(
             )
         trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
         again = any(estimator._has_second_round for estimator in estimators)
-        how |= {"checkpoint": None if checkpoint is None else Path(checkpoint).expanduser()}
+        how |= {"checkpoint": folder}
         options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
         trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
         if again:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,19 @@ def test_scores_need_the_data_in_memory():
             ask(MemoryMatrix(x))
     with pytest.raises(lt.InputError, match="needs the data in memory"):
         lt.LinearAutoencoder(2, max_epochs=1).fit(x).score(MemoryMatrix(x))
+
+
+def test_a_folder_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME" if os.name == "posix" else "USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+    diverging = lt.LinearAutoencoder(2, optimizer="sgd", learning_rate=1e30, max_epochs=5, random_state=0)
+    for name, data in (("array", x), ("buffers", MemoryMatrix(x))):
+        with pytest.raises(lt.TrainingError):
+            diverging.fit(data, checkpoint=f"~/{name}")
+        assert list((tmp_path / name).glob("*.state"))
+    model = lt.LinearAutoencoder(2, max_epochs=1, random_state=0).fit(x)
+    assert model.save("~/model") == tmp_path / "model"
+    np.testing.assert_array_equal(lt.load_model("~/model").transform(x), model.transform(x))
+    assert model.export_onnx("~/onnx")[0] == tmp_path / "onnx" / "encoder.onnx"
+    assert not (tmp_path / "~").exists()

@@ -117,6 +117,18 @@ def test_draws_belong_to_the_seed_and_the_row(trained, tumours):
         trained.log_likelihood(tumours, n_samples=0)
 
 
+def test_draws_may_come_from_a_generator_or_from_chance(trained, tumours):
+    def ask(random_state):
+        return trained.log_likelihood(tumours[:5], 3, random_state).tolist()
+
+    assert ask(np.random.default_rng(1)) == ask(np.random.default_rng(1)) != ask(np.random.default_rng(2))
+    assert ask(None) != ask(None)
+    assert ask(np.int64(7)) == ask(7)
+    for wrong in (2.5, 0, "many"):
+        with pytest.raises(lt.InputError, match="needs at least one draw"):
+            trained.log_likelihood(tumours[:5], wrong)
+
+
 def test_the_score_is_the_bound_that_training_lowered(trained, tumours):
     # The validation loss decodes the posterior mean and not draws of it, so that it is a little better.
     held_out = tumours[trained.validation_rows_]

@@ -72,7 +72,12 @@ def test_replace_removes_what_a_run_writes_and_nothing_else(tmp_path):
 
 def test_replace_removes_the_states_and_members_of_many_models_and_what_a_killed_process_left(tmp_path):
     run = a_run(tmp_path / "run")
-    made = ["checkpoints/group-1/000000000012.state", "checkpoints/000000000012.state", "model.member-1.keras"]
+    made = [
+        "checkpoints/.lock",
+        "checkpoints/group-1/000000000012.state",
+        "checkpoints/000000000012.state",
+        "model.member-1.keras",
+    ]
     made += [".saving-x1/model.keras", ".saving-x1/history.tsv", "figures/.ab.partial.tsne.png", ".lock-holder.json"]
     for name in (*made, "checkpoints/group-1/mine.doc"):
         (run.path / name).parent.mkdir(exist_ok=True)

@@ -1,16 +1,18 @@
 """Law 8. Save, load, encode: identical numbers. Files of older versions load."""
 
+import io
 import json
 import pickle
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 import latentome as lt
-from latentome.estimators import vectors
+from latentome.estimators import persistence, vectors
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SMALL = {"n_components": 3, "max_epochs": 2, "random_state": 0}
@@ -43,8 +45,6 @@ def test_save_load_encode_gives_identical_numbers(model, tumours, tmp_path):
 
 
 def test_the_parts_are_plain_keras_files(tumours, tmp_path):
-    import keras
-
     model = FAMILIES[3].fit(tumours)
     folder = model.save(tmp_path / "model")
     whole = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
@@ -72,6 +72,11 @@ def test_files_of_older_versions_load(version):
 @pytest.fixture
 def saved(tumours, tmp_path):
     return FAMILIES[0].fit(tumours).save(tmp_path / "model")
+
+
+@pytest.fixture(scope="module")
+def saved_once(tumours, tmp_path_factory):
+    return lt.LinearAutoencoder(**SMALL).fit(tumours).save(tmp_path_factory.mktemp("saved") / "model")
 
 
 WRITTEN = [
@@ -134,3 +139,89 @@ def test_a_newer_schema_is_refused(saved):
     file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 999}))
     with pytest.raises(lt.InputError, match="newer version"):
         lt.load_model(saved)
+
+
+def resaved(folder, name, content):
+    """Write another content into a file of a saved model, with the checksums that belong to it."""
+    if name != "estimator.json":
+        (folder / name).write_bytes(content)
+        content = {"files": {name: persistence.sha256(folder / name)}}
+    description = json.loads((folder / "estimator.json").read_text())
+    changed = description | content
+    changed["files"] = description["files"] | content["files"] if "files" in content else changed["files"]
+    changed = {key: value for key, value in changed.items() if value is not ...}
+    changed["sha256"] = persistence._own_sha256(changed)
+    (folder / "estimator.json").write_text(json.dumps(changed))
+
+
+def archive(**arrays):
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+WRONG_CONTENTS = [
+    *(("estimator.json", {name: ...}) for name in ("estimator", "parameters", "seed", "n_features", "training_rows")),
+    ("estimator.json", {"parameters": {"no": "parameter"}}),
+    ("estimator.json", {"parameters": 3}),
+    ("estimator.json", {"n_features": "many"}),
+    ("estimator.json", {"n_features": 3}),
+    ("estimator.json", {"validation_rows": ["a"]}),
+    ("estimator.json", {"members": 0}),
+    ("estimator.json", {"members": "two"}),
+    ("estimator.json", {"schema": float("inf")}),
+    ("history.tsv", b""),
+    ("history.tsv", b"epoch\tloss\n1\t2\t3\t4\n1\n"),
+    ("history.tsv", b"epoch\tloss\n1\tlow\n"),
+    ("history.tsv", b"epoch\tloss\n\t0.1\n"),
+    ("history.tsv", b"loss\n0.1\n"),
+    ("history.tsv", b"\xff\xfe"),
+    ("test-vectors.npz", b""),
+    ("test-vectors.npz", b"PK\x03\x04 and nothing else"),
+    ("test-vectors.npz", b"text"),
+    ("test-vectors.npz", archive(y=np.zeros(3))),
+    ("test-vectors.npz", archive(x=np.zeros((3, 5), "float32"))),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), WRONG_CONTENTS)
+def test_wrong_content_with_the_right_checksum_is_refused_as_altered(saved_once, tmp_path, name, content):
+    folder = shutil.copytree(saved_once, tmp_path / "model")
+    resaved(folder, name, content)
+    with pytest.raises(lt.InputError, match=f"{name} of the saved model was cut off or altered"):
+        lt.load_model(folder)
+
+
+def test_a_description_with_nothing_but_its_schema_is_refused(saved_once, tmp_path):
+    folder = shutil.copytree(saved_once, tmp_path / "model")
+    (folder / "estimator.json").write_text('{"schema": 1}')
+    with pytest.raises(lt.InputError, match=r"estimator\.json of the saved model was cut off or altered"):
+        lt.load_model(folder)
+
+
+def test_a_keras_model_of_another_kind_is_refused(saved_once, tmp_path):
+    folder = shutil.copytree(saved_once, tmp_path / "model")
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
+    resaved(folder, "model.keras", (tmp_path / "other.keras").read_bytes())
+    with pytest.raises(lt.InputError, match="cannot be read"):
+        lt.load_model(folder)
+
+
+def test_an_optimizer_that_nobody_knows_is_named(saved_once, tmp_path):
+    folder = shutil.copytree(saved_once, tmp_path / "model")
+    parameters = json.loads((folder / "estimator.json").read_text())["parameters"]
+    unknown = {"module": None, "class_name": "Mine", "config": {}, "registered_name": "Mine"}
+    resaved(folder, "estimator.json", {"parameters": {**parameters, "optimizer": unknown}})
+    with pytest.raises(lt.InputError, match="optimizer of the saved model is not known here") as refused:
+        lt.load_model(folder)
+    assert "Mine" in refused.value.where
+
+
+def test_a_class_of_ones_own_is_not_saved(tumours, tmp_path):
+    class LinearAutoencoder(lt.LinearAutoencoder):
+        pass
+
+    model = LinearAutoencoder(**SMALL).fit(tumours)
+    with pytest.raises(lt.InputError, match="class of your own"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()

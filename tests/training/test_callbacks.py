@@ -145,27 +145,35 @@ def test_callbacks_of_several_models_are_refused(linear, x):
         fit_together([linear(), linear(random_state=1)], x, callbacks=[Watch()])
 
 
-def test_a_round_that_a_callback_ended_is_not_gone_on_with(same, stop_after, tmp_path):
+class End(keras.callbacks.Callback):
+    """Ends the training after the tenth epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == 9
+
+
+@pytest.mark.parametrize("refit", ["auto", True])
+def test_callbacks_of_a_model_that_is_trained_twice_are_refused_before_anything_is_trained(x, refit):
+    watch = Watch()
+    with pytest.raises(lt.InputError, match="trained a second time") as refusal:
+        lt.NonlinearPCA(2, max_epochs=2, refit=refit, random_state=0).fit(x, callbacks=[watch])
+    assert "refit=False" in refusal.value.todo
+    assert watch.calls == []
+    lt.NonlinearPCA(2, max_epochs=2, refit=refit, validation_fraction=0, patience=None, random_state=0).fit(
+        x, callbacks=[watch]
+    )
+    assert watch.calls[-1] == "train ends", "without held-out rows there is no second training"
+
+
+def test_a_training_that_a_callback_ended_is_not_gone_on_with(same, stop_after, tmp_path):
     t = np.random.default_rng(0).normal(size=(200, 2))
     curved = np.concatenate([t, t**2, t[:, :1] * t[:, 1:], np.sin(2 * t)], axis=1).astype("float32")
+    how = {"max_epochs": 20, "learning_rate": 0.01, "schedule": "constant", "refit": False, "random_state": 0}
 
-    class End(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.stop_training = epoch == 9
-
-    def model():
-        return lt.NonlinearPCA(2, max_epochs=20, learning_rate=0.01, schedule="constant", random_state=0)
-
-    whole = model().fit(curved, callbacks=[End()])
+    whole = lt.NonlinearPCA(2, **how).fit(curved, callbacks=[End()])
     assert (whole.best_epoch_, whole.n_iter_) == (10, 10)
-    stop = stop_after(1)
-
-    def in_the_second_round(done, total, row):
-        if total < 20:
-            stop(done, total, row)
-
-    with pytest.raises(KeyboardInterrupt):
-        model().fit(curved, callbacks=[End()], checkpoint=tmp_path, progress=in_the_second_round)
-    resumed = model().fit(curved, callbacks=[End()], checkpoint=tmp_path, resume=True)
+    with pytest.raises(KeyboardInterrupt, match="at its end"):
+        lt.NonlinearPCA(2, **how).fit(curved, callbacks=[End()], checkpoint=tmp_path, progress=stop_after(10))
+    resumed = lt.NonlinearPCA(2, **how).fit(curved, callbacks=[End()], checkpoint=tmp_path, resume=True)
     same(resumed.model_, whole.model_)
-    assert resumed.best_epoch_ == whole.best_epoch_
+    assert (resumed.best_epoch_, resumed.n_iter_) == (10, 10)

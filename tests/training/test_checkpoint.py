@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import latentome as lt
-from latentome.errors import WriteError
+from latentome.errors import RunFolderError, WriteError
+from latentome.io import lock_folder
 from latentome.models import DeepModel
 from latentome.training import Options, Split, clear_checkpoints, make_optimizer, train
 from latentome.training.checkpoint import Checkpoints
@@ -219,3 +221,30 @@ def test_ctrl_c_at_the_end_of_a_training_is_not_lost(linear, x, same, small_chun
     model.fit(x, checkpoint=tmp_path, resume=True, progress=lambda done, *_: told.append(done))
     assert told == [], "nothing was left to train"
     same(model.models_[0], whole.models_[0])
+
+
+@pytest.mark.parametrize("given", [np.asarray, lt.io.MemoryMatrix], ids=["array", "in buffers"])
+def test_a_second_training_with_the_folder_of_one_that_goes_on_is_refused(
+    linear, x, same, small_chunks, tmp_path, given
+):
+    folder, refused = tmp_path / "states", []
+    whole = linear().fit(given(x))
+
+    def ask():
+        other = linear()
+        with pytest.raises(RunFolderError, match="states is being written") as refusal:
+            other.fit(given(x), checkpoint=folder)
+        assert not hasattr(other, "n_features_in_")
+        return refusal.value
+
+    def meanwhile(done, total, row):
+        if not refused:
+            with ThreadPoolExecutor(1) as pool:
+                refused.append(pool.submit(ask).result())
+
+    with lock_folder(tmp_path), lock_folder(folder):  # as a run holds its folder: the same thread may ask again
+        model = linear().fit(given(x), checkpoint=folder, progress=meanwhile)
+    assert len(refused) == 1
+    same(model.model_, whole.model_)
+    assert not [name for name in names(folder) if not name.endswith(".state")]
+    linear().fit(given(x), checkpoint=folder)

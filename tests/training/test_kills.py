@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from latentome.io.contents import is_litter
 from latentome.training.checkpoint import MAGIC
 
 #: The seconds after the second epoch within which a process is killed, and how often.
@@ -40,11 +41,11 @@ lt.LinearAutoencoder(
 
 
 def check_states(folder):
-    """Every state is whole; what else is there is what a killed writer left under its temporary name."""
+    """Every state is whole; what else is there is what a killed writer left: half a file, a lock that nobody holds."""
     for path in folder.iterdir() if folder.exists() else ():
         content = path.read_bytes()
         if path.name.startswith("."):
-            assert ".partial." in path.name
+            assert is_litter(path.name)
             continue
         assert path.suffix == ".state"
         assert content.startswith(MAGIC)

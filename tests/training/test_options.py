@@ -19,6 +19,31 @@ def refusals(x, estimator):
         yield refused.value
 
 
+def excluding(name):
+    optimizer = keras.optimizers.AdamW(0.1)
+    optimizer.exclude_from_weight_decay(var_names=[name])
+    return optimizer
+
+
+class Unregistered(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that nobody can find by its name."""
+
+    __module__ = None
+
+    def __call__(self, step):
+        return 0.1
+
+    def get_config(self):
+        return {}
+
+
+class WithoutConfig(keras.optimizers.SGD):
+    """An optimizer with an argument that its configuration lacks."""
+
+    def __init__(self, factor):
+        super().__init__(0.1 * factor)
+
+
 @pytest.mark.parametrize(
     ("parameters", "named"),
     [
@@ -27,6 +52,11 @@ def refusals(x, estimator):
         ({"optimizer": keras.optimizers.SGD(0.1), "schedule_warmup": 0.1}, "schedule"),
         ({"optimizer": keras.optimizers.SGD(0.1), "clip_norm": 1.0}, "clip"),
         ({"optimizer": keras.optimizers.Adam(0.1, use_ema=True)}, "use_ema"),
+        ({"optimizer": excluding("kernel")}, "exclude_from_weight_decay"),
+        ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))}, "LossScaleOptimizer"),
+        ({"optimizer": keras.optimizers.SGD(lambda: 0.1)}, "lambda"),
+        ({"optimizer": keras.optimizers.SGD(Unregistered())}, "register_keras_serializable"),
+        ({"optimizer": WithoutConfig(0.1)}, "get_config"),
         ({"optimizer": "adma"}, "adam"),
         ({"optimizer": "adam", "momentum": 0.9}, "momentum"),
         ({"optimizer": "sgd", "nesterov": True}, "nesterov"),
@@ -123,3 +153,9 @@ def test_a_folder_of_states_may_be_given_as_text(of, linear, x, same, small_chun
     with pytest.raises(KeyboardInterrupt):
         linear().fit(data, checkpoint=folder, progress=stop_after(3))
     same(linear().fit(data, checkpoint=folder, resume=True).model_, linear().fit(data).model_)
+
+
+def test_estimators_that_train_together_may_come_one_by_one(linear, x, same):
+    models = [linear(random_state=seed, max_epochs=2) for seed in (0, 1)]
+    lt.estimators.fit_together((model for model in models), x)
+    same(models[1].model_, linear(random_state=1, max_epochs=2).fit(x).model_)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.checks import outside_zero_one
 from latentome.estimators.covariate import no_covariate
-from latentome.io import BackedMatrix
+from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.cache import keep_compiled_programs
@@ -29,13 +29,22 @@ if TYPE_CHECKING:
 ROWS = 4096
 
 
+def fit_in_buffers(estimator: BaseAutoencoder, X: Any, **how: Any) -> None:
+    """Train an estimator in place on data in memory that do not fit on the device; see `fit_backed`."""
+    if how.get("notes"):
+        how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
+    names = getattr(X, "columns", None)
+    X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
+    fit_backed(estimator, MemoryMatrix(X, genes=names), **how)
+
+
 def fit_backed(
     estimator: BaseAutoencoder,
     matrix: BackedMatrix,
     covariate: Any = None,
     *,
     progress: Progress | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Path | None = None,
     **how: Any,
 ) -> BaseAutoencoder:
     """Train an estimator in place on a matrix (samples x features) of which only some buffers are in memory.
@@ -46,7 +55,6 @@ def fit_backed(
     """
     from latentome.estimators.together import ANEW, Fit, second_round
 
-    checkpoint = None if checkpoint is None else Path(checkpoint)
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     for name in ("callbacks", "devices"):

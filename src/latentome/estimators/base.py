@@ -17,15 +17,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentome.errors import InputError
-from latentome.estimators.backed import blocks_of, check_backed, fit_backed, refuse_backed
+from latentome.estimators.backed import blocks_of, check_backed, fit_backed, fit_in_buffers, refuse_backed
 from latentome.estimators.checks import Checked, refuse_anndata
 from latentome.estimators.covariate import NoCovariate, part_categories, read_categories
 from latentome.estimators.face import Shown
 from latentome.estimators.optimizer import optimizer_of
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
-from latentome.estimators.together import Fit, fit_together
-from latentome.io import BackedMatrix, MemoryMatrix
+from latentome.estimators.together import Fit, all_or_nothing, fit_together, hold_states
+from latentome.io import BackedMatrix
 from latentome.models import Autoencoder
 from latentome.models.base import arguments_of
 from latentome.models.presets import find_preset
@@ -140,7 +140,7 @@ class BaseAutoencoder(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, **how: Any) -> Self:
-        """Train the model.
+        """Train the model; what fails or is interrupted leaves the estimator as it was, fitted before or not.
 
         Parameters
         ----------
@@ -166,16 +166,15 @@ class BaseAutoencoder(
         for unknown in sorted(how.keys() - HOW - {"covariate"}):
             raise TypeError(f"fit() got an unexpected keyword argument {unknown!r}; it knows {', '.join(sorted(HOW))}")
         refuse_anndata(X)
-        if isinstance(X, BackedMatrix):
-            return fit_backed(self, X, **how)
         shape = getattr(X, "shape", ())
-        if not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):
-            if how.get("notes"):
-                how["notes"]("The data do not fit on the device: they are trained on in buffers, block-shuffled.")
-            names = getattr(X, "columns", None)
-            X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
-            return fit_backed(self, MemoryMatrix(X, genes=names), **how)
-        fit_together([self], X, **how)
+        with all_or_nothing([self]), hold_states(how.pop("checkpoint", None)) as checkpoint:
+            how["checkpoint"] = checkpoint
+            if isinstance(X, BackedMatrix):
+                fit_backed(self, X, **how)
+            elif not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):
+                fit_in_buffers(self, X, **how)
+            else:
+                fit_together([self], X, **how)
         return self
 
     def _prepare_fit(self, X: np.ndarray, columns: np.ndarray | None = None) -> list[Fit]:
@@ -218,7 +217,13 @@ class BaseAutoencoder(
     @property
     def second_round_(self) -> list[int]:
         """For how many epochs each member was trained anew on all rows; empty where there was no second round."""
+        check_is_fitted(self)
         return []
+
+    def _refits(self, n_samples: int) -> bool:
+        """Whether what was learned from so many samples is trained anew on all of them; see `_anew`."""
+        del n_samples
+        return False
 
     def _options(self, tolerate: bool, n_samples: int) -> Options:
         """How the models are trained on so many samples; `tolerate` as in `Options`."""

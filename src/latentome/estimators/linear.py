@@ -16,8 +16,8 @@ class LinearAutoencoder(BaseAutoencoder):
     n_components
         Width of the code.
     optimizer
-        ``sgd``, ``adam``, ``adamw``, ``adadelta``, ``rmsprop``, or a Keras optimizer without ``use_ema`` (its own
-        settings then count).
+        ``sgd``, ``adam``, ``adamw``, ``adadelta``, ``rmsprop``, or a Keras optimizer that its configuration describes
+        whole (its own settings then count).
     learning_rate
         Step size of the optimizer.
     momentum, nesterov

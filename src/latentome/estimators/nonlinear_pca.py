@@ -63,7 +63,8 @@ class NonlinearPCA(BaseAutoencoder):
         does not count: a training that is not yet better than PCA, but on its way, goes on.
     refit
         Whether there is a second round; ``"auto"`` for at most 10,000 rows. Without it the model is that of the first
-        round's best epoch, or the PCA of all rows where that is the start. Keras callbacks see the first round only.
+        round's best epoch, or the PCA of all rows where that is the start. Keras callbacks see one training: they need
+        ``refit=False``.
     batch_size
         Rows of a step. None for 50, and fewer where there are fewer than 1,000 rows: a twentieth of them, at least 10,
         so that an epoch of few rows has steps enough.
@@ -195,7 +196,8 @@ class NonlinearPCA(BaseAutoencoder):
         return _errors(model, blocks, held_out) if len(held_out) else None
 
     def _refits(self, n_samples: int) -> bool:
-        return n_samples <= REFIT_ROWS if self.refit == "auto" else bool(self.refit)
+        wanted = n_samples <= REFIT_ROWS if self.refit == "auto" else bool(self.refit)
+        return wanted and self.validation_fraction > 0
 
     @property
     def second_round_(self) -> list[int]:
@@ -203,7 +205,7 @@ class NonlinearPCA(BaseAutoencoder):
         check_is_fitted(self)
         best = self.best_epoch_ if isinstance(self.best_epoch_, list) else [self.best_epoch_]
         refits = self._refits(len(self.training_rows_) + len(self.validation_rows_))
-        return best if refits and self.validation_fraction and any(best) else []
+        return best if refits and any(best) else []
 
     def _stay_pca(self, fits: list[Fit], trainings: list[Training], blocks: Blocks) -> None:
         """Go back to the PCA of all rows where the second round has made more of an error on the held-out rows."""

@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from latentome.estimators.variational import VariationalAutoencoder
 from latentome.estimators.vectors import make_vectors
 from latentome.io import check_room, guard_writing
 from latentome.io.files import sha256
+from latentome.models import Autoencoder
 from latentome.pp import Preprocessing
 from latentome.training.cache import keep_compiled_programs
 
@@ -41,6 +45,9 @@ PREPROCESSING = "preprocessing.json"
 #: sum in different orders and differ in the last bits of their products, of which bfloat16 has eight.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.03}
 
+# What is raised by reading content that is not what was written.
+_WRONG = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, ImportError)
+
 ESTIMATORS: dict[str, type[BaseAutoencoder]] = {
     kind.__name__: kind
     for kind in (NonlinearPCA, LinearAutoencoder, DeepAutoencoder, DenoisingAutoencoder, VariationalAutoencoder)
@@ -49,6 +56,13 @@ ESTIMATORS: dict[str, type[BaseAutoencoder]] = {
 
 def save_model(estimator: BaseAutoencoder, folder: Path, preprocessing: Preprocessing | None = None) -> Path:
     """Write a trained estimator into `folder`; each file is written aside and renamed, ``estimator.json`` last."""
+    if ESTIMATORS.get(type(estimator).__name__) is not type(estimator):
+        raise InputError(
+            "An estimator of a class of your own cannot be saved: nobody could load it.",
+            where=f"{type(estimator).__module__}.{type(estimator).__qualname__}",
+            expected=f"one of {', '.join(ESTIMATORS)}",
+            todo="save its Keras models (estimator.models_[0].save('model.keras')), or pickle the estimator",
+        )
     names = getattr(estimator, "feature_names_in_", None)
     preprocessing = preprocessing or getattr(estimator, "preprocessing_", None)
     if preprocessing is not None and (names is None or preprocessing.genes != [str(name) for name in names]):
@@ -149,37 +163,55 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
         If the folder is no saved model, lacks a file, was written by a newer version, holds a file that was cut off or
         altered since, or if the model computes something else here than where it was saved.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     description = _read_description(folder)
     keep_compiled_programs()
-    estimator = ESTIMATORS[description["estimator"]](**_parameters(description["parameters"]))
+    with _content_of(folder / FILES[-1]):
+        estimator = ESTIMATORS[description["estimator"]](**_parameters(description["parameters"]))
+        estimator.best_epoch_ = description.get("best_epoch")
+        estimator.seed_, estimator.folder_ = description["seed"], folder
+        estimator.n_features_in_ = int(description["n_features"])
+        if description["features"] is not None:
+            estimator.feature_names_in_ = np.array(description["features"], dtype=object)
+            if len(estimator.feature_names_in_) != estimator.n_features_in_:
+                raise ValueError(f"{len(estimator.feature_names_in_)} names of {estimator.n_features_in_} features")
+        if "categories" in description:
+            estimator.categories_ = np.array(description["categories"], dtype=str)
+        estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
+        estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
+    with _content_of(folder / "history.tsv"):
+        # Read as text and converted by NumPy, which is exact: pandas' own parser can miss the last bit of a double.
+        history = pd.read_csv(folder / "history.tsv", sep="\t", dtype=str).astype(np.float64)
+        numbers = [name for name in ("epoch", "member") if name in history]
+        estimator.history_ = history.astype(dict.fromkeys(numbers, np.int64))
+        estimator.n_iter_ = int(history["epoch"].max()) if len(history) else 0  # none of published weights
     estimator.models_ = [_read_keras(folder / _member(i)) for i in range(description.get("members", 1))]
-    # Read as text and converted by NumPy, which is exact: pandas' own parser can miss the last bit of a double.
-    history = pd.read_csv(folder / "history.tsv", sep="\t", dtype=str).astype(np.float64)
-    numbers = [name for name in ("epoch", "member") if name in history]
-    estimator.history_ = history.astype(dict.fromkeys(numbers, np.int64))
-    estimator.n_iter_ = int(estimator.history_["epoch"].max()) if len(history) else 0  # none of published weights
-    estimator.best_epoch_ = description.get("best_epoch")
-    estimator.seed_, estimator.folder_ = description["seed"], folder
-    estimator.n_features_in_ = description["n_features"]
-    if description["features"] is not None:
-        estimator.feature_names_in_ = np.array(description["features"], dtype=object)
-    if "categories" in description:
-        estimator.categories_ = np.array(description["categories"], dtype=str)
-    estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
-    estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
-    # Of the models themselves: parameters may have been set to others since they were trained.
-    estimator._n_features_out = sum(int(model.get_config()["n_components"]) for model in estimator.models_)
+    with _content_of(folder / FILES[0]):
+        # Of the models themselves: parameters may have been set to others since they were trained.
+        estimator._n_features_out = sum(int(model.get_config()["n_components"]) for model in estimator.models_)
     if PREPROCESSING in description.get("files", {}):
-        estimator.preprocessing_ = Preprocessing.load(folder / PREPROCESSING)
+        with _content_of(folder / PREPROCESSING):
+            estimator.preprocessing_ = Preprocessing.load(folder / PREPROCESSING)
     if description["schema"] >= 2:
-        _check_vectors(estimator, folder / VECTORS)
+        with _content_of(folder / VECTORS):
+            _check_vectors(estimator, folder / VECTORS)
     return estimator
+
+
+@contextmanager
+def _content_of(path: Path) -> Iterator[None]:
+    """Refuse a file as altered whose content is not what `save` writes, be its checksum right or not."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (*_WRONG, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise _altered(path, f"{type(error).__name__}: {error}") from error
 
 
 def _check_vectors(estimator: BaseAutoencoder, path: Path) -> None:
     """Refuse a model that no longer computes what it computed when it was saved."""
-    with np.load(path, allow_pickle=False) as kept:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
         expected = dict(kept)
     tolerance = TOLERANCE[estimator.precision]
     for name, now in make_vectors(estimator.models_, estimator.n_features_in_, expected["x"]).items():
@@ -199,10 +231,22 @@ def _check_vectors(estimator: BaseAutoencoder, path: Path) -> None:
 def _parameters(kept: dict[str, Any]) -> dict[str, Any]:
     parameters = dict(kept)
     if isinstance(parameters.get("optimizer"), dict):
-        parameters["optimizer"] = keras.saving.deserialize_keras_object(parameters["optimizer"], safe_mode=True)
+        parameters["optimizer"] = _read_optimizer(parameters["optimizer"])
     if isinstance(parameters.get("hidden"), list):
         parameters["hidden"] = tuple(parameters["hidden"])
     return parameters
+
+
+def _read_optimizer(kept: dict[str, Any]) -> keras.optimizers.Optimizer:
+    try:
+        return keras.saving.deserialize_keras_object(kept, safe_mode=True)
+    except _WRONG as error:
+        raise InputError(
+            "The optimizer of the saved model is not known here.",
+            where=f"{kept.get('registered_name') or kept.get('class_name')}: {_first_line(error)}",
+            expected="an optimizer and a schedule of Keras, or classes that are registered with it",
+            todo="import the module that registers them (@keras.saving.register_keras_serializable()), and load again",
+        ) from error
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
@@ -211,7 +255,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         schema = int(description["schema"])
-    except (ValueError, TypeError, KeyError) as error:  # ValueError: of JSON and UTF-8
+    except _WRONG as error:  # ValueError: of JSON and UTF-8
         raise _altered(path, f"{type(error).__name__}: {error}") from error
     if schema > SCHEMA:
         raise InputError(
@@ -220,14 +264,25 @@ def _read_description(folder: Path) -> dict[str, Any]:
             expected=f"schema {SCHEMA} or older (this is latentome {__version__})",
             todo=f"install latentome {description.get('latentome')} or newer",
         )
-    if schema >= 2:
+    with _content_of(path):
+        _check_description(folder, description)
+    return description
+
+
+def _check_description(folder: Path, description: dict[str, Any]) -> None:
+    """Refuse a model with files that are missing or altered, or of an unknown kind."""
+    path = folder / FILES[-1]
+    if description["schema"] >= 2:
         if description.get("sha256") != _own_sha256(description):
             raise _altered(path, "its content does not have the checksum in it")
-        _check_complete(folder, list(description["files"]))
+        _check_complete(folder, [*description["files"], VECTORS])
         for name, checksum in description["files"].items():
             if sha256(folder / name) != checksum:
                 raise _altered(folder / name, f"{(folder / name).stat().st_size} bytes, another sha256 than when saved")
-    _check_complete(folder, [_member(i) for i in range(description.get("members", 1))])
+    members = description.get("members", 1)
+    if members < 1:
+        raise _altered(path, f"a model of {members} members")
+    _check_complete(folder, [_member(i) for i in range(members)])
     check_known(
         description["estimator"],
         ESTIMATORS,
@@ -235,7 +290,6 @@ def _read_description(folder: Path) -> dict[str, Any]:
         where=str(path),
         todo="restore the file from where it was saved",
     )
-    return description
 
 
 def _altered(path: Path, found: str) -> InputError:
@@ -260,11 +314,18 @@ def _check_complete(folder: Path, names: Sequence[str]) -> None:
 
 def _read_keras(path: Path) -> keras.Model:
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if not isinstance(model, Autoencoder):
+            raise TypeError(f"a {type(model).__name__}, which is none of latentome's models")
+        return model
+    except (*_WRONG, OSError, zipfile.BadZipFile) as error:
         raise InputError(
             "The saved model cannot be read.",
-            where=f"{path} ({path.stat().st_size} bytes): {str(error).splitlines()[0][:200]}",
+            where=f"{path} ({path.stat().st_size} bytes): {_first_line(error)}",
             expected="a file that Keras wrote when the model was saved",
             todo="restore the file, or train the model again",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

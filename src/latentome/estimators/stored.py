@@ -31,7 +31,7 @@ class Stored:
         from latentome.estimators.persistence import save_model
 
         check_is_fitted(self)
-        return save_model(self, Path(folder), preprocessing)
+        return save_model(self, Path(folder).expanduser(), preprocessing)
 
     def export_onnx(self, folder: str | Path) -> list[Path]:
         """Write encoder and decoder as ONNX graphs, each run with onnxruntime beside our own model before it is kept.
@@ -58,7 +58,11 @@ class Stored:
         from latentome.estimators.onnx import export_onnx
 
         check_is_fitted(self)
-        return export_onnx(self, Path(folder))
+        return export_onnx(self, Path(folder).expanduser())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there are trained models."""
+        return "models_" in vars(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies: the Keras model as its configuration and weights."""

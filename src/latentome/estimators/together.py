@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,10 +15,10 @@ from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.sparse import densify
-from latentome.io import MemoryMatrix
+from latentome.io import MemoryMatrix, lock_folder
 from latentome.training import Options, Split, Training, train_together
 from latentome.training.cache import keep_compiled_programs
-from latentome.training.optimizers import describe_optimizer, without_rates
+from latentome.training.optimizers import program_key
 
 if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
@@ -37,8 +38,35 @@ class Fit(NamedTuple):
     at_start: np.ndarray | None = None
 
 
+@contextmanager
+def all_or_nothing(estimators: Sequence[BaseAutoencoder]) -> Iterator[None]:
+    """Leave estimators as they were where fitting them fails: half of a new fit and half of an earlier one are none."""
+    before = [dict(vars(estimator)) for estimator in estimators]
+    try:
+        yield
+    except BaseException:  # an interruption, too
+        for estimator, kept in zip(estimators, before, strict=True):
+            vars(estimator).clear()
+            vars(estimator).update(kept)
+        raise
+
+
+@contextmanager
+def hold_states(checkpoint: str | os.PathLike[str] | None) -> Iterator[Path | None]:
+    """The folder of the states, where there is one, held for this training: of two in it each would remove the other's.
+
+    A run holds its own folder, too, which this one lies in: it is held for those who are given the inner one.
+    """
+    if checkpoint is None:
+        yield None
+        return
+    folder = Path(checkpoint).expanduser()
+    with lock_folder(folder):
+        yield folder
+
+
 def fit_together(
-    estimators: Sequence[BaseAutoencoder],
+    estimators: Iterable[BaseAutoencoder],
     X: Any,
     *,
     covariate: Any = None,
@@ -57,7 +85,7 @@ def fit_together(
     Parameters
     ----------
     estimators
-        The estimators, which are fitted in place.
+        The estimators, which are fitted in place: all of them, or none where something fails or is interrupted.
     X
         Data, samples x features: an array, a table, or a sparse matrix, which is made dense.
     covariate
@@ -68,7 +96,8 @@ def fit_together(
     tolerate
         Whether a model that diverges is told in its `Training` while the others go on.
     checkpoint
-        A folder for the states; one inside it for each program where there are several.
+        A folder for the states; one inside it for each program where there are several. Another process that trains
+        with it is refused meanwhile.
     callbacks
         Keras callbacks; for one estimator with one member only.
     **how
@@ -87,37 +116,46 @@ def fit_together(
     >>> len(lt.estimators.fit_together(models, X))
     3
     """
+    estimators = list(estimators)
     if not estimators:
         raise InputError(
             "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"
         )
-    keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
-    for estimator in estimators:
-        estimator._validate_params()
-        x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
-        columns = estimator._learn_covariate(covariate, x.shape[0])
-    x = densify(x)
-    rows = [slice(0, len(x))] * len(estimators) if rows is None else rows
-    prepared = [
-        estimator._prepare_fit(x[own], None if columns is None else columns[own])
-        for estimator, own in zip(estimators, rows, strict=True)
-    ]
-    if callbacks and sum(len(fits) for fits in prepared) > 1:
-        raise InputError(
-            "Keras callbacks see one model.",
-            where=f"{sum(len(fits) for fits in prepared)} models that train together",
-            expected="callbacks with one estimator and members=1",
-            todo="leave the callbacks out, or train the models one by one",
-        )
-    trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
-    again = any(estimator._has_second_round for estimator in estimators)
-    how |= {"checkpoint": None if checkpoint is None else Path(checkpoint)}
-    options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
-    trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
-    if again:
-        _train_anew(estimators, prepared, trainings, trained_on, rows, options, **how)
-    for i, estimator in enumerate(estimators):
-        estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
+    with all_or_nothing(estimators), hold_states(checkpoint) as folder:
+        keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
+        for estimator in estimators:
+            estimator._validate_params()
+            x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
+            columns = estimator._learn_covariate(covariate, x.shape[0])
+        x = densify(x)
+        rows = [slice(0, len(x))] * len(estimators) if rows is None else rows
+        prepared = [
+            estimator._prepare_fit(x[own], None if columns is None else columns[own])
+            for estimator, own in zip(estimators, rows, strict=True)
+        ]
+        if callbacks and sum(len(fits) for fits in prepared) > 1:
+            raise InputError(
+                "Keras callbacks see one model.",
+                where=f"{sum(len(fits) for fits in prepared)} models that train together",
+                expected="callbacks with one estimator and members=1",
+                todo="leave the callbacks out, or train the models one by one",
+            )
+        if callbacks and estimators[0]._refits(len(x[rows[0]])):
+            raise InputError(
+                "Keras callbacks see one training, and this model is trained a second time.",
+                where=f"{type(estimators[0]).__name__}(refit={estimators[0].refit!r}).fit(X, callbacks=...)",
+                expected="callbacks with refit=False, whose model is the one that the callbacks have seen",
+                todo="set refit=False, or leave the callbacks out",
+            )
+        trained_on = x if columns is None else np.concatenate([x, columns], axis=1)
+        again = any(estimator._has_second_round for estimator in estimators)
+        how |= {"checkpoint": folder}
+        options = [e._options(tolerate, len(x[own])) for e, own in zip(estimators, rows, strict=True)]
+        trainings = _train(estimators, prepared, trained_on, rows, options, keep_end=again, callbacks=callbacks, **how)
+        if again:
+            _train_anew(estimators, prepared, trainings, trained_on, rows, options, **how)
+        for i, estimator in enumerate(estimators):
+            estimator._finish_fit(prepared[i], trainings[i], MemoryMatrix(x[rows[i]]))
     return [done[0] for done in trainings]
 
 
@@ -214,7 +252,7 @@ def _programs(
     numbers: Sequence[int],
 ) -> list[list[int]]:
     """The numbers of the estimators that train in one program, for each program."""
-    families: dict[str, list[int]] = {}
+    families: dict[tuple[Any, ...], list[int]] = {}
     for i in numbers:
         fit = prepared[i][0]
         shared = _key(fit.model.family_of_widths or fit.model.architecture, fit, options[i])
@@ -225,7 +263,7 @@ def _programs(
         if max(widths) * len(widths) <= WASTE * sum(widths):
             programs.append(members)
             continue
-        same: dict[str, list[int]] = {}
+        same: dict[tuple[Any, ...], list[int]] = {}
         for i in members:
             fit = prepared[i][0]
             same.setdefault(_key(fit.model.architecture, fit, options[i]), []).append(i)
@@ -233,8 +271,6 @@ def _programs(
     return programs
 
 
-def _key(architecture: str, fit: Fit, options: Options) -> str:
+def _key(architecture: str, fit: Fit, options: Options) -> tuple[Any, ...]:
     """Equal for two estimators that can train in one program, if their architectures can."""
-    optimizer = without_rates(describe_optimizer(fit.model.optimizer))
-    rows = (len(fit.split.rows), len(fit.split.held_out))
-    return str((architecture, optimizer, rows, options))
+    return (*program_key(fit.model, architecture), len(fit.split.rows), len(fit.split.held_out), options)

@@ -240,7 +240,12 @@ class VariationalAutoencoder(BaseAutoencoder):
         return float(self._bounds(X, covariate, SCORE_DRAWS, 0)[:, 0].mean())
 
     def log_likelihood(
-        self, X: Any, n_samples: int = 100, random_state: int = 0, *, covariate: Any = None
+        self,
+        X: Any,
+        n_samples: int = 100,
+        random_state: int | np.random.Generator | None = 0,
+        *,
+        covariate: Any = None,
     ) -> np.ndarray:
         """The log-likelihood of each sample, estimated by importance weighting (Burda et al. 2016).
 
@@ -254,7 +259,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         n_samples
             Draws of the posterior for each sample.
         random_state
-            Their seed; the same seed gives the same numbers.
+            Their seed: the same number gives the same result, None another one at each call; or a generator to draw it
+            from.
         covariate
             The category of each sample, where the model is conditional on one.
 
@@ -262,14 +268,16 @@ class VariationalAutoencoder(BaseAutoencoder):
         -------
         float64, one for each sample, in nats; of an ensemble the mean of its members'.
         """
-        if n_samples < 1:
+        if not isinstance(n_samples, Integral) or n_samples < 1:
             raise InputError(
-                "A likelihood needs at least one draw.",
+                "A likelihood needs at least one draw, and whole ones.",
                 where=f"n_samples={n_samples}",
                 expected="a whole number of 1 or more, such as 100",
                 todo="correct the number of draws",
             )
-        return self._bounds(X, covariate, n_samples, random_state)[:, 1]
+        if not isinstance(random_state, Integral):
+            random_state = np.random.default_rng(random_state).integers(2**31)
+        return self._bounds(X, covariate, int(n_samples), int(random_state))[:, 1]
 
     def _bounds(self, X: Any, covariate: Any, draws: int, seed: int) -> np.ndarray:
         check_is_fitted(self)
@@ -322,7 +330,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         """
         return self._transform(X, covariate).var(axis=0, dtype=np.float64) > ACTIVE
 
-    def sample(self, n_samples: int = 1, random_state: int | None = None, *, covariate: Any = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.Generator | None = None, *, covariate: Any = None
+    ) -> np.ndarray:
         """Draw codes from the prior and decode them.
 
         Parameters
@@ -330,7 +340,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         n_samples
             Number of samples.
         random_state
-            Seed of the draw.
+            Seed of the draw, or a generator to draw with.
         covariate
             The category of each sample, where the model is conditional on one.
 

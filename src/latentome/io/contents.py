@@ -53,7 +53,7 @@ FOLDERS = {
     "figures": (".png", ".pdf", ".svg"),
     "figures-dark": (".png", ".pdf", ".svg"),
     "interpretation": (".tsv", ".json", ".graphml"),
-    "checkpoints": (".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
+    "checkpoints": (LOCK, ".state", ".keras", ".h5", ".npz", ".json", ".toml", ".tsv"),
     "onnx": (".onnx", ".json"),
     "predictions/*": PREDICTED,
     "predictions": (),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome import io
-from latentome.errors import LatentomeError, WriteError
+from latentome.errors import LatentomeError, RunFolderError
 from latentome.sweep.plan import Trial, Unit
 from latentome.sweep.request import SweepRequest
 from latentome.sweep.store import Fold, Store
@@ -38,8 +38,9 @@ def do_unit(
     try:
         estimators, trainings = train_unit(unit, request, store, folder, progress)
     except LatentomeError as error:
-        # That a disk is full says nothing about the unit: it is not kept, but tried again by --resume.
-        identity = "" if isinstance(error, WriteError) else unit.identity()
+        # That a disk is full, or a worker that was given up still at it, says nothing about the unit: it is not kept,
+        # but tried again by --resume.
+        identity = "" if isinstance(error, RunFolderError) else unit.identity()
         return {"identity": identity, "rows": failed_rows(unit, _in_a_line(error)), "curves": []}
     seconds = (time.perf_counter() - start) / len(unit.trials)
     rows, curves = [], []

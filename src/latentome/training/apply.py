@@ -19,7 +19,7 @@ BLOCK = 256
 #: How many compiled programs are kept.
 MAX_PROGRAMS = 32
 
-_programs: dict[tuple[str, str], Callable] = {}
+_programs: dict[tuple[type, str, str], Callable] = {}
 
 
 def apply_in_blocks(model: Autoencoder, part: str, x: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def _bounds_program(model: VariationalModel) -> Callable:
 
 
 def _kept(model: Autoencoder, what: str, build: Callable[[Autoencoder], Callable]) -> Callable:
-    key = (model.architecture, what)
+    key = (type(model), model.architecture, what)  # another class can have the same name
     if key not in _programs:
         keep_compiled_programs()
         # A copy, so that the program does not hang on to the weights and the optimizer of the user's model.

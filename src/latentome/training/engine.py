@@ -22,7 +22,7 @@ from latentome.models import compiled
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.lanes import COMPILER_OPTIONS, fit_in_lanes, in_one_function, is_plain, pass_in_lanes
 from latentome.training.live import live_names, live_values, read_live
-from latentome.training.optimizers import describe_optimizer, without_rates
+from latentome.training.optimizers import program_key
 from latentome.training.order import epoch_order
 from latentome.training.state import State
 
@@ -278,13 +278,12 @@ def program_for(model: keras.Model, batch_size: int, shuffle: bool, devices: Seq
     """
     if not hasattr(model, "architecture"):
         return Program(model, batch_size, shuffle, devices)
-    optimizer = describe_optimizer(model.optimizer)
-    key = (model.architecture, str(without_rates(optimizer)), batch_size, shuffle, tuple(devices))
+    key = (*program_key(model, model.architecture), batch_size, shuffle, tuple(devices))
     program = _programs.pop(key, None)
     if program is None:
         # A copy, because the user is free to compile the model anew, with another optimizer, while the program lives.
         template = type(model).from_config(model.get_config())
-        template.compile(optimizer=type(model.optimizer).from_config(optimizer["config"]))
+        template.compile(optimizer=type(model.optimizer).from_config(model.optimizer.get_config()))
         program = Program(template, batch_size, shuffle, devices)
     _programs[key] = program
     while len(_programs) > MAX_PROGRAMS:

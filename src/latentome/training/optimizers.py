@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from latentome.errors import InputError, check_known
-from latentome.training.schedules import Schedule
+from latentome.training.schedules import Schedule, schedule_of
 
 _OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -27,18 +27,23 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     return {"class_name": kind, "config": {**optimizer.get_config(), "name": "optimizer"}}
 
 
-def without_rates(description: dict[str, Any]) -> dict[str, Any]:
-    """The description of an optimizer without its learning rate, which programs take as a number.
+def program_key(model: keras.Model, architecture: str) -> tuple[Any, ...]:
+    """What two compiled models of the same `architecture` share when one program can train both.
 
-    A constant rate is one of the optimizer's variables, the peak of a `Schedule` a live value.
+    The classes are in it themselves, because their names do not tell them apart: a cell of a notebook that is run again
+    makes others. The learning rate is not, where programs take it as a number: a constant one is one of the optimizer's
+    variables, the peak of a `Schedule` (but no argument of another's schedule) a live value.
     """
-    config = dict(description["config"])
-    rate = config.get("learning_rate")
-    if isinstance(rate, dict):
-        config["learning_rate"] = {**rate, "config": {k: v for k, v in rate["config"].items() if k != "peak"}}
-    else:
-        config["learning_rate"] = None
-    return {**description, "config": config}
+    optimizer = model.optimizer
+    description = describe_optimizer(optimizer)
+    rate = description["config"].get("learning_rate")
+    if schedule_of(optimizer) is not None:
+        rate = {**rate, "config": {**rate["config"], "peak": None}}
+    elif not isinstance(rate, dict):
+        rate = None
+    description["config"]["learning_rate"] = rate
+    classes = (type(model), type(optimizer), type(getattr(optimizer, "_learning_rate", None)))
+    return (*classes, architecture, str(description))
 
 
 def make_optimizer(

@@ -202,7 +202,7 @@ class Run:
             self.rows = self.before
             self.save()
             self._write(best=False)
-            kept = f"The model has its state after epoch {len(self.rows)}"
+            kept = f"The last good state is that after epoch {len(self.rows)}"
             kept += "." if self.checkpoints is None else f", kept in {self.checkpoints.folder}."
         else:
             lost, kept = self.rows, "The other models went on."

@@ -289,7 +289,7 @@ class _Stream:
         rate = float(self.program.learning_rate(self.state))
         self.save()
         write_state(self.model, self.state)
-        kept = "The model has its state before that buffer"
+        kept = "The last good state is that before this buffer"
         kept += "." if self.checkpoints is None else f", kept in {self.checkpoints.folder}."
         now = np.full((1, len(self.program.columns)), np.nan, np.float32)
         rows = np.concatenate([self.rows, now])

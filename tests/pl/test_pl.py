@@ -235,6 +235,8 @@ def test_training_curves_have_the_panels_of_the_history(history):
     assert styles == ["-", "--"]
     assert figure.axes[0].get_ylim()[1] < 3100
     assert any("9000 at epoch 1" in text for text in texts(figure))
+    later = history.assign(loss=np.where(history["epoch"] == 3, 12000.0, history["loss"]))
+    assert any("1.2e+04 at epoch 3" in text for text in texts(pl.training_curves(later)))
     alone = pl.training_curves(history[["epoch", "loss"]])
     assert len(alone.axes) == 1
 

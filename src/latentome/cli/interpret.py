@@ -89,7 +89,7 @@ def command(
         drawn = draw_interpretation(folder, reporter)
     _show(table)
     typer.echo("\n".join(map(str, drawn)))
-    typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")
+    typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.typed}")
 
 
 def _show(table: pd.DataFrame) -> None:

@@ -205,5 +205,5 @@ def _refusal(run: RunFolder, path: Path, what: str, why: str) -> RunFolderError:
         what,
         where=f"{path}: {why}",
         expected="the PNG files that 'latentome visualize' makes",
-        todo=f"Make them: latentome visualize {run.path}",
+        todo=f"Make them: latentome visualize {run.typed}",
     )

@@ -43,8 +43,8 @@ KNOWN = {
     ),
     "signatures": (
         "features",
-        "The genes that weigh most in the first features, positive in red, negative in blue.",
-        "Bar charts of the largest loadings of the first features. The table below names the same genes.",
+        "The genes that weigh most in the first features that have such genes, positive in red, negative in blue.",
+        "Bar charts of the largest loadings of the first features that have any. The table below names the same genes.",
     ),
     "activations": (
         "features",

@@ -226,6 +226,12 @@ def test_label_colors():
     assert len(pl.label_colors(range(200))) == 200
 
 
+def test_training_and_held_out_samples_are_named_in_the_legend_alone(adata):
+    figure = pl.embedding(adata, color="split")
+    assert not figure.axes[0].texts
+    assert {"train", "test"} <= set(texts(figure))
+
+
 def test_training_curves_have_the_panels_of_the_history(history):
     figure = pl.training_curves(history)
     headings = [axes.get_title(loc="left") for axes in figure.axes]

@@ -74,12 +74,22 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     A text such as ``"Did you mean 'vae'? There are: adage, vae."``
     """
     choices = sorted(str(choice) for choice in choices)
-    # More than half alike, as 'median' and 'median-deviation' are; at a half 'tied' would be 'patience'.
-    close = difflib.get_close_matches(str(name).lower(), [c.lower() for c in choices], n=1, cutoff=0.52)
-    exact = [c for c in choices if close and c.lower() == close[0]]
+    meant = [f"'{choice}'" for choice in _meant(str(name).lower(), choices)]
     shown = ", ".join(choices[:30]) + (f", ... ({len(choices)} in all)" if len(choices) > 30 else "")
-    hint = f"Did you mean '{exact[0]}'? " if exact else ""
+    hint = f"Did you mean {', '.join(meant[:-1]) + ' or ' if meant[1:] else ''}{meant[-1]}? " if meant else ""
     return f"{hint}There are: {shown}."
+
+
+def _meant(name: str, choices: list[str]) -> list[str]:
+    """The choices that begin with `name`, up to six; else the most similar one, else those that hold `name`."""
+    begin = [choice for choice in choices if name and choice.lower().startswith(name)]
+    if 0 < len(begin) <= 6:
+        return begin
+    # More than half alike, as 'median' and 'median-deviation' are; at a half 'tied' would be 'patience'.
+    close = difflib.get_close_matches(name, [choice.lower() for choice in choices], n=1, cutoff=0.52)
+    if close:
+        return [choice for choice in choices if choice.lower() == close[0]][:1]
+    return [choice for choice in choices if len(name) > 2 and name in choice.lower()][:6]
 
 
 def check_known(name: str, choices: Iterable[str], what: str, *, where: str, todo: str = "choose one of these") -> None:

@@ -76,14 +76,14 @@ def test_run_says_what_was_read_decided_and_found(whole):
 
 
 def test_the_commands_one_by_one_are_the_run(files, finished, tmp_path, latentome):
-    out = tmp_path / "steps"
+    out = tmp_path / "my steps"
     arguments = ["train", files / "expression.tsv", "--labels", files / "labels.tsv", "-o", out, *OPTIONS]
     for command in (arguments, ["predict", out], ["evaluate", out], ["visualize", out], ["report", out]):
         code, printed, _ = latentome(*command)
         assert code == 0, command[0]
         if command[0] != "report":
             following = {"train": "predict", "predict": "evaluate", "evaluate": "visualize", "visualize": "report"}
-            assert f"Next: latentome {following[command[0]]} {out}" in printed
+            assert f"Next: latentome {following[command[0]]} '{out}'\n" in printed
     names = {str(p.relative_to(finished)) for p in finished.rglob("*")}
     assert {str(p.relative_to(out)) for p in out.rglob("*")} == names
     for name in ("metrics.json", "latent.tsv", "tsne.tsv", "history.tsv", "signatures.tsv", "preprocessing.json"):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from latentome import io
+from latentome.cli.interpret import _show
 from latentome.cli.main import run
 
 from .conftest import OPTIONS
@@ -61,6 +62,27 @@ def test_dimensions_recommend_a_size(own, latentome, sets):
     said = json.loads((own / "interpretation" / "dimensions.json").read_text())
     assert said["size"] == 2
     assert said["reason"] in printed
+    assert "no probe" not in told
+
+
+def test_dimensions_say_why_there_is_no_probe(own, latentome, monkeypatch):
+    monkeypatch.setattr("latentome.tl.probe.FOLDS", 1000)  # more held-out samples than any class has
+    _, _, told = latentome("dimensions", own, "-k", "2")
+    assert "There is no probe of the classes: fewer than two classes have 1000 held-out samples" in told
+
+
+def test_interpret_says_where_nothing_is_beyond_chance(capsys):
+    table = pd.DataFrame({"feature": ["vae_1"], "genes_positive": [3]})
+    _show(table)
+    assert capsys.readouterr().out.startswith("Nothing was tested: ")
+    _show(table.assign(set_positive="S", q_set_positive=0.2))
+    assert capsys.readouterr().out == "Nothing beyond chance.\n"
+    _show(table.assign(set_positive="S", q_set_positive=0.2, stability=0.75))
+    stable = capsys.readouterr().out.splitlines()
+    assert stable[0].split() == ["feature", "stability"]
+    assert stable[2] == "Nothing beyond chance."
+    _show(table.assign(set_positive="S", q_set_positive=0.01))
+    assert "Shown is what is beyond chance" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("source", ["mixture", "prior"])

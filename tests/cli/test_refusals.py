@@ -121,6 +121,8 @@ def test_a_cut_archive(lines, tmp_path, refused):
     [
         (["train", "tcga-3"], "Did you mean 'tcga-33'"),
         (["train", "blobs", "-m", "vea"], "Did you mean 'vae'"),
+        (["train", "blobs", "-m", "tybalt"], "Did you mean 'tybalt-2018-as-described', 'tybalt-2018-as-published', "),
+        (["train", "blobs", "-m", "pca"], "Did you mean 'nonlinear-pca'"),
         (["train", "blobs", "--preset", "class3-model3"], "Did you mean 'class3-model2'"),
         (["train", "blobs", "-m", "adage", "--beta", "1"], "has no parameter 'beta'"),
         (["train", "blobs", "--hidden", "300;100"], "whole numbers with commas between"),
@@ -146,7 +148,7 @@ def test_a_cut_archive(lines, tmp_path, refused):
         (["train", "blobs", "-m", "vae", "-z", "2", "--beta=-1"], "beta"),
         (["train", "blobs", "-m", "vae", "-z", "2", "--likelihood", "gausian"], "likelihood"),
         (["train", "blobs", "-z", "2", "-m", "adage", "--noise=-0.1"], "noise"),
-        (["train", "blobs", "--transform", "log2"], "Did you mean 'log2p1'"),
+        (["train", "blobs", "--transform", "log2"], "Did you mean 'log2cpm' or 'log2p1'"),
         (["train", "blobs", "--scaling", "zscore"], "zero-one"),
         (["train", "blobs", "--test-size", "0"], "cannot be split"),
         (["train", "blobs", "--test-size", "1"], "cannot be split"),

@@ -150,6 +150,8 @@ def test_a_column_of_labels_after_the_names_says_how_to_give_labels(write):
 
 def test_decimal_commas(write):
     has(refusal(write("e.tsv", GOOD.replace("5", "5,25"))), "'5,25'", "decimal comma", "decimal points")
+    german = GOOD.replace("\t", ";").replace("5", "5,25")
+    has(refusal(write("e.csv", german)), "decimal comma", "tabs or semicolons: sed")
 
 
 @pytest.mark.parametrize("word", ["", "NA", "NaN", "nan", "null", "inf", "-Inf", "1e60", "N/A"])

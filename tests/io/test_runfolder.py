@@ -220,6 +220,12 @@ def test_require_names_the_command_that_makes_the_file(tmp_path):
         run.require("latnt")
 
 
+def test_a_command_is_proposed_as_it_has_to_be_typed(tmp_path):
+    run = RunFolder.create(tmp_path / "my run")
+    with pytest.raises(RunFolderError, match=f"latentome train DATA -m MODEL -o '{run.path}'"):
+        run.require("history")
+
+
 def test_a_damaged_manifest_is_refused(tmp_path):
     run = a_run(tmp_path / "run")
     run.manifest.write_text('{"seed": ')

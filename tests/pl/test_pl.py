@@ -226,6 +226,12 @@ def test_label_colors():
     assert len(pl.label_colors(range(200))) == 200
 
 
+def test_training_and_held_out_samples_are_named_in_the_legend_alone(adata):
+    figure = pl.embedding(adata, color="split")
+    assert not figure.axes[0].texts
+    assert {"train", "test"} <= set(texts(figure))
+
+
 def test_training_curves_have_the_panels_of_the_history(history):
     figure = pl.training_curves(history)
     headings = [axes.get_title(loc="left") for axes in figure.axes]
@@ -235,6 +241,8 @@ def test_training_curves_have_the_panels_of_the_history(history):
     assert styles == ["-", "--"]
     assert figure.axes[0].get_ylim()[1] < 3100
     assert any("9000 at epoch 1" in text for text in texts(figure))
+    later = history.assign(loss=np.where(history["epoch"] == 3, 12000.0, history["loss"]))
+    assert any("1.2e+04 at epoch 3" in text for text in texts(pl.training_curves(later)))
     alone = pl.training_curves(history[["epoch", "loss"]])
     assert len(alone.axes) == 1
 

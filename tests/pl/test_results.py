@@ -151,6 +151,10 @@ def test_shared_genes_stand_below_the_diagonal_in_the_order_of_the_features():
     np.testing.assert_array_equal(picture, [[0.1, np.nan], [0.5, 0.0]])
     said = {text.get_text(): (text.get_position(), text.get_weight()) for text in axes.texts}
     assert said == {"7": ((0, 2), "bold"), "1": ((0, 1), "normal")}
+    few = pl.signature_overlap(table.head(1))  # as low as the figure gets
+    few.draw_without_rendering()
+    label = few.axes[1].yaxis.label.get_window_extent()
+    assert few.bbox.y0 <= label.y0 < label.y1 <= few.bbox.y1
     with pytest.raises(InputError, match="no overlap"):
         pl.signature_overlap(table.iloc[:0])
 
@@ -189,6 +193,10 @@ def test_dimensions_have_a_panel_for_the_probe_only_with_labels():
     figure = pl.dimensions(table, chosen=10)
     assert len(figure.axes) == 3
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[2, 0.2], [10, 0.1]]
+    for axes in figure.axes[:2]:  # where PCA or all features lie exactly on the model's line, both are seen
+        model, other = axes.lines[-2:]
+        assert other.get_zorder() > model.get_zorder()
+        assert other.is_dashed()
     assert len(pl.dimensions(table.assign(probe=0.8, pca_probe=0.7)).axes) == 4
     with pytest.raises(InputError, match="no dimensions"):
         pl.dimensions(table.drop(columns="error"))

@@ -117,6 +117,33 @@ def test_a_model_is_called_by_what_it_is(run):
     assert again == f"latentome run my.tsv --labels l.tsv -z 4 -e 100 -o {run.name}-longer"
 
 
+def test_more_epochs_are_advised_only_where_those_before_were_not_too_many(run):
+    """The loss of the VAE rises with the weight of its KL term: that is no overfitting."""
+    sources = read_sources(RunFolder(run))
+
+    def advice(best, last=20, **parameters):
+        known = {"command": "latentome run my.tsv -e 20", "model": {**MODEL, "parameters": parameters}}
+        losses = {epoch: abs(epoch - best) for epoch in range(1, last + 1)} | {1: -9}
+        rows = [
+            {"epoch": str(epoch), "loss": "1", "val_loss": str(loss), "val_beta": str(min(epoch / 2, 1))}
+            for epoch, loss in losses.items()
+        ]
+        return summarise(sources._replace(manifest=Record({**sources.manifest.values, **known}), history=rows))["next"][
+            0
+        ]
+
+    assert advice(19, max_epochs=20)[1] == f"latentome run my.tsv -e 40 -o {run.name}-longer"
+    said, command = advice(12, max_epochs=20)
+    assert command == f"latentome run my.tsv -e 20 --patience 20 -o {run.name}-patience"
+    assert "lowest at epoch 12 of 20" in said
+    assert "(-e 12)" in said
+    assert "another chance with more" not in said
+    said, command = advice(5, max_epochs=90, patience=9)
+    assert command is None
+    assert "other sizes" in said
+    assert "--patience" not in said
+
+
 MODEL = {"name": "vae", "family": "vae", "parameters": {"max_epochs": 50}}
 NUMBERS = {"mean": -0.1, "low": -0.2, "high": -0.05, "percent": -10.0, "percent_low": -20.0, "percent_high": -5.0}
 

@@ -103,6 +103,18 @@ def test_no_name_becomes_markup(run):
     assert "my own &lt;b&gt;figure" in text
 
 
+def test_what_was_not_tested_is_not_told_as_without_result(run):
+    tables = run / "interpretation"
+    tables.mkdir()
+    text = latentome.report.write(run).read_text(encoding="utf-8")
+    assert "<td>not tested</td><td>not tested</td>" in text
+    (tables / "enrichment.tsv").write_text("feature\tside\tset\tq\n", encoding="utf-8")
+    (tables / "associations.tsv").write_text("feature\tcolumn\tq\n", encoding="utf-8")
+    text = latentome.report.write(run).read_text(encoding="utf-8")
+    assert "<td>nothing</td><td>none</td>" in text
+    assert "not tested" not in text
+
+
 def test_the_page_needs_no_network(page):
     addresses = [
         attrs[key] for _, attrs in page.tags for key in ("src", "href", "srcset", "data", "poster") if key in attrs

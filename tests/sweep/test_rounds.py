@@ -8,9 +8,11 @@ import sys
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from latentome import sweep
+from latentome import pl, sweep
 from latentome.errors import InputError
+from latentome.sweep.page import draw
 from latentome.sweep.request import SweepRequest
 from latentome.sweep.rounds import halvings, rounds
 from latentome.workflow import RunConfig
@@ -53,7 +55,24 @@ def test_each_round_keeps_the_best_third_and_trains_it_three_times_as_long(halve
     assert len(summary) == 9
     assert list(summary["round"][:3]) == [3, 2, 2]
     assert summary["configuration"].iloc[-1] == 9  # the one that diverged
-    assert "6 after 1 epochs, 2 after 3 epochs" in " ".join(halved.verdict)
+    assert "6 after 1 epoch, 2 after 3 epochs" in " ".join(halved.verdict)
+    assert "a little optimistic" in " ".join(halved.verdict)  # though one configuration alone came to the last round
+
+
+def test_all_configurations_of_a_halved_sweep_are_drawn(halved, monkeypatch, tmp_path):
+    drawn = {}
+    for name in ("sweep_scores", "sweep_curves"):
+        monkeypatch.setattr(pl, name, lambda *given, name=name: drawn.setdefault(name, (*given, Figure()))[-1])
+    trials = pd.read_csv(halved.path / "curves.tsv.gz", sep="\t")
+    draw(tmp_path, SweepRequest(RunConfig("blobs"), ("linear",), GRID), halved.summary, trials)
+    summary, varied, _ = drawn["sweep_scores"]
+    assert len(summary) == 9
+    assert varied == [*GRID, "max_epochs"]
+    curves = drawn["sweep_curves"][0]
+    lengths = curves.groupby("configuration")["epoch"].max()
+    assert dict(lengths) == dict(zip(summary["configuration"], summary["max_epochs"], strict=True))
+    assert not curves.duplicated(["configuration", "fold", "epoch"]).any()
+    assert "of equal epochs" in (halved.path / "report.html").read_text()
 
 
 def test_the_last_round_is_the_training_of_a_plain_sweep(halved, search, tmp_path):

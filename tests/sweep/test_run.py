@@ -19,7 +19,7 @@ import latentome as lt
 from latentome import sweep
 from latentome.sweep.request import SweepRequest
 from latentome.sweep.store import prepare_store
-from latentome.sweep.table import interval
+from latentome.sweep.table import interval, verdict
 from latentome.workflow import RunConfig
 
 
@@ -54,6 +54,16 @@ def test_a_configuration_that_diverges_is_named_with_its_reason(done):
     assert lost["error"].str.contains("stopped being finite.*learning rate", regex=True).all()
     assert lost["held-out MSE"].isna().all()
     assert "16 trainings of 4 configurations failed" in done.verdict[-1]
+
+
+def test_one_of_something_is_told_in_the_singular():
+    rows = {"configuration": [1, 2, 3], "held-out MSE": [1.0, 1.1, 9.0], "high": [1.2, 2, 9], "failed": [0, 0, 1]}
+    table = pd.DataFrame(rows).assign(
+        **{"low": 0.9, "latent features": 2, "PCA held-out MSE": 1.0, "% of PCA's": 100.0}
+    )
+    said = " ".join(verdict(table, 1, 3))
+    assert "1 other lies inside its interval" in said
+    assert "1 training of 1 configuration failed" in said
 
 
 def test_a_training_of_a_sweep_is_the_single_training(done, files):

@@ -56,7 +56,8 @@ def test_what_a_lacks_is_exchanged(simulated):
 def test_the_decoded_difference_is_the_module(simulated):
     adata, model = simulated
     table = tl.decoded_difference(adata, model, "X_pca", "group", "A", "C")
-    assert table["difference"].is_monotonic_decreasing
+    assert table["difference"].abs().is_monotonic_decreasing
+    assert set(np.sign(table["difference"].head(20))) == {-1, 1}
     of_module = table["gene"].str.startswith("m3-")
     assert table["difference"].abs()[of_module].min() > 3 * table["difference"].abs()[~of_module].max()
 

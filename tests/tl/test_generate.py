@@ -91,7 +91,12 @@ def test_the_rule_of_one_standard_error():
     assert size == 5
     assert "with 10" in reason
     assert "largest size" not in reason
+    assert "within one standard error (0.01) of the lowest" in reason
     assert "more dimensions may do better" in tl.choose_size(table[:3])[1]
+    size, reason = tl.choose_size(table.drop(index=1))
+    assert size == 10
+    assert "lowest (0.2), and no smaller size" in reason
+    assert "(0)" not in reason
 
 
 def test_generated_samples_of_pca_are_smoother_than_real_ones():

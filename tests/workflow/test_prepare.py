@@ -13,7 +13,7 @@ from latentome import datasets, io
 from latentome.errors import InputError
 from latentome.workflow import RunConfig, prepare_again
 from latentome.workflow.manifest import describe_data
-from latentome.workflow.prepare import load_data, prepare
+from latentome.workflow.prepare import _on_both_sides, load_data, prepare
 
 
 def same_training_side(one, other) -> None:
@@ -238,5 +238,7 @@ def test_patients_on_both_sides_are_told(tmp_path):
     both = len(sides[True] & sides[False])
     assert both
     assert any(note.startswith(f"{both} patients have samples among the training") for note in prepared.notes)
+    one = _on_both_sides(adata[:2], np.array([True, False]), config)
+    assert one[0].startswith("1 patient has samples among the training")
     together = prepare(replace(config, group="patient"), "zero-one")
     assert not any("--group patient" in note for note in together.notes)

@@ -63,4 +63,4 @@ def command(
             prepared = prepare_again(config, folder, reporter)
         evaluate_step(folder, prepared, reporter, clustering=clustering or "k-means")
     print_verdict(folder)
-    typer.echo(f"Metrics: {folder.metrics}\nNext: latentome visualize {folder.path}")
+    typer.echo(f"Metrics: {folder.metrics}\nNext: latentome visualize {folder.typed}")

@@ -89,21 +89,21 @@ def command(
         drawn = draw_interpretation(folder, reporter)
     _show(table)
     typer.echo("\n".join(map(str, drawn)))
-    typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.path}")
+    typer.echo(f"Tables: {folder.interpretation}\nNext: latentome report {folder.typed}")
 
 
 def _show(table: pd.DataFrame) -> None:
     """Print the first features with what is beyond chance of what they follow."""
     from latentome.tl.associate import RATE
 
-    shown = table.head(20).copy()
+    table = table.copy()
     for q, named in (
         ("q_column", ("column", "level", "measure", "effect", "q_column")),
         *((f"q_set_{side}", (f"set_{side}",)) for side in ("positive", "negative")),
     ):
-        if q in shown:
-            known = [name for name in named if name in shown]
-            shown[known] = shown[known].where(shown[q] <= RATE)
+        if q in table:
+            known = [name for name in named if name in table]
+            table[known] = table[known].where(table[q] <= RATE)
     wanted = (
         "feature",
         "stability",
@@ -115,10 +115,18 @@ def _show(table: pd.DataFrame) -> None:
         "set_positive",
         "set_negative",
     )
-    columns = [column for column in wanted if column in shown]
-    typer.echo(shown[columns].to_string(index=False, na_rep="", float_format="{:.3g}".format))
-    typer.echo(
-        f"Shown is what is beyond chance (q of {RATE} or less); an AUROC of 0.5 is no difference, 0 or 1 the largest."
-    )
-    if len(table) > len(shown):
-        typer.echo(f"... and {len(table) - len(shown)} more in features.tsv")
+    columns = [column for column in wanted if column in table and table[column].notna().any()]
+    shown = table.head(20)
+    if columns != ["feature"]:
+        typer.echo(shown[columns].to_string(index=False, na_rep="", float_format="{:.3g}".format))
+        if len(table) > len(shown):
+            typer.echo(f"... and {len(table) - len(shown)} more in features.tsv")
+    if not any(name.startswith("q_") for name in table):
+        typer.echo("Nothing was tested: there is no column of the samples and no gene set to test with.")
+    elif set(columns) <= {"feature", "stability"}:
+        typer.echo("Nothing beyond chance.")
+    else:
+        typer.echo(
+            f"Shown is what is beyond chance (q of {RATE} or less); an AUROC of 0.5 is no difference, 0 or 1 the "
+            "largest."
+        )

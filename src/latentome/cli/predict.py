@@ -81,7 +81,7 @@ def command(
     if data is None:
         with open_to_write(str(run), "model") as (folder, config):
             predict_run(folder, config, listener(), settings=settings, umap=umap)
-        following = "" if folder.trained_from_disk else f"\nNext: latentome evaluate {folder.path}"
+        following = "" if folder.trained_from_disk else f"\nNext: latentome evaluate {folder.typed}"
         typer.echo(f"Features: {folder.latent}{following}")
         return
     if umap or settings != {"initialization": "pca"}:

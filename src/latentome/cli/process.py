@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +74,7 @@ def command(
             reporter=listener(),
         )
         typer.echo(f"Tables: {target.parent}")
-    typer.echo(f"Next: latentome run {target}")
+    typer.echo(f"Next: latentome run {shlex.quote(str(target))}")
 
 
 def _only_for_files(given: list[str], defaults: bool) -> None:

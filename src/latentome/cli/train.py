@@ -37,7 +37,7 @@ def command(asked: o.Asked, prepare_on: str) -> None:
             resume=asked.resume,
             dask=by_dask,
         )
-    typer.echo(f"Model: {folder.path}\nNext: latentome predict {folder.path}")
+    typer.echo(f"Model: {folder.path}\nNext: latentome predict {folder.typed}")
 
 
 @contextlib.contextmanager

@@ -36,4 +36,4 @@ def command(
         paths = visualize_step(folder, prepared, reporter, wanted, dark=dark)
     for path in paths:
         typer.echo(path)
-    typer.echo(f"Next: latentome report {folder.path}")
+    typer.echo(f"Next: latentome report {folder.typed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from latentome.io import html
@@ -66,5 +67,7 @@ def _beside_pca(model: BaseAutoencoder) -> str:
     try:
         verdict = json.loads(path.read_text(encoding="utf-8"))["verdict"]
     except (ValueError, KeyError, TypeError):
-        return html.sentences([f"{path.name} of the run is damaged; latentome evaluate {path.parent} makes it again."])
+        return html.sentences(
+            [f"{path.name} of the run is damaged; latentome evaluate {shlex.quote(str(path.parent))} makes it again."]
+        )
     return html.sentences(verdict)

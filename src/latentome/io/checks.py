@@ -151,7 +151,7 @@ def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> I
     if any(_COMMA_DECIMAL.fullmatch(word.strip()) for word in cells.values[:100]):
         todo = (
             "The numbers seem to have a decimal comma: export the table with decimal points "
-            "(with sed, for a file with tabs: sed 's/,/./g')."
+            "(with sed, for a file with tabs or semicolons: sed 's/,/./g')."
         )
     elif any(_THOUSANDS.fullmatch(word.strip()) for word in cells.values[:100]):
         todo = "The numbers have separators of thousands: export the table without them."

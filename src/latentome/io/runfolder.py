@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,11 @@ class RunFolder:
     def name(self) -> str:
         """Name of the folder for messages; that of ``.`` is empty, so its own is looked up."""
         return self.path.name or self.path.absolute().name or str(self.path)
+
+    @property
+    def typed(self) -> str:
+        """The path as one types it in a command: quoted where its name has a space, say."""
+        return shlex.quote(str(self.path))
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], replace: bool = False) -> RunFolder:
@@ -209,7 +215,7 @@ class RunFolder:
         command = ITEMS[name].command
         if command not in ("train", "predict") and self.manifest.is_file() and self.trained_from_disk:
             raise self.needs_memory()
-        what = f"DATA -m MODEL -o {self.path}" if command == "train" else self.path
+        what = f"DATA -m MODEL -o {self.typed}" if command == "train" else self.typed
         raise RunFolderError(
             f"The run {self.name} has no {ITEMS[name].path} yet",
             where=str(path),
@@ -249,7 +255,7 @@ class RunFolder:
             "This run was trained from disk: what needs all samples in memory cannot follow it.",
             where=str(self.path),
             expected="'latentome predict', which goes through the samples in blocks",
-            todo=f"use latentome predict {self.path}; or train on fewer samples or genes, with --in-memory",
+            todo=f"use latentome predict {self.typed}; or train on fewer samples or genes, with --in-memory",
         )
 
     def update_manifest(self, **fields: Any) -> dict[str, Any]:

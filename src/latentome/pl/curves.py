@@ -31,7 +31,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
     """Draw the loss and its parts against the epoch, training solid and validation dashed.
 
     A panel is on a logarithmic scale if its values are positive and span more than a factor of twenty. Otherwise its
-    scale follows the curve after the first epochs, and a note says where the first epoch lies if that is outside.
+    scale follows the curve after the first epochs, and a note says how high the curve goes if that is outside.
 
     Parameters
     ----------
@@ -165,9 +165,10 @@ def _scale(axes: Axes, curves: list[tuple[np.ndarray, np.ndarray]]) -> None:
     room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     if values.max() > high + 4 * room:
         axes.set_ylim(min(values.min(), low) - room, high + room)
-        epoch, first = next((e[0], v[0]) for e, v in curves if len(v) and v.max() > high + 4 * room)
-        note = f"\N{UPWARDS ARROW} {first:.4g} at epoch {epoch:g}"
-        axes.text(0.98, 0.97, note, transform=axes.transAxes, size=6, color=tones().faint, ha="right", va="top")
+        highest, epoch = max((v.max(), e[v.argmax()]) for e, v in curves if len(v))
+        note = f"\N{UPWARDS ARROW} {highest:.4g} at epoch {epoch:g}"
+        # Beside the heading no line runs through it.
+        axes.set_title(note, loc="right", size=6, color=tones().faint, weight="normal")
 
 
 def _add_beta(axes: Axes, epoch: np.ndarray, beta: np.ndarray) -> None:

@@ -35,6 +35,8 @@ MANY_POINTS = 5000
 NAMED_ON_MAP, NAMED_IN_LEGEND = 40, 60
 #: Longer names than this many letters stand in the legend only: on the map they would hide the points.
 LONGEST_ON_MAP = 16
+#: Columns of a run whose groups are drawn at random: they have no place of their own on the map to be named at.
+EVERYWHERE = ("split",)
 #: Maps whose axes measure nothing.
 WITHOUT_SCALE = ("t-SNE", "UMAP")
 
@@ -52,8 +54,8 @@ def embedding(
     basis
         Key in ``obsm`` of the map; its first two columns are drawn.
     color
-        Column of ``obs``: classes get one colour each, a legend and, up to forty of them, their names on the map;
-        quantities get a colour bar. Missing values are light grey.
+        Column of ``obs``: classes get one colour each, a legend and, up to forty of them, their names on the map (but
+        not those of ``split``, which lie everywhere); quantities get a colour bar. Missing values are light grey.
     title
         Heading; none by default.
 
@@ -174,7 +176,7 @@ def _draw_map(
     _frame(axes, points, basis, size)
     if not is_numeric(column):
         colors = label_colors(categories_of(column))
-        if 1 < len(colors) <= NAMED_ON_MAP:
+        if 1 < len(colors) <= NAMED_ON_MAP and column.name not in EVERYWHERE:
             _name_classes(axes, points, column, colors, size)
     return drawn
 

@@ -165,7 +165,8 @@ def signature_overlap(table: pd.DataFrame, n_signatures: int = 30) -> Figure:
     cell = float(np.clip(2.4 / n, 0.16, 0.34))
     names = [shortened(name, 18) for name in kept]
     margin = 0.3 + 0.055 * max(map(len, names))
-    figure = new_figure(max(SINGLE, margin + n * cell + 0.9), margin + n * cell + 0.15, layout="constrained")
+    height = max(margin + n * cell + 0.15, 1.5)  # what is written along the colour bar of few signatures needs that
+    figure = new_figure(max(SINGLE, margin + n * cell + 0.9), height, layout="constrained")
     axes = figure.subplots()
     cmap, most = shares(), max(0.2, float(pairs["jaccard"].max()))
     for pair in pairs.itertuples(index=False):
@@ -178,7 +179,7 @@ def signature_overlap(table: pd.DataFrame, n_signatures: int = 30) -> Figure:
     _triangle(axes, names)
     bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
-    bar.set_label("shared part of the genes of both (Jaccard)", size=6)
+    bar.set_label("shared part of the\ngenes of both (Jaccard)", size=6)
     return figure
 
 

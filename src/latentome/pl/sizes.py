@@ -35,6 +35,7 @@ def dimensions(table: pd.DataFrame, chosen: int | None = None) -> Figure:
         If a column is missing or the table is empty.
     """
     import numpy as np
+    from matplotlib.patheffects import withStroke
 
     needed = ("size", "error", "standard_error", "pca_error", "active", "stability")
     check_columns(table, needed, "There are no dimensions to draw.", "Pass what latentome.tl.dimensions gives.")
@@ -48,17 +49,20 @@ def dimensions(table: pd.DataFrame, chosen: int | None = None) -> Figure:
     ]
     figure = new_figure(DOUBLE, 2.25, layout="constrained")
     sizes, color = rows["size"].to_numpy(dtype=float), visible(FIRST)
+    edge = withStroke(linewidth=2.2, foreground=tones().paper)
+    dashed = {"linestyle": (0, (4, 5)), "linewidth": 1.1, "path_effects": [edge], "zorder": 4}
     for axes, (title, unit, name, pca) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         _axis(axes, sizes, chosen)
         axes.plot(sizes, rows[name], "-o", color=color, markersize=3, label="model", zorder=3)
         if name == "error":
             spread = rows["standard_error"].to_numpy(dtype=float)
             axes.fill_between(sizes, rows[name] - spread, rows[name] + spread, color=color, alpha=0.2, linewidth=0)
+        # Dashed, edged and on top: PCA's line, and that of all features, may lie exactly where the model's does.
         if pca:
-            axes.plot(sizes, rows[pca], "--", color=tones().baseline, label="PCA", zorder=2)
+            axes.plot(sizes, rows[pca], color=tones().baseline, label="PCA", **dashed)
         if name == "active":
             ends = np.array([sizes.min(), sizes.max()])
-            axes.plot(ends, ends, ":", color=tones().faint, linewidth=0.8, label="all in use", zorder=1)
+            axes.plot(ends, ends, color=tones().faint, label="all in use", **dashed)
         if name == "stability":
             axes.set_ylim(0, 1.02)
         axes.set(title=title, ylabel=unit)

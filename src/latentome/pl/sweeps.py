@@ -49,6 +49,7 @@ def sweep_scores(summary: pd.DataFrame, varied: Sequence[str]) -> Figure:
     for axes, (title, rows) in zip(grid, panels, strict=False):
         for value, shade in colors.items():
             line = rows if value is None else rows[rows[color] == value]
+            line = line.sort_values(across, key=lambda column: column.map(places))
             x = [places[v] for v in line[across]]
             axes.plot(x, line["held-out MSE"], "-o", color=shade, markersize=3, label=literal(value))
             if line["low"].notna().any():
@@ -147,6 +148,7 @@ def sweep_curves(curves: pd.DataFrame, summary: pd.DataFrame, varied: Sequence[s
         if finite and sorted(finite)[len(finite) // 2] > 0:
             axes.set_ylim(top=min(axes.get_ylim()[1], 2 * sorted(finite)[len(finite) // 2]))
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
     grid[0].set_ylabel("loss (dashed: validation)")
     _key(figure, grid[0], across)
     return figure

@@ -138,7 +138,7 @@ def read_encoded(run: RunFolder) -> AnnData:
             f"{run.h5ad.name} of the run {run.path.name} cannot be read",
             where=f"{run.h5ad}: {failure}",
             expected="latent.h5ad as 'latentome predict' writes it",
-            todo=f"Make it again: latentome predict {run.path}",
+            todo=f"Make it again: latentome predict {run.typed}",
         ) from failure
 
 

@@ -43,8 +43,8 @@ KNOWN = {
     ),
     "signatures": (
         "features",
-        "The genes that weigh most in the first features, positive in red, negative in blue.",
-        "Bar charts of the largest loadings of the first features. The table below names the same genes.",
+        "The genes that weigh most in the first features that have such genes, positive in red, negative in blue.",
+        "Bar charts of the largest loadings of the first features that have any. The table below names the same genes.",
     ),
     "activations": (
         "features",
@@ -205,5 +205,5 @@ def _refusal(run: RunFolder, path: Path, what: str, why: str) -> RunFolderError:
         what,
         where=f"{path}: {why}",
         expected="the PNG files that 'latentome visualize' makes",
-        todo=f"Make them: latentome visualize {run.path}",
+        todo=f"Make them: latentome visualize {run.typed}",
     )

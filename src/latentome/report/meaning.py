@@ -64,7 +64,9 @@ def meaning_rows(path: Path, n_features: int, first: int = 12) -> dict[str, list
     if not (path / "interpretation").is_dir():
         return {"first": [], "rest": []}
     found = read_meaning(RunFolder(path), [str(i + 1) for i in range(n_features)])
-    rows = [{"feature": name, **row} for name, row in found.items()]
+    files = {"columns": "associations.tsv", "sets": "enrichment.tsv"}
+    tested = {name: (path / "interpretation" / file).is_file() for name, file in files.items()}
+    rows = [{"feature": name, **row, "tested": tested} for name, row in found.items()]
     return {"first": rows[:first], "rest": rows[first:]}
 
 

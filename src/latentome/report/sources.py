@@ -118,7 +118,9 @@ def _shape(path: Path) -> tuple[int, int]:
 
 def _damaged(run: RunFolder, path: Path, why: str, command: str) -> RunFolderError:
     """Say that a file of the run cannot be used, and which command makes it anew."""
-    again = f"latentome {command} {run.path}" if command != "train" else f"latentome train DATA -m MODEL -o {run.path}"
+    again = (
+        f"latentome {command} {run.typed}" if command != "train" else f"latentome train DATA -m MODEL -o {run.typed}"
+    )
     return RunFolderError(
         f"{path.name} of the run {run.path.name} cannot be used for the report",
         where=f"{path}: {why}",

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from latentome.report.sources import Metrics, Sources
-from latentome.report.wording import FAMILIES, number, several, strings, the_model
+from latentome.report.wording import FAMILIES, number, parse, several, strings, the_model
 from latentome.tl.evaluate import STAYED_PCA
 from latentome.tl.intervals import MIN_TESTED, answer
 
@@ -115,14 +115,9 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
     run = shlex.quote(sources.run.name)
     told: list[tuple[str, str | None]] = []
     if answer == "No":
-        told.append(
-            (
-                "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca. Or give "
-                f"{named} another chance with more epochs (-e) or other sizes (-z); it has to win on held-out samples, "
-                "too:",
-                _longer(sources),
-            )
-        )
+        advice, command = _another_chance(sources, named)
+        instead = "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca."
+        told.append((f"{instead} {advice}", command))
     elif answer == "It is PCA":
         told.append(("Work on with the features: they are those of PCA, in latent.tsv.", None))
     elif answer == "Too few samples to tell":
@@ -142,23 +137,63 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
     return told
 
 
-def _longer(sources: Sources) -> str | None:
-    """The command of the run with twice the epochs and a folder of its own; None where it was a call from Python."""
-    command, epochs = sources.manifest.text("command"), sources.manifest.at("model", "parameters", "max_epochs")
-    if not command.startswith(("latentome run ", "latentome train ")) or not isinstance(epochs, int):
+def _another_chance(sources: Sources, named: str) -> tuple[str, str | None]:
+    """What may help a model that lost to PCA: more epochs only where those that it had were not too many."""
+    best, last = _best_epoch(sources.history)
+    more = "it has to win on held-out samples, too"
+    if best is None or best > _LATE * last:
+        epochs = sources.manifest.at("model", "parameters", "max_epochs")
+        command = _again(sources, {"-e": 2 * epochs}, "longer") if isinstance(epochs, int) else None
+        return f"Or give {named} another chance with more epochs (-e) or other sizes (-z); {more}:", command
+    lowest = f"the loss on the validation samples was lowest at epoch {best} of {last}"
+    if sources.manifest.at("model", "parameters", "patience") is not None:
+        return (
+            f"More epochs would not help, {lowest}. Or give {named} another chance with other sizes (-z); {more}.",
+            None,
+        )
+    return (
+        f"More epochs would not help, {lowest}, and rose or stayed after it. Or give {named} another chance with the "
+        f"best epoch kept (--patience), fewer epochs (-e {best}) or other sizes (-z); {more}:",
+        _again(sources, {"--patience": _PATIENCE}, "patience"),
+    )
+
+
+def _best_epoch(history: list[dict[str, str]]) -> tuple[int | None, int]:
+    """The epoch of the lowest validation loss, over all members, and the last one; None where there was none.
+
+    While the weight of the KL term rises, so does the loss: epochs are compared that have its last weight.
+    """
+    losses: dict[int, list[float]] = {}
+    for row in history:
+        loss = parse(row.get("val_loss"))
+        if row.get("val_beta") == history[-1].get("val_beta") and math.isfinite(loss):
+            losses.setdefault(int(parse(row.get("epoch"))), []).append(loss)
+    means = {epoch: sum(values) / len(values) for epoch, values in losses.items()}
+    return min(means, key=lambda epoch: means[epoch], default=None), max(means, default=0)
+
+
+def _again(sources: Sources, other: dict[str, int], suffix: str) -> str | None:
+    """The command of the run with `other` options and a folder of its own; None where it was a call from Python."""
+    command = sources.manifest.text("command")
+    if not command.startswith(("latentome run ", "latentome train ")):
         return None
-    words = shlex.split(command)
+    own = {**other, "-o": f"{sources.run.name}-{suffix}"}
+    once = {spelled for name in own for spelled in (name, _LONG.get(name, name))}
     kept, is_value = [], False
-    for word in words:
+    for word in shlex.split(command):
         name = word.partition("=")[0]
-        if not is_value and name not in (*_ONCE, "--replace", "--resume"):
+        if not is_value and name not in (*once, "--replace", "--resume"):
             kept.append(word)
-        is_value = not is_value and word in _ONCE
-    return shlex.join([*kept, "-e", str(2 * epochs), "-o", f"{sources.run.name}-longer"])
+        is_value = not is_value and word in once
+    return shlex.join([*kept, *(str(part) for pair in own.items() for part in pair)])
 
 
-#: Options with a value that the longer run has of its own.
-_ONCE = ("-e", "--epochs", "-o", "--out")
+#: Long spellings of the options that are given anew.
+_LONG = {"-e": "--epochs", "-o": "--out"}
+#: A best epoch before this share of the last one is no chance of the last epochs: the training went on too long.
+_LATE = 0.8
+#: Epochs without a better validation loss after which a proposed training stops.
+_PATIENCE = 20
 
 
 def citations(sources: Sources) -> list[str]:

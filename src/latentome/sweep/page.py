@@ -29,6 +29,12 @@ CAPTIONS = {
     "repeated": "Loss by epoch of the longest trainings here.",
     "curves": "Loss by epoch, mean over folds and seeds, on training samples (solid) and validation samples (dashed).",
 }
+#: What is added where configurations were given up on the way.
+ROUNDS = {
+    "scores": "Each as it was after the epochs of the last round that it reached: compare those of equal epochs.",
+    "sizes": "Of the last round.",
+    "curves": "Each up to the end of the last round that it reached.",
+}
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sweep of {{ data }}</title><style>{{ style }}</style></head>
 <body><main>
@@ -63,10 +69,10 @@ def write_page(
     curves: pd.DataFrame,
     said: Sequence[str],
 ) -> None:
-    """Draw the figures of a sweep and write its page; of several rounds the last one is drawn."""
+    """Draw the figures of a sweep and write its page."""
     from jinja2 import Environment, StrictUndefined
 
-    drawn = draw(folder, request, final_round(summary), final_round(curves))
+    drawn = draw(folder, request, summary, curves)
     style = files("latentome.report").joinpath("report.css").read_text(encoding="utf-8")
     best = final_round(summary).query("failed == 0")["configuration"]
     trained = {c.number: c for c in configurations}  # of several rounds the last one
@@ -80,7 +86,7 @@ def write_page(
         said=said,
         facts=_facts(request, trials),
         figures=[
-            {"caption": CAPTIONS[name], "image": base64.b64encode(path.read_bytes()).decode()}
+            {"caption": _caption(name, summary), "image": base64.b64encode(path.read_bytes()).decode()}
             for name, path in drawn.items()
         ],
         columns=list(summary.columns),
@@ -92,24 +98,28 @@ def write_page(
 
 
 def draw(folder: Path, request: SweepRequest, summary: pd.DataFrame, curves: pd.DataFrame) -> dict[str, Path]:
-    """Draw what can be drawn; the paths of the figures by name."""
+    """Draw what can be drawn; the paths of the figures by name.
+
+    Of several rounds each configuration is drawn as it was in the last one that it reached, with its epochs beside what
+    was varied. Latent sizes are compared, and repeated losses drawn, where trainings are of their full length.
+    """
     from latentome import pl
 
-    varied, figures = list(request.grid), {}
-    sound = summary[summary["held-out MSE"].notna()]
-    if len(sound):
-        figures["scores"] = pl.sweep_scores(summary, varied)
-        if sound["latent features"].nunique() > 1:
-            figures["sizes"] = pl.sweep_sizes(
-                summary, [s for s in SCORES if s in summary and s != "variance explained"]
-            )
+    varied, figures, final = list(request.grid), {}, final_round(summary)
+    sound = final[final["held-out MSE"].notna()]
+    if summary["held-out MSE"].notna().any():
+        lengths = ["max_epochs"] if "round" in summary else []
+        figures["scores"] = pl.sweep_scores(summary, list(dict.fromkeys([*varied, *lengths])))
+    if sound["latent features"].nunique() > 1:
+        figures["sizes"] = pl.sweep_sizes(final, [s for s in SCORES if s in summary and s != "variance explained"])
     if len(curves):
-        figures["curves"] = pl.sweep_curves(curves, summary, varied)
+        reached = curves.merge(summary[["configuration", "round"]]) if "round" in curves else curves
+        figures["curves"] = pl.sweep_curves(reached, summary, varied)
     if request.named in PUBLISHED and len(curves):
-        known = published_curves(request.named)
+        known, ours = published_curves(request.named), longest(final_round(curves), final)
         same = [name for name in SETTINGS if name in known[1] and name != "max_epochs"]
         figures["published"] = pl.sweep_curves(*longest(*known), same)
-        figures["repeated"] = pl.sweep_curves(*longest(curves, summary), [name for name in same if name in summary])
+        figures["repeated"] = pl.sweep_curves(*ours, [name for name in same if name in summary])
     with io.guard_writing(folder / "figures"):
         (folder / "figures").mkdir(exist_ok=True)
     paths = {}
@@ -118,6 +128,13 @@ def draw(folder: Path, request: SweepRequest, summary: pd.DataFrame, curves: pd.
         with io.atomic_path(paths[name]) as aside:
             figure.savefig(aside, format="png")
     return paths
+
+
+def _caption(name: str, summary: pd.DataFrame) -> str:
+    """What a figure says; of several rounds also which trainings it shows."""
+    if "round" not in summary or name not in ROUNDS:
+        return CAPTIONS[name]
+    return f"{CAPTIONS[name]} {ROUNDS[name]}"
 
 
 def _facts(request: SweepRequest, trials: pd.DataFrame) -> list[tuple[str, str]]:

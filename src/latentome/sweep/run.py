@@ -15,6 +15,7 @@ from latentome import io
 from latentome.errors import InputError, before_anything
 from latentome.io import html
 from latentome.io.lock import lock_folder
+from latentome.report.wording import several
 from latentome.sweep.cluster import Cluster
 from latentome.sweep.folder import check_folder, open_folder, read_results
 from latentome.sweep.grid import parse_grid
@@ -215,8 +216,10 @@ def _train(
     number = configurations[0].round
     reporter.say(
         f"{f'Round {number}: ' if number > 1 else ''}"
-        f"{len(configurations)} configurations x {request.folds} folds x {request.seeds} seeds = {total} trainings "
-        f"in {sum(1 for unit in units if unit.trials)} programs; {total - before} are done already."
+        f"{several(len(configurations), 'configuration')} x {several(request.folds, 'fold')} x "
+        f"{several(request.seeds, 'seed')} = {several(total, 'training')} in "
+        f"{several(sum(1 for unit in units if unit.trials), 'program')}; "
+        f"{several(total - before, 'is', 'are')} done already."
     )
     try:
         with reporter.step("train", "trainings"):
@@ -264,7 +267,9 @@ def _counted(done: Iterator[Done], units: Sequence[Unit], reporter: Reporter) ->
         reporter.progress(trained, total)
         if time.monotonic() - told > TELL_SECONDS:
             told = time.monotonic()
-            reporter.say(f"{trained} trainings in {told - start:.0f} s; least held-out MSE so far {best:.4g}")
+            reporter.say(
+                f"{several(trained, 'training')} in {told - start:.0f} s; least held-out MSE so far {best:.4g}"
+            )
         yield unit, result
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latentome.report.wording import several
 from latentome.sweep.request import Configuration
 
 if TYPE_CHECKING:
@@ -130,26 +131,27 @@ def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:
         if percent < 1000:  # nearly all components reconstruct nearly everything: no share of that tells anything
             against += f" ({percent:.1f} % of PCA's)"
         said.append(
-            f"The best of {len(summary)} configurations is number {best['configuration']}: held-out mean squared error "
-            f"{best['held-out MSE']:.4g}{beside}{against}."
+            f"The best of {several(len(summary), 'configuration')} is number {best['configuration']}: held-out mean "
+            f"squared error {best['held-out MSE']:.4g}{beside}{against}."
         )
         close = sound[sound["held-out MSE"] <= best["high"]] if over else sound.iloc[:1]
         if "round" in summary:
             lost = summary[summary["round"] < summary["round"].max()].groupby("round")["max_epochs"]
-            ends = [f"{len(epochs)} after {_span(epochs)} epochs" for _, epochs in lost]
+            ends = [f"{len(epochs)} after {_span(epochs)}" for _, epochs in lost]
             said.append(
                 f"On the way were given up: {', '.join(ends)}. They were judged by what they had learned by then."
             )
         if len(close) > 1:
-            said.append(f"{len(close) - 1} others lie inside its interval.")
-        if len(sound) > 1:
+            said.append(f"{several(len(close) - 1, 'other lies', 'others lie')} inside its interval.")
+        if (summary["failed"] == 0).sum() > 1:  # those that were given up have been chosen from, too
             said.append(
                 "It was chosen by the very samples that it is scored on, so that its error is a little optimistic: "
                 "score it again on samples that no sweep has seen."
             )
     if (summary["failed"] > 0).any():
         failed = summary[summary["failed"] > 0]
-        said.append(f"{int(failed['failed'].sum())} trainings of {len(failed)} configurations failed; see the table.")
+        trainings = several(int(failed["failed"].sum()), "training")
+        said.append(f"{trainings} of {several(len(failed), 'configuration')} failed; see the table.")
     return said
 
 
@@ -178,4 +180,4 @@ def curve_table(
 
 def _span(values: pd.Series) -> str:
     low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else f"{low} to {high}"
+    return several(low, "epoch") if low == high else f"{low} to {several(high, 'epoch')}"

@@ -67,9 +67,9 @@ def group_difference(
 
     Returns
     -------
-    One row for each feature, the largest difference first: ``feature``, ``rank`` (from 1), ``mean_one``,
-    ``mean_other``, ``difference`` (one less other), ``standardised`` (over the pooled standard deviation), ``t``, ``p``
-    (Welch's test) and ``q`` (Benjamini-Hochberg).
+    One row for each feature, from the highest above `other` to the lowest below it: ``feature``, ``rank`` (from 1),
+    ``mean_one``, ``mean_other``, ``difference`` (one less other), ``standardised`` (over the pooled standard
+    deviation), ``t``, ``p`` (Welch's test) and ``q`` (Benjamini-Hochberg).
 
     Raises
     ------
@@ -128,7 +128,8 @@ def decoded_difference(
 
     Returns
     -------
-    One row for each gene, the largest difference first: ``gene``, ``difference`` (in units of the scaled expression).
+    One row for each gene, the largest difference in either direction first: ``gene``, ``difference`` (in units of the
+    scaled expression).
 
     Raises
     ------
@@ -141,7 +142,8 @@ def decoded_difference(
     means = np.stack([codes[rows].mean(axis=0) for rows in two_groups(adata, groupby, one, other)])
     decoded = np.asarray(model.inverse_transform(means), dtype=np.float64)
     table = pd.DataFrame({"gene": adata.var_names.astype(str), "difference": decoded[0] - decoded[1]})
-    return table.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
+    order = np.argsort(-table["difference"].abs(), kind="stable")
+    return table.iloc[order].reset_index(drop=True)
 
 
 def interpolate(model: BaseAutoencoder, start: np.ndarray, end: np.ndarray, steps: int = 9) -> np.ndarray:

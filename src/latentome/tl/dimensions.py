@@ -148,11 +148,17 @@ def choose_size(table: pd.DataFrame) -> tuple[int, str]:
     best = table.loc[table["error"].idxmin()]
     good = table[table["above"] <= table["standard_error"]].sort_values("size")
     chosen = good.iloc[0]
+    if chosen["size"] == best["size"]:
+        lowest = f"the held-out error is lowest ({best['error']:.4g})"
+        why = f"{lowest}, and no smaller size is within one standard error of it"
+    else:
+        why = (
+            f"the smallest size whose held-out error ({chosen['error']:.4g}) is within one standard error "
+            f"({chosen['standard_error']:.2g}) of the lowest ({best['error']:.4g}, with {int(best['size'])})"
+        )
     reason = (
-        f"{int(chosen['size'])} latent dimensions: the smallest size whose held-out error ({chosen['error']:.4g}) is "
-        f"within one standard error ({chosen['standard_error']:.2g}) of the lowest ({best['error']:.4g}, with "
-        f"{int(best['size'])}); PCA of that size has {chosen['pca_error']:.4g}. On average {chosen['active']:.1f} "
-        f"features are in use, and their stability over seeds is {chosen['stability']:.2f}."
+        f"{int(chosen['size'])} latent dimensions: {why}; PCA of that size has {chosen['pca_error']:.4g}. On average "
+        f"{chosen['active']:.1f} features are in use, and their stability over seeds is {chosen['stability']:.2f}."
     )
     if best["size"] == table["size"].max():
         reason += " The largest size has the lowest error: more dimensions may do better still."

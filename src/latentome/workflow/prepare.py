@@ -16,6 +16,7 @@ from latentome.io.genes import check_duplicates
 from latentome.io.labels import agreeing_columns
 from latentome.io.orientation import check_orientation
 from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
+from latentome.report.wording import several
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def _on_both_sides(raw: AnnData, held_out: np.ndarray, config: RunConfig) -> lis
     if not both or config.group is not None:
         return []
     return [
-        f"{len(both)} patients have samples among the training and among the held-out ones; --group patient keeps the "
-        "samples of a patient together."
+        f"{several(len(both), 'patient has', 'patients have')} samples among the training and among the held-out ones; "
+        "--group patient keeps the samples of a patient together."
     ]
 
 

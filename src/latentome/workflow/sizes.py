@@ -59,6 +59,7 @@ def dimensions_step(
         If a size or a file cannot be used; nothing is then written.
     """
     from latentome import tl
+    from latentome.tl.probe import FOLDS
 
     estimator, _ = choose_model(config)
     x, training = prepared.adata.X, prepared.training
@@ -82,6 +83,8 @@ def dimensions_step(
         table = tl.dimensions(
             x, estimator, sizes, training, prepared.labels, members, config.seed, **options, progress=reporter.progress
         )
+    if "probe" in table and table["probe"].isna().all():
+        reporter.say(f"There is no probe of the classes: fewer than two classes have {FOLDS} held-out samples or more.")
     size, reason = tl.choose_size(table)
     with io.guard_writing(run.interpretation):
         run.interpretation.mkdir(exist_ok=True)

@@ -71,9 +71,11 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
     Returns
     -------
-    A text such as ``"Did you mean 'vae'? There are: adage, vae."``
+    A text such as ``"Did you mean 'vae'? There are: adage, vae."``, or that there are none.
     """
     choices = sorted(str(choice) for choice in choices)
+    if not choices:
+        return "There are none."
     # More than half alike, as 'median' and 'median-deviation' are; at a half 'tied' would be 'patience'.
     close = difflib.get_close_matches(str(name).lower(), [c.lower() for c in choices], n=1, cutoff=0.52)
     exact = [c for c in choices if close and c.lower() == close[0]]

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
+from latentome.estimators.covariate import check_order
 from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix
 from latentome.training import Options, Split, Training, train_together
@@ -92,6 +93,7 @@ def fit_together(
             "There is nothing to train.", where="estimators=[]", expected="at least one estimator", todo="give some"
         )
     keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
+    check_order(X, covariate)
     for estimator in estimators:
         estimator._validate_params()
         x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)

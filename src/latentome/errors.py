@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+#: Whether this command has begun to write: what it replaces is gone, and what it wrote can be gone on with.
+BEGUN: ContextVar[bool] = ContextVar("begun", default=False)
 
 
 class LatentomeError(Exception):
@@ -109,16 +113,3 @@ def extra(name: str, what: str, *, where: str, expected: str = "", instead: str 
         todo = f'pip install "latentome[{name}]"{instead}'
         told = f"{where}: {failure}"
         raise InputError(what, where=told, expected=expected or f"the extra '{name}'", todo=todo) from failure
-
-
-class NothingBegun(KeyboardInterrupt):
-    """An interruption before anything was written: what was to be replaced is still there."""
-
-
-@contextmanager
-def before_anything() -> Iterator[None]:
-    """Tell interruptions of a block as such that came before anything was written."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise NothingBegun(str(error) or "interrupted before anything was written") from error

@@ -144,7 +144,7 @@ def _train(
         )
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
-        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components * estimator.members)
+        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components, estimator.members)
         if prepared.matrix is None:
             tl.check_tsne(prepared.adata.n_obs)
             estimator.check(prepared.adata.X[prepared.training])

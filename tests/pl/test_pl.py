@@ -382,3 +382,19 @@ def test_labels_of_a_type_with_missing_values_are_drawn(adata, kind):
     counts = [int((some.obs["known"] == value).sum()) for value in sorted(set(values) - {pd.NA})]
     rows = pl.swarm(some, 1, "known").axes[0].get_yticklabels()
     assert [row.get_text() for row in rows] == [f"{n} ({count})" for n, count in zip(names, counts, strict=True)]
+
+
+def test_characters_that_no_font_has_are_told_once(adata, monkeypatch):
+    import io
+
+    monkeypatch.setattr("latentome.pl.figure._TOLD", set())
+    some = adata[:60].copy()
+    names = ["\N{CJK UNIFIED IDEOGRAPH-65E5}\N{CJK UNIFIED IDEOGRAPH-672C}", "plain"]
+    some.obs["known"] = pd.Categorical(np.array(names)[np.arange(60) % 2])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for figure in (pl.embedding(some, color="known"), pl.swarm(some, 1, "known")):
+            figure.savefig(io.BytesIO(), format="png")
+            figure.savefig(io.BytesIO(), format="pdf", bbox_inches="tight")
+    told = [str(warning.message) for warning in told if "characters" in str(warning.message) or "Glyph" in str(warning)]
+    assert told in ([], ["No font here has these characters, figures show boxes for them: \u65e5 \u672c"])

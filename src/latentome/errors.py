@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+#: Whether this command has begun to write: what it replaces is gone, and what it wrote can be gone on with.
+BEGUN: ContextVar[bool] = ContextVar("begun", default=False)
 
 
 class LatentomeError(Exception):
@@ -71,9 +75,11 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
     Returns
     -------
-    A text such as ``"Did you mean 'vae'? There are: adage, vae."``
+    A text such as ``"Did you mean 'vae'? There are: adage, vae."``, or that there are none.
     """
     choices = sorted(str(choice) for choice in choices)
+    if not choices:
+        return "There are none."
     meant = [f"'{choice}'" for choice in _meant(str(name).lower(), choices)]
     shown = ", ".join(choices[:30]) + (f", ... ({len(choices)} in all)" if len(choices) > 30 else "")
     hint = f"Did you mean {', '.join(meant[:-1]) + ' or ' if meant[1:] else ''}{meant[-1]}? " if meant else ""
@@ -117,16 +123,3 @@ def extra(name: str, what: str, *, where: str, expected: str = "", instead: str 
         todo = f'pip install "latentome[{name}]"{instead}'
         told = f"{where}: {failure}"
         raise InputError(what, where=told, expected=expected or f"the extra '{name}'", todo=todo) from failure
-
-
-class NothingBegun(KeyboardInterrupt):
-    """An interruption before anything was written: what was to be replaced is still there."""
-
-
-@contextmanager
-def before_anything() -> Iterator[None]:
-    """Tell interruptions of a block as such that came before anything was written."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise NothingBegun(str(error) or "interrupted before anything was written") from error

@@ -114,12 +114,15 @@ def test_words_are_checked_even_where_a_data_set_needs_none(latentome, tmp_path)
     assert "Did you mean 'drop'" in told
 
 
-def test_who_stops_before_the_earlier_run_is_gone_is_not_sent_back_to_it(run, files, latentome, monkeypatch):
+@pytest.mark.parametrize(
+    "during", ["latentome.cli.lines.load", "latentome.cli.options.request", "latentome.workflow.steps._prepare"]
+)
+def test_who_stops_before_the_earlier_run_is_gone_is_not_sent_back_to_it(run, files, latentome, monkeypatch, during):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
     before = (run / "model.keras").read_bytes()
-    monkeypatch.setattr("latentome.workflow.steps._prepare", stop)
+    monkeypatch.setattr(during, stop)
     arguments = [files / "expression.tsv", "-m", "linear", "-e", "3", "-o", run]
     code, _, told = latentome("train", *arguments, "--replace")
     assert code == 130

@@ -15,6 +15,7 @@ import pytest
 
 from latentome import io
 from latentome._version import __version__
+from latentome.errors import BEGUN
 from latentome.report import ExplorerServer
 
 from .conftest import OPTIONS
@@ -358,6 +359,7 @@ def test_a_reader_that_leaves_is_no_defect():
 
 def test_an_interruption_is_130_and_says_how_to_go_on(monkeypatch, latentome):
     def interrupted(*_, **__):
+        BEGUN.set(True)
         raise KeyboardInterrupt("training was interrupted after epoch 3 of 9")
 
     monkeypatch.setattr("latentome.workflow.train_step", interrupted)

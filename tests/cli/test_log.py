@@ -13,7 +13,7 @@ import pytest
 from latentome.cli.app import app
 from latentome.cli.log import JsonLog, logging_to
 from latentome.cli.show import Terminal
-from latentome.errors import InputError
+from latentome.errors import BEGUN, InputError
 
 
 def events(text):
@@ -56,6 +56,7 @@ def test_wrong_usage_is_told_too(latentome, arguments):
 )
 def test_whatever_a_command_does_each_line_is_an_object(monkeypatch, latentome, raised, code, words):
     def train_step(config, path, reporter, **_):
+        BEGUN.set(True)
         with reporter.step("train", "epochs"):
             reporter.progress(1, 4, {"loss": float("nan"), "kl": 0.5})
             reporter.progress(2, 4, {"loss": 1.0})  # less than a second later

@@ -248,6 +248,21 @@ def test_a_covariate_that_does_not_fit_is_refused(conditional, batches, covariat
         conditional.transform(batches[0], covariate=covariate)
 
 
+def test_a_covariate_that_names_the_samples_in_another_order_is_refused(conditional, batches):
+    data = pd.DataFrame(batches[0], index=[f"s{i}" for i in range(300)])
+    column = pd.Series(batches[1], index=data.index)
+    turned, model = column[::-1], lt.VariationalAutoencoder(**FIVE)
+    calls = [model.fit, *(getattr(conditional, name) for name in ("transform", "score", "kl_per_unit", "active_units"))]
+    for call in calls:
+        with pytest.raises(
+            lt.InputError, match=r"'s0' in the data, 's299' in the covariate[^*]*covariate.loc\[X.index\]"
+        ):
+            call(data, covariate=turned)
+    codes = conditional.transform(batches[0], covariate=batches[1])
+    for covariate in (column, column.reset_index(drop=True), turned.loc[data.index]):  # numbers of rows name no sample
+        np.testing.assert_array_equal(conditional.transform(data, covariate=covariate), codes)
+
+
 def test_a_covariate_where_there_is_none_is_refused(trained, tumours):
     with pytest.raises(lt.InputError, match="takes no covariate"):
         trained.transform(tumours, covariate=["A"] * 300)

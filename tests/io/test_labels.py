@@ -113,3 +113,20 @@ def test_a_table_without_a_header_or_with_one_that_is_short(write):
         read_labels(write("s.tsv", "sample_id\tcancer_type\nS1\tACC\t\nS2\tUVM\t\n"))
     with pytest.raises(InputError, match="'_index'"):
         read_labels(write("i.tsv", "sample_id\t_index\nS1\tACC\nS2\tUVM\n"))
+
+
+def test_decimal_commas_make_numbers_and_it_is_said(write):
+    rows = ["s\tage\tsize\tcode\tkind", "a\t30,5\t1,200\t01,5\tx,y", "b\tNA\t900\t02,5\tz", "c\t-61\t2,300\t03\tz"]
+    labels = read_labels(write("l.tsv", "\n".join(rows)))
+    assert labels["age"].tolist()[::2] == [30.5, -61.0]
+    assert np.isnan(labels["age"].iloc[1])
+    assert list(labels["size"]) == ["1,200", "900", "2,300"], "thousands, it may be"
+    assert list(labels["code"]) == ["01,5", "02,5", "03"]
+    adata = samples("a", "b", "c")
+    notes = add_labels(adata, labels, ["age", "size", "kind"])
+    assert adata.obs["age"].dtype == float
+    assert "The commas of 'age' were read as decimal points, such as 30,5." in notes
+    assert "'size' has numbers with commas, such as 1,200, and stays text: write a point, or none." in notes
+    assert not any("code" in note or "kind" in note for note in notes)
+    quoted = read_labels(write("l.csv", 's,age\na,"30,5"\nb,"7,25"\n'))
+    assert list(quoted["age"]) == ["30,5", "7,25"]

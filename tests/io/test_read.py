@@ -240,6 +240,38 @@ def test_h5ad_goes_round_and_keeps_what_it_knows(tmp_path, write):
     assert turned.shape == (2, 3)
 
 
+def test_h5ad_with_genes_for_samples_is_refused(tmp_path):
+    genes, tumours = ["TP53", "EGFR", "MYC"], [f"TCGA-OR-A5J{i}-01" for i in range(4)]
+
+    def read_one(rows, columns, **how):
+        adata = anndata.AnnData(np.ones((len(rows), len(columns)), np.float32) + np.arange(len(columns)))
+        adata.obs_names, adata.var_names = rows, columns
+        adata.write_h5ad(tmp_path / "e.h5ad")
+        return read(tmp_path / "e.h5ad", **how)
+
+    with pytest.raises(InputError, match=r"obs are gene names, such as TP53[^*]*--orientation genes-by-samples"):
+        read_one(genes, tumours)
+    assert list(read_one(genes, tumours, orientation="genes-by-samples").var_names) == genes
+    assert read_one(genes, tumours, orientation="samples-by-genes").n_vars == 4
+    # Samples may be named by what was knocked out in them, or by numbers, and genes in any way.
+    for rows, columns in [
+        (genes, ["ENSG00000141510", "ENSG00000146648"]),
+        (genes, ["x1", "x2"]),
+        (list("123"), tumours),
+    ]:
+        assert list(read_one(rows, columns).obs_names) == rows
+
+
+def test_clinical_columns_among_the_genes_are_named(write):
+    names = ["TP53", "age_diagnosed", "days_survived", "dead", "OS.time", "GRB2", "Stage", "OSM", "TIMELESS"]
+    rows = [["sample", *names], ["s1", *"123456789"], ["s2", *"987654321"]]
+    found = read(write("e.tsv", "\n".join(map("\t".join, rows))))
+    assert list(found.var_names) == names, "a note, no more"
+    told = [note for note in found.uns["source"]["notes"] if "clinical" in note]
+    assert len(told) == 1
+    assert "age_diagnosed, days_survived, dead, OS.time, Stage. If" in told[0]
+
+
 def test_sparse_h5ad_is_made_dense_with_a_note(tmp_path):
     from scipy.sparse import csr_matrix
 

@@ -371,3 +371,38 @@ def test_names_that_would_be_cut_to_the_same_text_stay_apart():
     assert len(set(short)) == 4
     assert short[0] == short[4]
     assert max(map(len, short)) <= 21  # a sign of a formula is escaped
+
+
+@pytest.mark.parametrize("kind", ["boolean", "string"])
+def test_labels_of_a_type_with_missing_values_are_drawn(adata, kind):
+    some = adata[:60].copy()
+    values = np.array(["low", "high"] if kind == "string" else [False, True], dtype=object)[np.arange(60) % 2]
+    values[::7] = pd.NA
+    some.obs["known"] = pd.Series(values, index=some.obs_names, dtype=kind)
+    figures = [
+        pl.embedding(some, color="known"),
+        pl.embeddings(some, color="known"),
+        pl.latent_heatmap(some, color="known"),
+        pl.feature_scatter(some, 1, 2, color="known"),
+    ]
+    names = ["high", "low"] if kind == "string" else ["False", "True"]
+    assert all({*names, "not known"} <= set(texts(figure)) for figure in figures)
+    counts = [int((some.obs["known"] == value).sum()) for value in sorted(set(values) - {pd.NA})]
+    rows = pl.swarm(some, 1, "known").axes[0].get_yticklabels()
+    assert [row.get_text() for row in rows] == [f"{n} ({count})" for n, count in zip(names, counts, strict=True)]
+
+
+def test_characters_that_no_font_has_are_told_once(adata, monkeypatch):
+    import io
+
+    monkeypatch.setattr("latentome.pl.figure._TOLD", set())
+    some = adata[:60].copy()
+    names = ["\N{CJK UNIFIED IDEOGRAPH-65E5}\N{CJK UNIFIED IDEOGRAPH-672C}", "plain"]
+    some.obs["known"] = pd.Categorical(np.array(names)[np.arange(60) % 2])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for figure in (pl.embedding(some, color="known"), pl.swarm(some, 1, "known")):
+            figure.savefig(io.BytesIO(), format="png")
+            figure.savefig(io.BytesIO(), format="pdf", bbox_inches="tight")
+    told = [str(warning.message) for warning in told if "characters" in str(warning.message) or "Glyph" in str(warning)]
+    assert told in ([], ["No font here has these characters, figures show boxes for them: \u65e5 \u672c"])

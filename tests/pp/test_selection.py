@@ -173,3 +173,17 @@ def test_unknown_choices_name_the_nearest(tcga):
         fit_preprocessing(tcga, scaling="zscore")
     with pytest.raises(InputError, match="Did you mean 'median-deviation'"):
         fit_preprocessing(tcga, selection="median")
+
+
+def test_a_list_may_name_genes_in_the_other_usual_ways():
+    genes = ["TP53", "EGFR", "MYC", "SLC35E2|9906", "SLC35E2|728661", "ours"]
+    adata = table(np.random.default_rng(0).normal(size=(9, 6)), genes)
+    gone = [f"gone-{i}" for i in range(7)]
+    fitted = fit_preprocessing(adata, n_genes=["TP53|7157", "1956", "SLC35E2|728661", "ours|99999999", *gone])
+    assert fitted.genes == ["TP53", "EGFR", "SLC35E2|728661", "ours"]
+    kept = (
+        "4 of the 11 genes of the list were kept; not there, or constant: gone-0, gone-1, gone-2, gone-3, gone-4, ..."
+    )
+    assert any(kept in note for note in fitted.notes)
+    found = "3 genes of the list were found under another name: TP53|7157 as TP53, 1956 as EGFR, ours|99999999 as ours."
+    assert found in fitted.notes

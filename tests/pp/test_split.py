@@ -67,6 +67,14 @@ def test_a_share_that_leaves_one_side_empty_is_refused(test_size):
     assert str(test_size) in refused.value.where
 
 
+@pytest.mark.parametrize(("n", "todo"), [(1, "another column"), (2, "another column"), (9, "another share")])
+def test_groups_that_are_too_few_are_told_as_groups(n, todo):
+    groups = np.arange(36) % n
+    with pytest.raises(InputError, match=f"0.05 of {n} group{'s' * (n > 1)}\n") as refused:
+        pp.split_rows(36, 0.05, None, 0, groups)
+    assert todo in refused.value.todo
+
+
 def test_split_gives_two_copies_in_the_order_of_the_whole(tcga):
     train, test = pp.split(tcga, test_size=0.1, stratify="cancer_type", rng=0)
     assert (train.n_obs, test.n_obs) == (995, 111)
@@ -155,3 +163,5 @@ def test_folds_keep_groups_together_and_deal_their_classes_evenly():
         assert ((labels == "rare") & (folds == fold)).sum() == 6
     with pytest.raises(InputError, match="so many folds"):
         fold_rows(120, 41, labels, 0, groups=groups)
+    with pytest.raises(InputError, match="another column of groups"):
+        fold_rows(120, 5, labels, 0, groups=np.zeros(120))

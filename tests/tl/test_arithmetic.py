@@ -109,3 +109,11 @@ def test_a_group_is_not_compared_with_itself():
     adata = AnnData(np.zeros((4, 2), np.float32), obs=pd.DataFrame({"kind": list("aabb")}, index=list("1234")))
     with pytest.raises(InputError, match="with itself"):
         two_groups(adata, "kind", "a", "a")
+
+
+def test_groups_of_another_type_than_text_are_named_as_they_are(simulated):
+    adata, _ = simulated
+    flags = adata.copy()
+    flags.obs["flag"] = pd.Series([True, False, None] * 80, index=flags.obs_names, dtype="boolean")
+    by_name = tl.group_difference(flags, "X_pca", "flag", "True", "False")
+    pd.testing.assert_frame_equal(tl.group_difference(flags, "X_pca", "flag", True, False), by_name)

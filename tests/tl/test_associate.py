@@ -122,6 +122,35 @@ def test_what_cannot_be_associated_is_refused(known):
         tl.associate(known, "X_vae", min_samples=1)
 
 
+def test_survival_times_that_cannot_be_are_refused_and_those_that_lack_are_counted(known):
+    def refused(**columns):
+        other = known.copy()
+        for name, values in columns.items():
+            other.obs[name] = values
+        with pytest.raises(InputError, match="are no survival times") as refusal:
+            tl.associate(other, "X_vae", [], [("time", "dead")], combine=False)
+        return str(refusal.value)
+
+    time = known.obs["time"].to_numpy()
+    assert "2 times are negative, such as -493 of s1" in refused(time=[time[0], -493.0, -1.0, *time[3:]])
+    assert "every time is 7" in refused(time=7.0)
+    assert "'30,5' in 'time' is no number" in refused(time=["30,5"] * 300)
+    assert "'Dead' in 'dead' is no number" in refused(dead=np.where(known.obs["dead"], "Dead", "Alive"))
+
+    lacking = known.copy()
+    lacking.obs["time"] = lacking.obs["time"].astype(object)
+    lacking.obs.iloc[:3, lacking.obs.columns.get_loc("time")] = ["[Not Applicable]", None, None]
+    notes = tl.associate(lacking, "X_vae", [], [("time", "dead")], combine=False).notes
+    expected = "Column 'time': 3 of 300 samples have no value (1 of them something else, such as '[Not Applicable]')."
+    assert notes == [expected]
+
+
+def test_where_there_is_no_column_that_is_said(known):
+    bare = AnnData(known.X, obs=known.obs[[]], obsm=dict(known.obsm))
+    with pytest.raises(InputError, match="There are none.*\n.*add labels"):
+        tl.associate(bare, "X_vae", ["sex"])
+
+
 def test_known_groups_of_the_bundled_data_are_found():
     """Values of the 198 genes alone; all from this call on the bundled data."""
     adata = datasets.load("tcga-33")

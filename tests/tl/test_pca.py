@@ -57,3 +57,15 @@ def test_more_components_than_pca_can_have_are_refused(samples, features, asked)
         tl.check_pca(samples, features, asked)
     assert f"-z {min(samples, features)} or less" in refused.value.todo
     tl.check_pca(samples, features, min(samples, features))
+
+
+@pytest.mark.parametrize(
+    ("members", "advice"), [(3, "-z 1 or less, or for fewer --members, or"), (7, "--members 5 or less, or bring")]
+)
+def test_of_an_ensemble_the_advice_is_for_each_member(members, advice):
+    with pytest.raises(
+        InputError, match=f"for {2 * members} latent dimensions .2 of each of {members} members"
+    ) as refused:
+        tl.check_pca(40, 5, 2, members)
+    assert f"ask for {advice}" in refused.value.todo
+    tl.check_pca(40, 5, 1, 5)

@@ -131,6 +131,15 @@ def test_reads_without_a_gene_are_set_aside(tmp_path):
     assert any("__no_feature are no genes" in note for note in told.uns["source"]["notes"])
 
 
+def test_genes_for_samples_are_refused(tmp_path):
+    adata = anndata.AnnData(np.ones((3, 2), np.float32))
+    adata.obs_names, adata.var_names = ["TP53", "EGFR", "MYC"], ["TCGA-OR-A5J1-01", "TCGA-OR-A5J2-01"]
+    adata.write_h5ad(path := tmp_path / "turned.h5ad")
+    with pytest.raises(InputError, match="has genes where AnnData has samples"):
+        on_disk.read_backed(str(path))
+    assert on_disk.read_backed(str(path), orientation="samples-by-genes")[1].shape == (3, 2)
+
+
 def test_what_needs_all_samples_is_refused(asked, trained, tmp_path):
     run, _ = trained
     with pytest.raises(RunFolderError, match="trained from disk"):

@@ -195,6 +195,22 @@ def test_files_are_joined_logged_and_labelled(linear, tmp_path, capsys):
     np.testing.assert_allclose(adata.X.mean(axis=0), adata.var["mean"], rtol=1e-5)
 
 
+def test_the_measure_of_variability_is_an_option(linear, tmp_path, capsys):
+    log = np.log2(linear.iloc[:25] + 1)
+    for rule, measured in [("variance", log.var()), ("median-deviation", (log - log.median()).abs().median())]:
+        options = ["--genes", "5", "--select", rule, "-o", str(tmp_path / f"{rule}.h5ad")]
+        assert run(["process", str(tmp_path / "one.tsv"), *options]) == 0
+        chosen = io.read(tmp_path / f"{rule}.h5ad").var_names
+        assert set(chosen) == set(measured.nlargest(5).index)
+    capsys.readouterr()
+    assert run(["process", str(tmp_path), "--select", "variance"]) == 2
+    assert "--transform or --select is for expression files" in capsys.readouterr().err
+    assert run(["process", "-h"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "ends in .h5ad" in told
+    assert "The folder to write." not in told
+
+
 def test_table_refusals(linear, simulated, tmp_path, capsys):
     one = str(tmp_path / "one.tsv")
     io.write_table(tmp_path / "other.tsv", simulated.to_df().add_prefix("other-"))

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 
 from latentome.cli.later import load_later
-from latentome.errors import LatentomeError, NothingBegun
+from latentome.errors import BEGUN, LatentomeError
 
 #: How the end of a command is told: its exit code, what it says, and the parts of that.
 Tell = Callable[..., None]
@@ -51,6 +51,15 @@ def _print(code: int, message: str, **fields: str) -> None:
 
 
 def _run(arguments: list[str], tell: Tell) -> int:
+    BEGUN.set(False)
+    try:
+        return _invoke(arguments, tell)
+    except KeyboardInterrupt as error:
+        tell(130, _interrupted(arguments, error))
+        return 130
+
+
+def _invoke(arguments: list[str], tell: Tell) -> int:
     import typer
 
     from latentome.cli.app import app
@@ -75,9 +84,8 @@ def _run(arguments: list[str], tell: Tell) -> int:
         else:
             tell(error.exit_code, error.format_message())
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort) as error:
-        tell(130, _interrupted(arguments, error))
-        return 130
+    except typer.Abort as error:
+        raise KeyboardInterrupt(str(error)) from error
     except BrokenPipeError as error:
         if not _nobody_reads():
             return _defect(error, tell)
@@ -127,7 +135,8 @@ def _interrupted(arguments: list[str], error: BaseException) -> str:
     text = str(error) or "interrupted"
     if not arguments or arguments[0] not in ("run", "train", "sweep"):
         return text
-    if isinstance(error, NothingBegun):  # what --replace was for is still there, and --resume would go on with it
+    if not BEGUN.get() and "--resume" not in arguments:  # with it what --replace is for would stay
+        text = str(error) or "interrupted before anything was written"
         return f"{text}\n  to begin again: {shlex.join(['latentome', *arguments])}"
     command = shlex.join(["latentome", *[a for a in arguments if a not in ("--resume", "--replace")], "--resume"])
     return f"{text}\n  to go on: {command}"

@@ -17,7 +17,15 @@ def command(
         list[str],
         typer.Argument(help="Expression files; or a folder of raw TCGA files, or tcga-pancan-2018 to fetch them."),
     ],
-    out: o.Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="The file to write, which ends in .h5ad (default: data.h5ad); of TCGA files the folder "
+            "(default: latentome-tcga).",
+        ),
+    ] = None,
     labels: o.Labels = None,
     label_column: o.LabelColumn = None,
     orientation: o.Orientation = "auto",
@@ -27,6 +35,9 @@ def command(
     genes: Annotated[
         int | None, typer.Option(min=0, help="Most variable genes to keep; 0 for all (default: all; TCGA: 5,000).")
     ] = None,
+    select: Annotated[
+        str, typer.Option(help="Measure of variability: mean-deviation, median-deviation or variance.")
+    ] = "mean-deviation",
     as_published: Annotated[
         bool, typer.Option("--as-published", help="TCGA: keep the defects of the published tables.")
     ] = False,
@@ -55,13 +66,15 @@ def command(
             impute=impute,
             transform=transform,
             n_genes=genes or None,
+            selection=select,
             replace=replace,
             reporter=listener(),
         )
         typer.echo(f"{adata.n_obs:,} samples x {adata.n_vars:,} genes: {target}")
     else:
         given = {"--labels": labels, "--label-column": label_column}
-        defaults = (orientation, duplicates, impute, transform) == ("auto", "refuse", "none", "auto")
+        chosen = (orientation, duplicates, impute, transform, select)
+        defaults = chosen == ("auto", "refuse", "none", "auto", "mean-deviation")
         _only_for_files([name for name, value in given.items() if value is not None], defaults)
         target = process_tcga(
             files[0],
@@ -78,7 +91,7 @@ def command(
 
 
 def _only_for_files(given: list[str], defaults: bool) -> None:
-    named = given if defaults else [*given, "--orientation, --duplicates, --impute or --transform"]
+    named = given if defaults else [*given, "--orientation, --duplicates, --impute, --transform or --select"]
     if named:
         raise InputError(
             f"{named[0]} is for expression files; the raw files of TCGA are processed as they were published.",

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed, fit_in_buffers, refuse_backed
 from latentome.estimators.checks import Checked, refuse_anndata
-from latentome.estimators.covariate import NoCovariate, part_categories, read_categories
+from latentome.estimators.covariate import NoCovariate, check_order, part_categories, read_categories
 from latentome.estimators.face import Shown
 from latentome.estimators.optimizer import optimizer_of
 from latentome.estimators.sparse import dense_blocks
@@ -333,6 +333,7 @@ class BaseAutoencoder(
                 start += len(block)
             return np.concatenate(parts)
         refuse_anndata(X)
+        check_order(X, covariate)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         return self._encode(self._join(X, covariate))
 

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
+from latentome.estimators.covariate import check_order
 from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix, lock_folder
 from latentome.training import Options, Split, Training, train_together
@@ -123,6 +124,7 @@ def fit_together(
         )
     with all_or_nothing(estimators), hold_states(checkpoint) as folder:
         keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
+        check_order(X, covariate)
         for estimator in estimators:
             estimator._validate_params()
             x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)

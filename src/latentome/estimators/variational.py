@@ -15,7 +15,7 @@ from latentome.errors import InputError
 from latentome.estimators.backed import refuse_backed
 from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.checks import check_widths
-from latentome.estimators.covariate import one_hot, read_categories
+from latentome.estimators.covariate import check_order, one_hot, read_categories
 from latentome.models import VariationalModel
 from latentome.training import apply_in_blocks, bounds_in_blocks
 
@@ -282,6 +282,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _bounds(self, X: Any, covariate: Any, draws: int, seed: int) -> np.ndarray:
         check_is_fitted(self)
         refuse_backed(X, "the likelihood")
+        check_order(X, covariate)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         X = X.toarray() if issparse(X) else X
         self._check_data(X)
@@ -306,6 +307,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         """
         check_is_fitted(self)
         refuse_backed(X, "kl_per_unit")
+        check_order(X, covariate)
         x = self._join(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False), covariate)
         units = [apply_in_blocks(model, "kl_units", x) for model in self.models_]
         return np.concatenate(units, axis=1).mean(axis=0, dtype=np.float64)

@@ -84,7 +84,7 @@ def _explain(path: Path, failure: Exception, size: int | None) -> WriteError | N
         f"{path.name} cannot be written: {reason}",
         where="; ".join([f"{path}: {os.strerror(cause.errno)}", *amounts]),
         expected="room for the whole file, and the right to write it",
-        todo=f"{todo}, then repeat the command; 'latentome run' and 'latentome train' go on with --resume.",
+        todo=f"{todo}, then repeat the command; a training that had begun goes on with --resume.",
     )
 
 

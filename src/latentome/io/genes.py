@@ -35,6 +35,13 @@ NOT_ASSIGNED = {
     *("__no_feature", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
     *("no_feature", "too_low_aQual", "not_aligned", "alignment_not_unique"),
 }
+#: Names of what is known of patients, in usual tables of clinical data.
+_CLINICAL = re.compile(
+    r"(age|bmi|sex|gender|stage|grade|days|months|years|time|dead|death|event|censored|status|survival"
+    r"|os|dss|dfs|dfi|pfs|pfi|rfs|purity)([-_. ].*)?"
+    r"|.*[-_. ](age|stage|grade|days|months|years|time|event|status|survival)",
+    re.IGNORECASE,
+)
 #: The families of genes whose names spreadsheets take for dates, by month.
 _DATED = {3: "MARCH", 9: "SEPT", 12: "DEC", 10: "OCT", 4: "APR", 2: "FEB", 11: "NOV"}
 
@@ -102,12 +109,22 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, dup
         keep[others] = False
         told = listed([names[i] for i in others], len(NOT_ASSIGNED))
         notes.append(f"{told} are no genes but counts of reads without one; set aside.")
+    clinical = [s for s, kept in zip(symbols, keep, strict=True) if kept and _is_clinical(s)]
+    if clinical:
+        notes.append(
+            f"Taken for genes, though no known gene is named so and clinical data are: {listed(clinical)}. "
+            "If they are none, delete them from the matrix, and give them as --labels."
+        )
     entrez = [match[2] if split and match else "" for match in matches]
     count = Counter(symbol for symbol, kept in zip(symbols, keep, strict=True) if kept)
     if duplicates == "refuse":
         _refuse_repeated([names[i] for i in np.flatnonzero(keep)], lambda i: where(np.flatnonzero(keep)[i]), file)
     shared = sorted(symbol for symbol, times in count.items() if times > 1)
     return _settle(names, symbols, entrez, keep, shared, duplicates, notes)
+
+
+def _is_clinical(name: str) -> bool:
+    return _CLINICAL.fullmatch(name) is not None and name.upper() not in known_names()
 
 
 def are_row_numbers(names: Sequence[str]) -> bool:

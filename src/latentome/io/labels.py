@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "'--", "[Not Available]")
 #: Beside numbers; beside words they may be classes, as in a treatment 'None' or a genotype 'null'.
 _MISSING_NUMBERS = ("null", "NULL", "None", "none")
+#: Numbers of which some have a comma, and such as may have it for a thousand.
+_DECIMAL_COMMA, _THOUSANDS = r"-?\d+(,\d+)?", r"-?\d+|-?[1-9]\d{0,2},\d{3}"
 
 
 def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -36,7 +38,8 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     A frame indexed by the first column. Columns of numbers are float64, others are text; codes such as ``01`` stay
-    text. Empty fields, ``NA`` and alike are missing (None, or NaN in columns of numbers, where ``null`` is, too).
+    text. Empty fields, ``NA`` and alike are missing (None, or NaN in columns of numbers, where ``null`` is, too). Where
+    commas do not separate the fields they may be decimal points; ``attrs["notes"]`` has a sentence for such columns.
 
     Raises
     ------
@@ -89,7 +92,9 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
             todo="Rename or delete the repeated columns.",
         )
     frame = pd.DataFrame(rows, index=pd.Index(names, name=layout.corner or None), columns=layout.columns, dtype=object)
-    return frame.apply(_typed)
+    typed = frame.apply(_typed, commas=layout.delimiter != ",")
+    typed.attrs["notes"] = {name: note for name in frame if (note := _note_commas(frame[name], typed[name]))}
+    return typed
 
 
 def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str] | None = None) -> list[str]:
@@ -213,17 +218,37 @@ def _one_row(labels: pd.DataFrame, rows: list[int], sample: str) -> int:
     return rows[0]
 
 
-def _typed(values: pd.Series) -> pd.Series:
-    """Make a column of text a column of numbers where nothing is lost by it."""
+def _typed(values: pd.Series, commas: bool) -> pd.Series:
+    """Make a column of text a column of numbers where nothing is lost by it; `commas` may be those of decimals."""
     import pandas as pd
 
     values = values.where(~values.isin(_MISSING), None)
     numbers = values.where(~values.isin(_MISSING_NUMBERS), None)
     present = numbers.dropna()
+    if commas and _all_match(present, _DECIMAL_COMMA) and not _all_match(present, _THOUSANDS):
+        numbers = numbers.str.replace(",", ".")
+        present = numbers.dropna()
     codes = present.str.match(r"[-+]?0\d").any()
     if len(present) and not codes and pd.to_numeric(present, errors="coerce").notna().all():
         return pd.to_numeric(numbers)
     return values
+
+
+def _all_match(present: pd.Series, pattern: str) -> bool:
+    return len(present) > 0 and bool(present.str.fullmatch(pattern).all())
+
+
+def _note_commas(read: pd.Series, typed: pd.Series) -> str | None:
+    """Say of a column of numbers with commas what they were taken for."""
+    import pandas as pd
+
+    present = read[typed.notna() & ~read.isin(_MISSING_NUMBERS)]
+    some = present[present.str.contains(",", regex=False)]
+    if not len(some) or not _all_match(present, _DECIMAL_COMMA):
+        return None
+    if pd.api.types.is_numeric_dtype(typed.dtype):
+        return f"The commas of '{read.name}' were read as decimal points, such as {some.iloc[0]}."
+    return f"'{read.name}' has numbers with commas, such as {some.iloc[0]}, and stays text: write a point, or none."
 
 
 def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Series:
@@ -239,6 +264,7 @@ def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Seri
 def _report(adata: AnnData, chosen: pd.DataFrame, counts: dict[str, int], replaced: list[str]) -> list[str]:
     how = ", ".join(f"{count} by {kind}" for kind, count in counts.items() if count)
     notes = [f"{sum(counts.values())} of {adata.n_obs} samples have a row of labels ({how})."]
+    notes += [note for name, note in chosen.attrs.get("notes", {}).items() if name in chosen.columns]
     for name in chosen.columns:
         lacking = int(adata.obs[name].isna().sum())
         if lacking:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 from latentome.errors import InputError, nearest
@@ -86,6 +87,21 @@ def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -
     return word, (
         f"Read as {word} by its shape alone ({len(rows)} rows, {len(columns)} columns), since no name was recognised: "
         f"give orientation= if this is wrong."
+    )
+
+
+def check_upright(path: Path, samples: Sequence[str], genes: Sequence[str]) -> None:
+    """Refuse AnnData whose samples are named as genes are, and whose genes as samples are, most of them."""
+    of_genes, of_samples = _share(samples, _is_gene_word), _share(genes, _is_sample)
+    if min(of_genes, of_samples) < 0.5 or _share(genes, _is_gene) >= 0.1:
+        return
+    raise InputError(
+        f"{path.name} has genes where AnnData has samples",
+        where=f"{path}: {of_genes:.0%} of the names in obs are gene names, such as {samples[0]}; "
+        f"{of_samples:.0%} of those in var are sample names, such as {genes[0]}",
+        expected="samples in obs and genes in var",
+        todo="Give --orientation genes-by-samples (orientation= in Python), or write it anew as adata.T; "
+        "--orientation samples-by-genes takes it as it is.",
     )
 
 

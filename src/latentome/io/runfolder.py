@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from latentome.errors import RunFolderError, nearest
+from latentome.errors import BEGUN, RunFolderError, nearest
 from latentome.io.atomic import TEMPORARY_SUFFIX, guard_writing, write_json, write_toml
 from latentome.io.contents import FOLDERS, ITEMS, PROBE, is_litter
 from latentome.io.html import run_face
@@ -83,6 +83,7 @@ class RunFolder:
         with run.lock():
             # Anew, now that it stays as it is: of two that found it free, the second one finds a run.
             cls.check_free(path, replace)
+            BEGUN.set(True)
             run._remove_run()
             run._prepare()
         return run

@@ -28,7 +28,7 @@ from latentome.io.files import (
 )
 from latentome.io.genes import check_duplicates, tidy_genes
 from latentome.io.layouts import check_gct_rows, find_format
-from latentome.io.orientation import check_orientation
+from latentome.io.orientation import check_orientation, check_upright
 from latentome.io.table import Table, add_up, check_any_gene, name_rows, to_anndata
 from latentome.io.text import Irregular, nothing_below, read_values
 from latentome.io.unpack import Progress
@@ -63,7 +63,7 @@ def read(
     orientation
         Which way round the table is. ``auto`` decides from the format, from the names (TCGA barcodes, gene symbols,
         ``SYMBOL|ENTREZ``, Ensembl and Entrez ids), then from the heading of the first column, then from the shape.
-        AnnData is samples x genes unless said otherwise.
+        AnnData is samples x genes unless said otherwise, and refused where its names clearly say otherwise.
     duplicates
         What becomes of several genes of one name, see :func:`latentome.io.genes.tidy_genes`. With ``most-variable``
         they stay, and :func:`latentome.pp.fit_preprocessing` chooses on training samples.
@@ -174,6 +174,8 @@ def _from_anndata(
 ) -> tuple[AnnData, str, list[str]]:
     word = "genes-by-samples" if orientation == "genes-by-samples" else "samples-by-genes"
     notes = [f"Read as {word}, as {'asked' if orientation == word else 'AnnData files are'}."]
+    if orientation == "auto":
+        check_upright(path, list(adata.obs_names), list(adata.var_names))
     if word == "genes-by-samples":
         adata = adata.T.copy()
     notes += _densify(adata, path)

@@ -11,6 +11,7 @@ from latentome.pl.comparison import method_colors
 from latentome.pl.inputs import (
     all_shortened,
     categories_of,
+    codes_of,
     column_of,
     feature_names,
     feature_title,
@@ -85,8 +86,8 @@ def swarm(
             expected="a column of classes",
             todo="Give another column, or make this one categorical with astype('category').",
         )
-    labels = column.to_numpy(dtype=object)
-    parts = [values[labels == group] for group in groups]
+    codes = codes_of(column)
+    parts = [values[codes == i] for i in range(len(groups))]
     tall = float(np.clip(7.0 / len(groups), 0.17, 0.6))
     names = all_shortened(groups, 28)
     entries = [f"{name} ({len(part):,})" for name, part in zip(names, parts, strict=True)]

@@ -146,3 +146,14 @@ def categories_of(column: pd.Series) -> list[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
         return [c for c in column.cat.categories if c in present]
     return sorted(present, key=lambda c: (str(c).casefold(), str(c)))
+
+
+def codes_of(column: pd.Series) -> np.ndarray:
+    """Give the place of each sample's class in `categories_of`, -1 where the label is missing, whatever stands for it.
+
+    Labels are not compared with ``==``: with pandas' own missing value that is neither true nor false.
+    """
+    import numpy as np
+
+    place = {c: i for i, c in enumerate(categories_of(column))}
+    return np.array([place.get(value, -1) for value in column.astype(object)], dtype=int)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
-from latentome.pl.inputs import categories_of, column_of, feature_names, is_numeric, matrix_of
+from latentome.pl.inputs import categories_of, codes_of, column_of, feature_names, is_numeric, matrix_of
 from latentome.pl.maps import class_handles
 from latentome.pl.style import (
     DOUBLE,
@@ -147,8 +147,8 @@ def _by_class(column: pd.Series) -> np.ndarray:
     """Order the samples by class, missing labels last, otherwise as they come."""
     import numpy as np
 
-    rank = {c: i for i, c in enumerate(categories_of(column))}
-    return np.argsort([rank.get(value, len(rank)) for value in column.astype(object)], kind="stable")
+    codes = codes_of(column)
+    return np.argsort(np.where(codes < 0, len(codes), codes), kind="stable")
 
 
 def _classes(adata: ad.AnnData, name: str) -> pd.Series:

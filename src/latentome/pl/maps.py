@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
-from latentome.pl.inputs import all_shortened, categories_of, column_of, is_numeric, matrix_of
+from latentome.pl.inputs import all_shortened, categories_of, codes_of, column_of, is_numeric, matrix_of
 from latentome.pl.placing import spread, text_size
 from latentome.pl.style import (
     DOUBLE,
@@ -239,8 +239,8 @@ def _name_classes(
     if max(map(len, texts)) > LONGEST_ON_MAP:
         return
     letters = 6.5 if size[0] > 3.6 else 5.8
-    labels = column.to_numpy(dtype=object)
-    medians = np.array([np.median(points[labels == c], axis=0) for c in colors])
+    codes = codes_of(column)
+    medians = np.array([np.median(points[codes == i], axis=0) for i in range(len(colors))])
     origin = np.array([axes.get_xlim()[0], axes.get_ylim()[0]])
     scale = size[0] / (axes.get_xlim()[1] - axes.get_xlim()[0])
     anchors = (medians - origin) * scale

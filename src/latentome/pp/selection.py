@@ -9,6 +9,7 @@ import numpy as np
 
 from latentome.errors import InputError, check_known
 from latentome.io.files import check_exists, check_text
+from latentome.io.genes import listed
 from latentome.io.unpack import lines
 
 #: Measures of how much a gene varies. ``mean-deviation`` is what Tybalt's code did, ``median-deviation`` what its paper
@@ -122,19 +123,37 @@ def read_gene_list(path: str) -> list[str]:
 
 
 def listed_genes(known: Sequence[str], wanted: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Find the genes of a list, at least two, among those that vary: ascending positions in `known`, a sentence."""
+    """Find the genes of a list, at least two, among those that vary: ascending positions in `known`, a sentence.
+
+    A gene that is not there under its name is looked for by the symbol of ``SYMBOL|ENTREZ``, then by its Entrez id, as
+    the genes of new samples are.
+    """
+    from latentome.pp.align import entrez_id  # which builds on what this file has
+
     place = {name: i for i, name in enumerate(known)}
-    found = sorted(place[name] for name in wanted if name in place)
-    gone = [name for name in wanted if name not in place]
+    at = {name: place.get(name, place.get(name.rpartition("|")[0])) for name in wanted}
+    if None in at.values():
+        by_id: dict[str, list[int]] = {}
+        for i, name in enumerate(known):
+            by_id.setdefault(entrez_id(name), []).append(i)
+        for name in (name for name, i in at.items() if i is None):
+            columns = by_id.get(entrez_id(name), []) if entrez_id(name) else []
+            at[name] = columns[0] if len(columns) == 1 else None  # several would be a choice, and nobody made it
+    found = sorted({i for i in at.values() if i is not None})
+    gone = [name for name, i in at.items() if i is None]
     if len(found) < 2:
         raise InputError(
             f"The list of genes has {len(found)} genes of the matrix.",
-            where=f"the list: {', '.join(wanted[:5])}, ...; the matrix: {', '.join(known[:5])}, ...",
+            where=f"the list: {listed(wanted)}; the matrix: {listed(known)}",
             expected="two genes or more that the matrix has and that vary",
             todo="name the genes as the matrix does (symbols, say)",
         )
     said = f"{len(found)} of the {len(wanted)} genes of the list were kept"
-    return np.array(found), [said + (f"; not there, or constant: {', '.join(gone[:5])}." if gone else ".")]
+    notes = [said + (f"; not there, or constant: {listed(gone)}." if gone else ".")]
+    renamed = [f"{name} as {known[i]}" for name, i in at.items() if i is not None and name != known[i]]
+    if renamed:
+        notes.append(f"{len(renamed)} genes of the list were found under another name: {listed(renamed, 3)}.")
+    return np.array(found), notes
 
 
 def _best(deviation: np.ndarray, n_genes: int) -> np.ndarray:

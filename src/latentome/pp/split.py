@@ -53,17 +53,9 @@ def split_rows(
     """
     if groups is not None:
         own, codes = _own_labels(labels, np.asarray(groups, dtype=str))
+        _count_held_out(int(codes.max()) + 1, test_size, "group")
         return split_rows(codes.max() + 1, test_size, own, rng)[codes]
-    wanted = round(n_samples * test_size) if 0 < test_size < 1 else 0
-    if not 0 < wanted < n_samples:
-        raise InputError(
-            "The samples cannot be split like this.",
-            where=f"a held-out share of {test_size} of {n_samples} samples",
-            expected="a share in (0, 1) that leaves at least one sample on each side",
-            todo="choose another share, such as 0.2, or bring more samples"
-            if n_samples >= 5
-            else f"bring more samples: {n_samples} are too few to train and to test a model",
-        )
+    wanted = _count_held_out(n_samples, test_size, "sample")
     generator = np.random.default_rng(rng)
     order = _by_label(generator.permutation(n_samples), labels)
     # Systematic sampling: `wanted` equal steps through the sorted samples, from a random start within the first step.
@@ -71,6 +63,25 @@ def split_rows(
     held_out = np.zeros(n_samples, dtype=bool)
     held_out[order[picks]] = True
     return held_out
+
+
+def _count_held_out(n: int, test_size: float, noun: str) -> int:
+    """How many of n samples, or of n groups of them, are held out; refused where one side would be empty."""
+    wanted = round(n * test_size) if 0 < test_size < 1 else 0
+    if 0 < wanted < n:
+        return wanted
+    if n >= 5 or not 0 < test_size < 1:
+        todo = f"choose another share, such as 0.2, or bring more {noun}s"
+    elif noun == "group":
+        todo = "choose another column of groups, or leave --group out"
+    else:
+        todo = f"bring more samples: {n} are too few to train and to test a model"
+    raise InputError(
+        "The samples cannot be split like this.",
+        where=f"a held-out share of {test_size} of {n} {noun}{'s' * (n != 1)}",
+        expected=f"a share in (0, 1) that leaves at least one {noun} on each side",
+        todo=todo,
+    )
 
 
 def fold_rows(
@@ -120,7 +131,9 @@ def fold_rows(
             "The samples cannot be cut into so many folds.",
             where=f"{folds} folds of {n_samples} samples or groups of them",
             expected="2 or more, and at most as many as samples",
-            todo="ask for 5 folds, say",
+            todo=f"ask for {min(5, n_samples)} folds, say"
+            if n_samples > 1
+            else "bring more samples, or choose another column of groups",
         )
     order = np.random.default_rng(rng).permutation(n_samples)
     order = _by_label(order[n_samples % folds :] if equal else order, labels)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentome import io
-from latentome.errors import RunFolderError
+from latentome.errors import BEGUN, RunFolderError
 from latentome.io.atomic import TEMPORARY_SUFFIX
 from latentome.io.contents import is_litter
 from latentome.sweep.plan import Unit
@@ -82,6 +82,7 @@ def open_folder(
     RunFolderError
         If the data have changed since the sweep was begun.
     """
+    BEGUN.set(True)
     for path in folder.glob(f".*{TEMPORARY_SUFFIX}.*") if alone else ():  # halves of files
         path.unlink(missing_ok=True)
     if replace:  # what makes it a sweep goes last, so that a removal that is broken off can be repeated

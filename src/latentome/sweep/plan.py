@@ -79,7 +79,7 @@ def check_configurations(request: SweepRequest, configurations: Sequence[Configu
         estimator, _ = request.estimator(configuration, request.base.seed)
         try:
             estimator.check(x)
-            tl.check_pca(*x.shape, estimator.n_components * estimator.members)
+            tl.check_pca(*x.shape, estimator.n_components, estimator.members)
         except LatentomeError as error:
             where = f"configuration {configuration.number} ({describe(configuration)}); {error.where}"
             raise type(error)(error.what, where=where, expected=error.expected, todo=error.todo) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentome import io
-from latentome.errors import InputError, before_anything
+from latentome.errors import InputError
 from latentome.io import html
 from latentome.io.lock import lock_folder
 from latentome.report.wording import several
@@ -179,8 +179,7 @@ def run_request(
     configurations, checked = next(search), request.to_check()
     replace = replace and not (resume and (out / "sweep.toml").exists())  # as of a run: what is there goes on
     check_folder(out, request, replace=replace, resume=resume)
-    begun = (out / "sweep.toml").exists() and not replace
-    with contextlib.nullcontext() if begun else before_anything(), reporter.step("read and prepare", "bytes"):
+    with reporter.step("read and prepare", "bytes"):
         store = prepare_store(request, reporter)
         check_configurations(request, checked, store)
     for note in store.notes:

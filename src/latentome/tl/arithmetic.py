@@ -222,6 +222,7 @@ def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of two groups of samples, each of 2 or more."""
+    one, other = str(one), str(other)  # the groups are compared as text: True is 'True'
     if one == other:
         raise InputError(
             "A group is not compared with itself.",

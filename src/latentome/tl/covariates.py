@@ -86,7 +86,8 @@ def read_covariates(
             notes.append(f"Column '{name}': {why}.")
     for time, event in survival:
         alike = [*(name for name in asked if columns is not None), *(other for other, _ in survival)].count(time)
-        covariate = _read_survival(obs, time, event, min_samples)
+        covariate, told = _read_survival(obs, time, event, min_samples)
+        notes += [note for note in told if note not in notes]
         found.append(covariate if alike == 1 else replace(covariate, name=f"{time} ({event})"))
     if not found:
         raise InputError(
@@ -101,7 +102,8 @@ def read_covariates(
 def check_column(obs: pd.DataFrame, name: str) -> None:
     """Refuse a column that the samples do not have."""
     what, where = f"There is no column '{name}'.", f"obs of {len(obs)} samples"
-    check_known(name, obs.columns, what, where=where, todo="name one of these columns")
+    todo = "name one of these columns" if len(obs.columns) else "add labels to the samples first (--labels FILE)"
+    check_known(name, obs.columns, what, where=where, todo=todo)
 
 
 def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | None, str]:
@@ -135,23 +137,39 @@ def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | N
     return Covariate(name, "classes", rows[keep], np.searchsorted(large, codes[keep]), names), why
 
 
-def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -> Covariate:
+def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -> tuple[Covariate, list[str]]:
+    """The survival times of the samples that have both values, and sentences about those that lack one."""
     import pandas as pd
 
+    numbers, odd, notes = [], [], []
     for name in (time, event):
         check_column(obs, name)
-    columns = [pd.to_numeric(obs[name], errors="coerce") for name in (time, event)]
-    numbers = [column.to_numpy(np.float64, na_value=np.nan) for column in columns]
-    present = np.isfinite(numbers).all(axis=0) & (numbers[0] >= 0)
-    rows = np.flatnonzero(present)
-    if not np.isin(numbers[1][rows], (0.0, 1.0)).all() or numbers[1][rows].sum() < min_samples:
+        column = pd.to_numeric(obs[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        words = obs[name][~np.isfinite(column) & obs[name].notna().to_numpy()]
+        odd += [f"'{words.iloc[0]}' in '{name}' is no number"] if len(words) else []
+        lacking = int((~np.isfinite(column)).sum())
+        if lacking:
+            notes.append(
+                f"Column '{name}': {lacking} of {len(obs)} samples have no value"
+                + (f" ({len(words)} of them something else, such as '{words.iloc[0]}')." if len(words) else ".")
+            )
+        numbers.append(column)
+    rows = np.flatnonzero(np.isfinite(numbers).all(axis=0))
+    times, events = (column[rows] for column in numbers)
+    if (times < 0).any():
+        first = rows[np.argmax(times < 0)]
+        odd.append(f"{int((times < 0).sum())} times are negative, such as {numbers[0][first]:g} of {obs.index[first]}")
+    elif len(times) and (times == times[0]).all():
+        odd.append(f"every time is {times[0]:g}")
+    if (times < 0).any() or not np.isin(events, (0.0, 1.0)).all() or events.sum() < min_samples or np.ptp(times) == 0:
+        seen = f"{len(rows)} of {len(obs)} samples have both, {int((events == 1).sum())} with the event"
         raise InputError(
             f"The columns '{time}' and '{event}' are no survival times.",
-            where=f"{len(rows)} of {len(obs)} samples have both, {int((numbers[1][rows] == 1).sum())} with the event",
-            expected=f"times of 0 or more, and 1 for the event (at least {min_samples} of them) or 0 for none",
-            todo="name the column of times and that of the events, in this order",
+            where="; ".join([seen, *odd]),
+            expected=f"times of 0 or more that differ; 1 for the event (at least {min_samples} of them) or 0 for none",
+            todo="name the column of times and that of the events, in this order, and correct or empty wrong values",
         )
-    return Covariate(time, "survival", rows, numbers[0][rows], event=numbers[1][rows] == 1)
+    return Covariate(time, "survival", rows, times, event=events == 1), notes
 
 
 def _unusable(name: str, why: str, n: int, min_samples: int) -> InputError:

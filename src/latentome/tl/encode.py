@@ -93,7 +93,7 @@ def make_pca(n_components: int, rng: int = 0) -> PCA:
     return PCA(n_components, iterated_power=15, n_oversamples=20, random_state=rng)
 
 
-def check_pca(samples: int, features: int, n_components: int) -> None:
+def check_pca(samples: int, features: int, n_components: int, members: int = 1) -> None:
     """Refuse a number of components that PCA cannot have.
 
     Parameters
@@ -102,16 +102,22 @@ def check_pca(samples: int, features: int, n_components: int) -> None:
         Size of the training data.
     n_components
         What was asked for.
+    members
+        Of how many models; PCA has as many components as all of them together.
 
     Raises
     ------
     InputError
         If there are fewer training samples or features than components.
     """
-    if n_components > min(samples, features):
-        raise InputError(
-            f"Too few samples or genes for {n_components} latent dimensions: PCA of equal size cannot be fitted.",
-            where=f"{samples} training samples x {features} genes",
-            expected="at most as many latent dimensions as training samples and as genes",
-            todo=f"ask for -z {min(samples, features)} or less, or bring more samples",
-        )
+    most, size = min(samples, features), n_components * members
+    if size <= most:
+        return
+    each = f" ({n_components} of each of {members} members)" if members > 1 else ""
+    less = f"ask for -z {most // members} or less" if members <= most else f"ask for --members {most} or less"
+    raise InputError(
+        f"Too few samples or genes for {size} latent dimensions{each}: PCA of equal size cannot be fitted.",
+        where=f"{samples} training samples x {features} genes",
+        expected="at most as many latent dimensions as training samples and as genes",
+        todo=f"{less}{', or for fewer --members' if 1 < members <= most else ''}, or bring more samples",
+    )

@@ -16,6 +16,7 @@ from latentome.io.checks import Grid, check_samples
 from latentome.io.files import sha256
 from latentome.io.folders import folder_sha256
 from latentome.io.genes import tidy_genes
+from latentome.io.orientation import check_upright
 from latentome.io.table import check_any_gene
 from latentome.pp import Preprocessing, fit_preprocessing, write_preprocessed
 from latentome.pp.on_disk import without_values
@@ -63,7 +64,7 @@ def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
 
 
 def read_backed(
-    data: str, duplicates: str = "refuse", *, dask: bool = False, min_samples: int = 2
+    data: str, duplicates: str = "refuse", *, orientation: str = "auto", dask: bool = False, min_samples: int = 2
 ) -> tuple[MappedMatrix, AnnData]:
     """Open a matrix on disk, an ``.h5ad`` file or Zarr, as :func:`latentome.io.read` would read it, without its values.
 
@@ -87,6 +88,8 @@ def read_backed(
             todo="write it as AnnData, with anndata.AnnData(x, obs, var).write_zarr",
         )
     samples, genes = source.samples.tolist(), source.genes.tolist()
+    if orientation == "auto":
+        check_upright(path, samples, genes)
     grid = Grid(path, samples, genes, lambda i: f"obs {i + 1}", lambda j: f"var {j + 1}")
     check_samples(grid, min_samples)
     tidy = tidy_genes(genes, grid.gene_place, path.name, duplicates)
@@ -116,7 +119,7 @@ def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str],
     workers that see the data and that folder.
     """
     check_as_it_is(config.orientation, config.duplicates, config.impute)
-    matrix, told = read_backed(config.data, config.duplicates, dask=dask)
+    matrix, told = read_backed(config.data, config.duplicates, orientation=config.orientation, dask=dask)
     prepared = _label_and_split(config, matrix, told)
     options = fit_options(config, scaling)
     genes = options["n_genes"]
@@ -127,7 +130,7 @@ def prepare_backed(config: RunConfig, scaling: str, out: str | os.PathLike[str],
 
 def prepare_backed_again(config: RunConfig, run: RunFolder, *, dask: bool = False) -> Prepared:
     """As `latentome.workflow.prepare_again`, of a run that was trained from disk."""
-    matrix, told = read_backed(config.data, config.duplicates, dask=dask)
+    matrix, told = read_backed(config.data, config.duplicates, orientation=config.orientation, dask=dask)
     prepared = _label_and_split(config, matrix, told)
     check_unchanged(prepared.adata, config, run)
     return _with(prepared, Preprocessing.load(run.require("preprocessing")))

@@ -31,6 +31,7 @@ def process_table(
     impute: str = "none",
     transform: str = "auto",
     n_genes: int | None = None,
+    selection: str = "mean-deviation",
     replace: bool = False,
     reporter: Reporter | None = None,
 ) -> AnnData:
@@ -53,6 +54,8 @@ def process_table(
         ``auto``, ``log2p1``, ``log2cpm`` or ``none``; with ``auto`` all files have to be on the same scale.
     n_genes
         How many of the most variable genes to keep; all that vary by default.
+    selection
+        By which measure, see :func:`latentome.pp.fit_preprocessing`.
     replace
         Whether the file is replaced if it is there.
     reporter
@@ -89,7 +92,7 @@ def process_table(
         check_label_column(adata, label_column, ", ".join(files))
         adata.uns["source"]["label_column"] = label_column
     with reporter.step("transform and choose genes"):
-        fitted = fit_preprocessing(adata, transform=transform, n_genes=n_genes, scaling="none")
+        fitted = fit_preprocessing(adata, transform=transform, n_genes=n_genes, scaling="none", selection=selection)
         chosen = adata[:, fitted.genes].copy()
         chosen.X = fitted.apply(adata)[0]
     low, high = chosen.X.min(axis=0), chosen.X.max(axis=0)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome import io
-from latentome.errors import before_anything
 from latentome.io import RunFolder
 from latentome.report.explorer import read_encoded
 from latentome.workflow.choose import TITLES, choose_model
@@ -136,7 +135,7 @@ def _train(
             return run, prepared
     if not going_on:
         RunFolder.check_free(path, replace)
-    with contextlib.nullcontext() if going_on else before_anything(), reporter.step("read and prepare", "bytes"):
+    with reporter.step("read and prepare", "bytes"):
         # What goes on keeps its preprocessing, and refuses data that have changed meanwhile.
         prepared = (
             _prepare_again(config, run, reporter, goes_on, dask)
@@ -145,7 +144,7 @@ def _train(
         )
         # PCA is what the model will be compared with. Where it cannot be fitted, or no map be drawn, that is said
         # now, not after the training.
-        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components * estimator.members)
+        tl.check_pca(int(prepared.training.sum()), prepared.adata.n_vars, estimator.n_components, estimator.members)
         if prepared.matrix is None:
             tl.check_tsne(prepared.adata.n_obs)
             estimator.check(prepared.adata.X[prepared.training])

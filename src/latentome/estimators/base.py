@@ -48,9 +48,7 @@ class BaseAutoencoder(
     Attributes
     ----------
     models_ : list of latentome.models.Autoencoder
-        The trained Keras models, one for each member.
-    model_ : latentome.models.Autoencoder
-        The first of them.
+        The trained Keras models, one for each member; ``model_`` is the first of them.
     history_ : pandas.DataFrame
         One row an epoch: ``epoch``, ``loss``, its terms, ``learning_rate``, and ``val_...`` on the validation rows; for
         an ensemble one after the other, with a column ``member`` from 0.

@@ -202,7 +202,10 @@ def test_wrong_usage(arguments, said, tmp_path, latentome, monkeypatch):
 def test_label_columns(files, simulated, tmp_path, refused):
     arguments = ["train", files / "expression.tsv", "-o", tmp_path / "out", *TRAIN]
     assert "Did you mean 'type'" in refused(*arguments, "--labels", files / "labels.tsv", "--label-column", "typ")
-    assert "There is no label column 'type'" in refused(*arguments, "--label-column", "type")
+    told = refused(*arguments, "--label-column", "type")
+    assert "There is no label column 'type'" in told
+    assert "There are none." in told
+    assert "to do:    give a table with --labels" in told
     io.write_table(tmp_path / "labels.tsv", simulated.obs[["type"]].set_index(simulated.obs_names + "-other"))
     assert "names do not match" in refused(*arguments, "--labels", tmp_path / "labels.tsv")
 

@@ -322,7 +322,7 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
 
 def check_label_column(adata: AnnData, name: str, where: str) -> None:
     """Refuse a column of labels that there is not."""
-    todo = "name one of these columns, or give a table with --labels"
+    todo = ("name one of these columns, or " if len(adata.obs.columns) else "") + "give a table with --labels"
     check_known(name, adata.obs.columns, f"There is no label column '{name}'.", where=where, todo=todo)
 
 

@@ -258,4 +258,4 @@ def _percent(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
+    return f"{value:+z.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")

@@ -126,31 +126,6 @@ def test_a_bare_zarr_array_has_no_names(tmp_path):
         assert matrix.samples is None
 
 
-@pytest.mark.parametrize(
-    ("made", "used"), [({}, True), ({"compressor": "lz4", "zarr_format": 2}, True), ({"order": "F"}, False)]
-)
-def test_chunks_are_decoded_in_compiled_code_where_it_can(tmp_path, monkeypatch, made, used):
-    zarr = pytest.importorskip("zarr")
-    pipeline = pytest.importorskip("zarrs").ZarrsCodecPipeline
-    if "compressor" in made:  # one that zarrs leaves to zarr
-        made = made | {"compressor": pytest.importorskip("numcodecs").LZ4()}
-    if "order" in made:
-        made = made | {"zarr_format": 2}
-    x = counts()
-    zarr.open(str(tmp_path / "bare.zarr"), mode="w", shape=x.shape, chunks=(8, 5), dtype="f4", **made)[:] = x
-    calls, read = [], pipeline.read
-    monkeypatch.setattr(pipeline, "read", lambda self, *a, **k: calls.append(self) or read(self, *a, **k))
-    with open_matrix(tmp_path / "bare.zarr") as matrix:
-        check_blocks(matrix, x)
-    assert bool(calls) == used
-    assert zarr.config.get("codec_pipeline.path") != "zarrs.ZarrsCodecPipeline", "what others open is theirs"
-    calls.clear()
-    monkeypatch.setitem(sys.modules, "zarrs", None)
-    with open_matrix(tmp_path / "bare.zarr") as matrix:
-        check_blocks(matrix, x)
-    assert not calls
-
-
 def test_compressed_chunks_and_names_in_other_layouts(tmp_path):
     path = write(tmp_path, counts())
     with h5py.File(path, "r+") as file:

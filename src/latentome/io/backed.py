@@ -15,7 +15,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.checks import Cells, Grid, missing_refusal
 from latentome.io.files import check_exists, check_hdf5
-from latentome.io.stored import Csr, decoded_fast, read_rows
+from latentome.io.stored import Csr, read_rows
 from latentome.io.tasks import Lazy, Wrong, map_array, map_path, not_finite, windows
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def open_matrix(path: str | os.PathLike[str], *, dask: bool = False) -> BackedMa
         root = _open(path, opened)
         with _readable(path, str(path)):
             bare = hasattr(root, "shape")
-            x = decoded_fast(root) if bare else _find_x(root, path)
+            x = root if bare else _find_x(root, path)
             genes, samples = (None if bare or axis not in root else _names(root[axis]) for axis in ("var", "obs"))
         matrix = BackedMatrix(x, path.absolute() if dask else path, genes, samples)
         matrix._tasks = dask
@@ -347,9 +347,9 @@ def _find_x(root: Any, path: Path) -> Any:
     x = root.get("X")
     kind = "none" if x is None else _text(x.attrs.get("encoding-type", "unknown"))
     if hasattr(x, "shape") and kind != "null":
-        return decoded_fast(x)
+        return x
     if kind == "csr_matrix":
-        return Csr(decoded_fast(x["data"]), decoded_fast(x["indices"]), x["indptr"], x.attrs["shape"])
+        return Csr(x["data"], x["indices"], x["indptr"], x.attrs["shape"])
     problem = "has no X" if kind in ("none", "null") else f"has an X that is no matrix but '{kind}'"
     if kind == "csc_matrix":
         problem = "has X by columns (CSC): every block of rows would read all of it"

@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-#: The decoder of zarr arrays in compiled code, from the package zarrs.
-_COMPILED = "zarrs.ZarrsCodecPipeline"
-
-
-def decoded_fast(x: Any) -> Any:
-    """Give the same array of zarr, decoded in compiled code where the package zarrs is installed and can.
-
-    That takes half the processor time, which is what a training that waits for data lacks. Packed stores (.zip) and
-    arrays in Fortran or foreign byte order are left as they are; what else zarrs does not know is decoded by zarr.
-
-    Parameters
-    ----------
-    x
-        An open array of zarr, or anything else, which is given back.
-    """
-    try:
-        import zarr
-        import zarrs  # noqa: F401
-
-        local = isinstance(getattr(x, "store", None), zarr.storage.LocalStore)
-    except (ImportError, AttributeError):  # zarr 2 has no LocalStore
-        return x
-    if not local or x.order != "C" or not x.dtype.isnative:
-        return x
-    with zarr.config.set({"codec_pipeline.path": _COMPILED}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Array is unsupported by ZarrsCodecPipeline")
-        return zarr.open_array(x.store, path=x.path, mode="r")
 
 
 def read_rows(x: Any, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:

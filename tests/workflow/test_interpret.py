@@ -11,7 +11,14 @@ import pytest
 from latentome import io
 from latentome.errors import InputError
 from latentome.io import RunFolder
-from latentome.workflow import draw_interpretation, interpret_step, predict_step, prepare_again, train_step
+from latentome.workflow import (
+    draw_interpretation,
+    evaluate_step,
+    interpret_step,
+    predict_step,
+    prepare_again,
+    train_step,
+)
 
 
 def read(path) -> pd.DataFrame:
@@ -105,3 +112,19 @@ def test_a_cutoff_holds_for_what_members_agree_on_too(ensemble, told, gmt, tmp_p
     consensus = read(folder / "consensus_signatures.tsv")
     assert len(consensus)
     assert 1.0 < consensus["z"].abs().min() < 1.5
+
+
+def test_intervals_and_tests_of_a_grouped_run_count_patients(config, simulated, tmp_path, told):
+    patients = np.repeat([f"p{i}" for i in range(40)], 3)
+    labels = simulated.obs[["type"]].assign(patient=patients, age=np.repeat(np.arange(40.0), 3), part=[*"abc"] * 40)
+    io.write_table(tmp_path / "labels.tsv", labels.rename_axis("sample"))
+    asked = replace(config, labels=str(tmp_path / "labels.tsv"), label_column="type", group="patient", test_size=0.6)
+    run, prepared = train_step(asked, str(tmp_path / "run"), told, command="")
+    predict_step(run, prepared, told)
+    metrics = evaluate_step(run, prepared, told)
+    assert (metrics["n_test"], metrics["n_independent"]) == (72, 24)
+    assert "over 72 samples of 24 groups" in metrics["verdict"][0]
+    interpret_step(run, prepared, told, labels=str(tmp_path / "labels.tsv"))
+    n = read(run.interpretation / "associations.tsv").drop_duplicates("column").set_index("column")["n"]
+    assert (n["age"], n["part"], n["type"]) == (40, 120, 120)
+    assert any("Not the same within each group: 'type', 'part'" in said for said in told.said)

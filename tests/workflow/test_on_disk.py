@@ -263,3 +263,19 @@ def test_another_scale_is_refused(asked, trained, tmp_path):
     with pytest.raises(InputError, match="lack"):
         predict_new(run, str(tmp_path / "few.h5ad"), tmp_path / "new", on_disk=True)
     assert json.loads(run.manifest.read_text())["status"] == "trained"
+
+
+def test_counts_of_the_genes_of_the_model_alone_are_refused(asked, tmp_path):
+    rng = np.random.default_rng(0)
+    rates = rng.lognormal(3.0, 1.0, 1200) * rng.lognormal(0, 0.4, (60, 1)) * rng.lognormal(0, 0.3, (60, 1200))
+    adata = anndata.AnnData(rng.poisson(rates).astype(np.float32))
+    adata.var_names, adata.obs_names = [f"G{i}" for i in range(1200)], [f"s{i}" for i in range(60)]
+    adata.write_h5ad(tmp_path / "counts.h5ad")
+    counts = replace(asked, data=str(tmp_path / "counts.h5ad"), labels=None, label_column=None, transform="log2cpm")
+    run, prepared = train_step(counts, str(tmp_path / "run"), Reporter(), command="")
+    adata[:, prepared.preprocessing.genes].write_h5ad(tmp_path / "few.h5ad")
+    with pytest.raises(InputError, match="depth of these libraries"):
+        predict_new(run, str(tmp_path / "few.h5ad"), tmp_path / "new", on_disk=True)
+    assert not (tmp_path / "new" / "latent.tsv").exists()
+    predict_new(run, str(tmp_path / "counts.h5ad"), tmp_path / "new", on_disk=True)
+    predict_new(run, str(tmp_path / "few.h5ad"), tmp_path / "few", on_disk=True, check_range=False)

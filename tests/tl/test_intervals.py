@@ -18,10 +18,7 @@ def missed(found):
 
 
 def test_skewed_errors_of_a_few_samples_are_not_taken_for_a_difference():
-    """5 % of the intervals should miss; of 400 that is 20 with a standard deviation of 4.4, and skew adds its part.
-
-    The percentiles of a bootstrap miss about twice as often here.
-    """
+    """5 % of the intervals should miss; of 400 that is 20 with a standard deviation of 4.4, and skew adds its part."""
     rng = np.random.default_rng(0)
     assert sum(missed(error_difference(*skewed(rng, MIN_TESTED))) for _ in range(400)) < 48
     assert 8 <= sum(missed(error_difference(*skewed(rng, 200))) for _ in range(400)) < 36

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 #: Version of the file; older ones stay readable.
-SCHEMA = 2
+SCHEMA = 3
 _ARRAYS = ("minimum", "span", "mean", "lowest", "highest")
 
 

@@ -122,7 +122,7 @@ def associate(
     obs, seen = adata.obs, {}
     if groups is not None:
         obs, same = _once_a_group(obs, groups)
-        means = _group_means(codes, groups)
+        means = pd.DataFrame(codes).groupby(groups).transform("mean").to_numpy()
         seen = dict.fromkeys(same, means)
     covariates, notes = read_covariates(obs, columns, survival, min_samples)
     varying = [c.name for c in covariates if c.name not in seen]
@@ -147,35 +147,16 @@ def associate(
     return found
 
 
-def _once_a_group(obs: pd.DataFrame, groups: np.ndarray) -> tuple[pd.DataFrame, set[str]]:
+def _once_a_group(obs: pd.DataFrame, groups: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
     """Leave what is the same of all samples of a group to the first of them; say which columns that are."""
     import pandas as pd
 
-    code = np.unique(groups, return_inverse=True)[1]
-    leading = ~pd.Series(code).duplicated().to_numpy()
-    columns, same = {}, set()
-    for name in obs.columns:
-        column = obs[name]
-        known = np.flatnonzero(column.notna().to_numpy())
-        source = np.arange(len(obs))  # the sample that each takes its value from
-        own, first = np.unique(code[known], return_index=True)
-        of_group = np.full(len(obs), -1)
-        of_group[own] = known[first]
-        values = column.to_numpy(dtype=object)
-        if all(values[known] == values[of_group[code[known]]]):
-            source = np.where(of_group[code] >= 0, of_group[code], source)
-            columns[name] = column.take(source).set_axis(obs.index).where(leading)
-            same.add(name)
-        else:
-            columns[name] = column
+    by = obs.groupby(groups, observed=True)
+    same = [name for name in obs.columns if by[name].nunique().max() <= 1]
+    leading = ~pd.Series(groups).duplicated().to_numpy()
+    # The first value that is known, for all samples of the group; then for the first of them alone.
+    columns = {name: by[name].transform("first").where(leading) if name in same else obs[name] for name in obs.columns}
     return pd.DataFrame(columns, index=obs.index), same
-
-
-def _group_means(codes: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """For each sample the means of the features over its group."""
-    code = np.unique(groups, return_inverse=True)[1]
-    sums = np.stack([np.bincount(code, weights=column) for column in codes.T.astype(np.float64)], axis=1)
-    return (sums / np.bincount(code)[:, None])[code]
 
 
 def _test(covariate: Covariate, codes: np.ndarray, names: list[str]) -> tuple[pd.DataFrame, np.ndarray]:

@@ -60,7 +60,7 @@ def accuracy_difference(model: np.ndarray, other: np.ndarray, groups: np.ndarray
     Without groups the interval is exact, given how many samples one method alone tells right: it leaves out 0 where
     McNemar's exact test does. With groups it is Student's over them.
     """
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
     difference = model - other
     mean = float(difference.mean())
@@ -69,12 +69,12 @@ def accuracy_difference(model: np.ndarray, other: np.ndarray, groups: np.ndarray
         low, high = _student(sums[0], size)
         return {"mean": mean, "low": low, "high": high}
     gained, lost = int((difference > 0).sum()), int((difference < 0).sum())
-    changed, tail = gained + lost, (1.0 - LEVEL) / 2.0
-    # Clopper and Pearson's interval of the share of the changed ones that are gained.
-    low = beta.ppf(tail, gained, lost + 1) if gained else 0.0
-    high = beta.ppf(1.0 - tail, gained + 1, lost) if lost else 1.0
-    scale = changed / len(difference)
-    return {"mean": mean, "low": float(scale * (2.0 * low - 1.0)), "high": float(scale * (2.0 * high - 1.0))}
+    changed = gained + lost
+    if not changed:
+        return {"mean": mean, "low": 0.0, "high": 0.0}
+    share = binomtest(gained, changed).proportion_ci(LEVEL, "exact")  # of the changed ones, how many are gained
+    low, high = (changed / len(difference) * (2.0 * end - 1.0) for end in (share.low, share.high))
+    return {"mean": mean, "low": float(low), "high": float(high)}
 
 
 def answer(difference: Mapping[str, float], n_tested: int) -> str:

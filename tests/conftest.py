@@ -50,4 +50,4 @@ def pytest_collection_finish():
     """The modules stay to the end: they need not be searched for garbage at every collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
+    gc.set_threshold(500_000, 10, 10)

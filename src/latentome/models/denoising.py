@@ -71,14 +71,14 @@ class DenoisingModel(Autoencoder):
         seeds = Seeds(seed)
         self.corrupt = InputNoise(noise, noise_kind, seed=next(seeds), name="noise")
         x = keras.Input((n_features,), name="x")
-        initial = seeds.glorot(init_scale)
+        initial = seeds.glorot(scale=init_scale)
         code = Dense(n_components, activation=activation, kernel_initializer=initial, name="code", dtype=dtype)
         self.encoder = keras.Model(x, ops.cast(code(x), "float32"), name="encoder")
         z = keras.Input((n_components,), name="z")
         if tied:
             linear = TiedDecoder(code, decoder_bias == "own", name="output", dtype=dtype)
         else:
-            linear = Dense(n_features, kernel_initializer=seeds.glorot(init_scale), name="output", dtype=dtype)
+            linear = Dense(n_features, kernel_initializer=seeds.glorot(scale=init_scale), name="output", dtype=dtype)
         activate = keras.layers.Activation("sigmoid" if loss == "bernoulli" else output_activation, name="activation")
         y = ops.cast(linear(z), "float32")
         self._linear = keras.Model(z, y, name="linear_decoder")

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 from keras import ops
 
+from latentome.models.initial import Glorot
 from latentome.models.noise import normal, uniform
 
 
@@ -29,12 +30,9 @@ class Seeds(Iterator[int]):
     def __next__(self) -> int:
         return int(self._sequence.spawn(1)[0].generate_state(1)[0] >> 1)
 
-    def glorot(self, scale: float = 1.0) -> keras.initializers.Initializer:
-        """A Glorot-uniform initialiser with the next seed (Glorot and Bengio 2010; the default of Keras).
-
-        Within ``scale sqrt(6 / (inputs + outputs))`` of zero.
-        """
-        return keras.initializers.VarianceScaling(scale**2, mode="fan_avg", distribution="uniform", seed=next(self))
+    def glorot(self, layers: int = 1, scale: float = 1.0) -> Glorot:
+        """Glorot's initialiser with the next seeds, for so many `layers` in one kernel."""
+        return Glorot(*(next(self) for _ in range(layers)), scale=scale)
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -188,31 +186,6 @@ class Standardise(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """The shape of the input."""
         return input_shape
-
-
-class PairedGlorot(keras.initializers.Initializer):
-    """Glorot initialisation of two layers held in one kernel.
-
-    The mean and the log-variance of a posterior are two dense layers over the same input. One product of twice the
-    width computes both, but its fan-out would be doubled: each half is drawn as the separate layer would be.
-
-    Parameters
-    ----------
-    seeds
-        Two seeds, one for each half.
-    """
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.seeds = tuple(int(s) for s in seeds)
-
-    def __call__(self, shape, dtype=None):
-        """Draw a kernel of `shape` (inputs x twice the components)."""
-        half = (shape[0], shape[1] // 2)
-        return ops.concatenate([keras.initializers.GlorotUniform(seed=s)(half, dtype) for s in self.seeds], axis=1)
-
-    def get_config(self) -> dict:
-        """The two seeds."""
-        return {"seeds": list(self.seeds)}
 
 
 def dtype_policy(precision: str) -> str:

@@ -30,7 +30,7 @@ def normal(shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool = 
     lowest = np.nextafter(np.float32(-1.0), np.float32(0.0))
 
     def from_bits(bits):
-        centred = jnp.maximum(_unit(bits) * (np.float32(1.0) - lowest) + lowest, lowest)
+        centred = jnp.maximum(unit(bits) * (np.float32(1.0) - lowest) + lowest, lowest)
         return np.float32(math.sqrt(2.0)) * lax.erf_inv(centred)
 
     return _draw(from_bits, shape, seed, keep)
@@ -38,17 +38,14 @@ def normal(shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool = 
 
 def uniform(shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool = False):
     """Numbers in [0, 1), float32: ``keras.random.uniform(shape, seed=seed)``. For the parameters see `normal`."""
-    return _draw(_unit, shape, seed, keep)
+    return _draw(unit, shape, seed, keep)
 
 
 def _draw(from_bits: Callable, shape: Sequence[int], seed: keras.random.SeedGenerator, keep: bool):
     key, size = seed.next(), math.prod(shape)
 
     def numbers(first, count):
-        # JAX numbers the values by two words, of which the first is zero for fewer than 2^32 values.
-        place = lax.iota("uint32", count) + first
-        x, y = threefry(key, jnp.zeros_like(place), place)
-        return from_bits(x ^ y)
+        return from_bits(draw(key, first, count))
 
     if not keep:
         return numbers(np.uint32(0), size).reshape(shape)
@@ -57,7 +54,16 @@ def _draw(from_bits: Callable, shape: Sequence[int], seed: keras.random.SeedGene
     return halves.reshape(-1)[:size].reshape(shape)
 
 
-def _unit(bits):
+def draw(key, first, count: int):
+    """The random bits of the numbers ``first .. first + count - 1`` of an array that JAX draws with `key`, uint32."""
+    # JAX numbers the values by two words, of which the first is zero for fewer than 2^32 values.
+    place = lax.iota("uint32", count) + first
+    x, y = threefry(key, jnp.zeros_like(place), place)
+    return x ^ y
+
+
+def unit(bits):
+    """Numbers in [0, 1), float32, of random bits."""
     # 23 random bits behind the exponent of 1 are a number in [1, 2).
     mantissa = lax.shift_right_logical(bits, np.uint32(9))
     return lax.bitcast_convert_type(mantissa | np.uint32(0x3F800000), "float32") - np.float32(1.0)

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from latentome.models.base import Autoencoder, arguments_of
-from latentome.models.layers import Dense, PairedGlorot, Seeds, batch_normalisation, dense_stack, dtype_policy
+from latentome.models.layers import Dense, Seeds, batch_normalisation, dense_stack, dtype_policy
 from latentome.models.losses import (
     MIN_VARIANCE,
     bernoulli_nll,
@@ -108,8 +108,7 @@ class VariationalModel(Autoencoder):
         x = keras.Input((self.n_features + self.n_covariates,), name="x")
         h = dense_stack(x, hidden, activation, seeds, "encoder_hidden", dtype, batchnorm)
         # Both heads as one product: the input is read once. Columns are [mean | log-variance].
-        initializer = PairedGlorot((next(seeds), next(seeds)))
-        product = Dense(2 * n_components, kernel_initializer=initializer, name="heads", dtype=dtype)
+        product = Dense(2 * n_components, kernel_initializer=seeds.glorot(2), name="heads", dtype=dtype)
         both = ops.cast(product(h), "float32")
         if heads == "batchnorm-relu":
             both = batch_normalisation("heads_normalisation")(both)

@@ -192,8 +192,8 @@ class Program:
         def step(carry, numbered):
             return self.step(carry, data[numbered[1]], numbered[0]), None
 
-        batches = (jnp.arange(full), rows[: full * size].reshape(full, size))
-        carry, _ = jax.lax.scan(step, carry, batches)
+        if full:  # a loop of no turns, too, would be traced and compiled
+            carry, _ = jax.lax.scan(step, carry, (jnp.arange(full), rows[: full * size].reshape(full, size)))
         if n % size:
             carry, _ = step(carry, (full, rows[full * size :]))
         return self._end_of_pass(carry, math.ceil(n / size))
@@ -249,7 +249,8 @@ class Program:
             _, (_, _, metrics) = self.model.test_step((state.trainable, state.non_trainable, metrics), (data[part],))
             return metrics, None
 
-        metrics, _ = jax.lax.scan(add, metrics, rows[:full].reshape(-1, VALIDATION_ROWS))
+        if full:
+            metrics, _ = jax.lax.scan(add, metrics, rows[:full].reshape(-1, VALIDATION_ROWS))
         return add(metrics, rows[full:])[0] if full < rows.shape[0] else metrics
 
     def zero_metrics(self) -> list[jax.Array]:

@@ -37,6 +37,7 @@ def test_help_and_version(latentome):
         "evaluate",
         "interpret",
         "dimensions",
+        "replicate",
         "generate",
         "visualize",
         "report",

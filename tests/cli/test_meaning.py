@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
@@ -63,6 +64,24 @@ def test_dimensions_recommend_a_size(own, latentome, sets):
     assert said["size"] == 2
     assert said["reason"] in printed
     assert "no probe" not in told
+
+
+def test_replicate_says_which_features_come_again(finished, latentome, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(finished, copy)
+    code, printed, told = latentome("replicate", copy, "--repeats", 1)
+    assert code == 0, told
+    table = pd.read_csv(copy / "interpretation" / "replication.tsv", sep="\t")
+    assert table["method"].value_counts().to_dict() == {"vae": 5, "PCA": 5, "PCA of shuffled genes": 5}
+    assert [line.split() for line in printed.splitlines() if line.startswith("vae ")][0][1:3] == [
+        "5",
+        str(table["again"][:5].sum()),
+    ]
+    assert (copy / "figures" / "replication.png").exists()
+    assert latentome("report", copy)[0] == 0
+    page = (copy / "report.html").read_text(encoding="utf-8")
+    assert f"{table['again'][:5].sum()} of 5 features of the VAE come again" in page
+    assert "Comes again" in page
 
 
 def test_dimensions_say_why_there_is_no_probe(own, latentome, monkeypatch):

@@ -129,6 +129,20 @@ def ensemble(k, members):
     return groups, pd.DataFrame(rows), pd.DataFrame(pairs, columns=["one", "other", "cka", "svcca"])
 
 
+def replicated(k):
+    rng, chance = np.random.default_rng(9), "PCA of shuffled genes"
+    rows = [
+        {"method": method, "feature": f"{name}_{i + 1}", "replication": r, "lowest": r**2, "again": r > 0.7}
+        for method, name, most in (
+            ("vae", "vae", 1.0),
+            ("PCA", "pca", 0.95),
+            (chance, "shuffled", 0.6),
+        )
+        for i, r in enumerate(rng.permutation(np.linspace(most, 0.5 * most, k)))
+    ]
+    return pd.DataFrame(rows)
+
+
 def differences(k, seed=0):
     value = np.sort(np.random.default_rng(seed).normal(0, 1, k))[::-1]
     return pd.DataFrame({"feature": [f"vae_{i}" for i in range(k)], "rank": np.arange(1, k + 1), "standardised": value})
@@ -238,6 +252,7 @@ def drawings(k, n):
         "reconstruction": lambda: pl.reconstruction(cloud, {"model": cloud * 0.98}, title="Both"),
         "reconstruction_by_gene": lambda: pl.reconstruction_by_gene(residuals(n)),
         "reconstruction_error": lambda: pl.reconstruction_error(errors),
+        "replication": lambda: pl.replication(replicated(2 * k)),
         "scores": lambda: pl.scores(scores, {"held-out MSE": "lower", "probe accuracy": "higher"}),
         "signature_overlap": lambda: pl.signature_overlap(overlapping(2 * k)),
         "signatures": lambda: pl.signatures(signatures(k)),

@@ -142,6 +142,20 @@ def test_stability_falls_and_similarity_has_two_sides():
             draw(pd.DataFrame({"other": []}))
 
 
+def test_features_that_come_again_are_filled_and_the_model_is_not_drawn_twice():
+    table = pd.DataFrame({"method": ["vae"] * 3 + ["PCA"] * 2, "feature": ["a", "b", "c", "pca_1", "pca_2"]})
+    table["replication"], table["lowest"] = [0.5, 0.9, 0.8, 0.7, 0.95], 0.4
+    table["again"] = table["replication"] > 0.7
+    axes = pl.replication(table).axes[0]
+    filled, empty = axes.collections[1:]
+    assert filled.get_offsets().tolist() == [[1, 0.9], [2, 0.8]]
+    assert empty.get_offsets().tolist() == [[3, 0.5]]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[0.95, 0.7]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["b", "c", "a"]
+    with pytest.raises(InputError, match="There is no replication"):
+        pl.replication(table.drop(columns="again"))
+
+
 def test_shared_genes_stand_below_the_diagonal_in_the_order_of_the_features():
     rows = [("vae_10pos", "vae_2pos", 7, 0.5, 0.01), ("vae_2pos", "vae_3neg", 1, 0.1, 0.5)]
     table = pd.DataFrame(rows, columns=["one", "other", "shared", "jaccard", "q"])

@@ -66,7 +66,7 @@ def test_what_was_found_is_told_with_its_numbers(run):
         "2 of 3 features are found again with another seed: the other members of the ensemble have one that correlates "
         "with it by 0.7 or more on average (middle value 0.900). All members see the same samples, and have the same "
         "start where they start from PCA: features of pure noise are found again, too, and other samples may give "
-        "others.",
+        "others. 'latentome replicate' tells which come again.",
         "The members agree on 2 consensus features; 1 of them are found in every member.",
         "2 of 4 features go with a label or another column, at a false discovery rate of at most 5\N{NO-BREAK SPACE}%. "
         "The surest: vae_1 is lower in type = BRCA (AUROC 0.0200); vae_3 goes with age (Spearman 0.400).",
@@ -76,6 +76,23 @@ def test_what_was_found_is_told_with_its_numbers(run):
         "rate of at most 5\N{NO-BREAK SPACE}%). Genes that vary much are in many signatures, so that this alone does "
         "not make two features the same.",
     ]
+
+
+def test_features_that_come_again_are_told_beside_pca_and_chance(run):
+    rows = [("vae", 0.9, True, 6), ("vae", 0.6, False, 6), ("PCA", 0.95, True, 6), ("PCA", 0.8, True, 6)]
+    rows += [("PCA of shuffled genes", 0.75, True, 6), ("PCA of shuffled genes", 0.3, False, 6)]
+    heads = ("method", "replication", "again", "models", "feature")
+    named = [(*row, f"{row[0]}_{i % 2 + 1}") for i, row in enumerate(rows)]
+    write(run / "interpretation" / "replication.tsv", heads, *named)
+    said = findings(read_sources(RunFolder(run)))[3]
+    assert said == (
+        "1 of 2 features of the VAE come again where it is trained on half of the samples from another seed (6 "
+        "models): they correlate by 0.728 or more on average with a feature of such a model, on samples that it has "
+        "not seen. Of PCA's components 2 of 2 do, and 1 of 2 where genes are shuffled, so that only their variances "
+        "are left."
+    )
+    meaning = read_meaning(RunFolder(run), ["vae_1", "vae_2"])
+    assert [one["replication"] for one in meaning.values()] == ["0.900", "0.600 (no)"]
 
 
 def test_what_the_members_agree_on_is_a_table(run):

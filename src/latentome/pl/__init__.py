@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from latentome.pl.agreement import consensus, similarity, stability
+    from latentome.pl.agreement import consensus, replication, similarity, stability
     from latentome.pl.comparison import method_ranks, reconstruction_error, scores
     from latentome.pl.confusion import confusion_matrix
     from latentome.pl.curves import loss_comparison, training_curves
@@ -48,6 +48,7 @@ _HOME = {
     "reconstruction": "points",
     "reconstruction_by_gene": "loadings",
     "reconstruction_error": "comparison",
+    "replication": "agreement",
     "scores": "comparison",
     "signature_overlap": "sets",
     "signatures": "genes",
@@ -84,6 +85,7 @@ __all__ = [
     "reconstruction",
     "reconstruction_by_gene",
     "reconstruction_error",
+    "replication",
     "scores",
     "signature_overlap",
     "signatures",

@@ -113,8 +113,64 @@ def stability(table: pd.DataFrame) -> Figure:
     )
     axes.set(ylim=(0, 1.02), ylabel="stability over members", xlabel="features, the most stable first")
     if len(rows) <= NAMED:
-        axes.set_xticks(places, [shortened(name, 12) for name in rows["feature"]], rotation=90, size=5.5)
+        axes.set_xticks(places, [shortened(name, 16) for name in rows["feature"]], rotation=90, size=5.5)
     axes.margins(x=0.02)
+    return figure
+
+
+@styled
+def replication(table: pd.DataFrame) -> Figure:
+    """Draw how well models of halves of the samples find each feature again, the best first, beside PCA and chance.
+
+    Parameters
+    ----------
+    table
+        As ``latentome.tl.replication`` gives it: ``method`` (the model's first), ``feature``, ``replication``,
+        ``lowest``, ``again``.
+
+    Returns
+    -------
+    A figure 3.5 inches wide. A point is the mean correlation of a feature of the model with its matches, filled where
+    the feature comes again; a line leads down to the worst of them. Lines are the components of PCA, and those of PCA
+    of shuffled genes.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or the table is empty.
+    """
+    if not {"method", "feature", "replication", "lowest", "again"} <= set(table.columns) or not len(table):
+        raise _refusal("There is no replication to draw.", f"columns {', '.join(map(str, table.columns)) or 'none'}")
+    import numpy as np
+
+    (_, rows), *others = table.groupby("method", sort=False)
+    rows = rows.sort_values("replication", ascending=False, kind="stable")
+    places = np.arange(1, len(rows) + 1)
+    figure = new_figure(SINGLE, 2.7, layout="constrained")
+    axes = figure.subplots()
+    axes.vlines(places, rows["lowest"], rows["replication"], color=tones().line, linewidth=min(1.2, 90 / len(rows)))
+    for (name, other), style in zip(others, ("-", ":"), strict=False):
+        values = np.sort(other["replication"])[::-1]
+        axes.plot(np.arange(1, len(values) + 1), values, style, color=tones().faint, linewidth=0.9, label=name)
+    color, size = visible(FIRST), min(14, 700 / len(rows))
+    again = rows["again"].to_numpy(dtype=bool)
+    for chosen, face, name in ((again, color, "features that come again"), (~again, "none", "that do not")):
+        if chosen.any():
+            axes.scatter(
+                places[chosen],
+                rows["replication"][chosen],
+                s=size,
+                facecolors=face,
+                edgecolors=color,
+                linewidths=0.6,
+                zorder=2,
+                label=name,
+            )
+    axes.set(ylim=(0, 1.02), ylabel="correlation with the match", xlabel="features, the best first")
+    if len(rows) <= NAMED:
+        axes.set_xticks(places, [shortened(name, 16) for name in rows["feature"]], rotation=90, size=5.5)
+    axes.margins(x=0.02)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=6, frameon=False)
     return figure
 
 

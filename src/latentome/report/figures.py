@@ -99,6 +99,12 @@ KNOWN = {
         "How well the other members of the ensemble find each feature again; lines lead down to the worst match.",
         "Features from the most to the least stable, each with a line down to its worst match.",
     ),
+    "replication": (
+        "features",
+        "Which features come again in models of half of the samples, on samples that these have not seen; lines lead "
+        "down to the worst match. Beside it the components of PCA, and of PCA of genes shuffled one by one.",
+        "Features from the best to the worst match, with curves for PCA and for PCA of shuffled genes.",
+    ),
     "similarity": (
         "features",
         "How alike the members of the ensemble are as a whole, whatever the rotation of their features.",

@@ -12,6 +12,7 @@ from latentome.report.meaning import RATE, q_text, read_rows
 from latentome.report.sources import Sources
 from latentome.report.wording import number, parse, several, the_model
 from latentome.tl.consensus import SIMILAR
+from latentome.tl.replication import CHANCE, PCA, least_to_be_found
 
 #: The error of fewer held-out samples of a class is chance.
 FEW = 5
@@ -23,7 +24,7 @@ _RATE = f"a false discovery rate of at most {100 * RATE:.0f}\N{NO-BREAK SPACE}%"
 def findings(sources: Sources) -> list[str]:
     """Tell in sentences what was found in the data; what 'interpret' has not looked for is not told."""
     folder = sources.run / "interpretation"
-    told = _classes(sources) + _stability(sources, folder)
+    told = _classes(sources) + _stability(sources, folder) + _replication(sources, folder)
     features = read_rows(folder / "features.tsv")
     if features:
         told += _covariates(features, read_rows(folder / "columns.tsv")) + _gene_sets(features)
@@ -89,7 +90,8 @@ def _stability(sources: Sources, folder: Path) -> list[str]:
             f"{again:,} of {several(len(values), 'feature')} are found again with another seed: the other members of "
             f"the ensemble have one that correlates with it by {SIMILAR} or more on average (middle value "
             f"{number(values[len(values) // 2])}). All members see the same samples, and have the same start where "
-            "they start from PCA: features of pure noise are found again, too, and other samples may give others."
+            "they start from PCA: features of pure noise are found again, too, and other samples may give "
+            "others. 'latentome replicate' tells which come again."
         )
     groups = read_rows(folder / "consensus.tsv")
     if groups:
@@ -100,6 +102,25 @@ def _stability(sources: Sources, folder: Path) -> list[str]:
             "member."
         )
     return told
+
+
+def _replication(sources: Sources, folder: Path) -> list[str]:
+    """How many features come again in models of other samples, of the model, of PCA, and by chance."""
+    methods: dict[str, list[dict[str, str]]] = {}
+    for row in read_rows(folder / "replication.tsv"):
+        methods.setdefault(row["method"], []).append(row)
+    if not {PCA, CHANCE} < set(methods):
+        return []
+    counts = {name: sum(row["again"] == "True" for row in rows) for name, rows in methods.items()}
+    name, rows = next(iter(methods.items()))
+    least = least_to_be_found([parse(row["replication"]) for row in methods[CHANCE]])
+    return [
+        f"{counts[name]:,} of {several(len(rows), 'feature')} of {the_model(sources)} come again where it is trained "
+        f"on half of the samples from another seed ({several(int(rows[0]['models']), 'model')}): they correlate by "
+        f"{number(least)} or more on average with a feature of such a model, on samples that it has not seen. Of PCA's "
+        f"components {counts[PCA]:,} of {len(methods[PCA]):,} do, and {counts[CHANCE]:,} of {len(methods[CHANCE]):,} "
+        "where genes are shuffled, so that only their variances are left."
+    ]
 
 
 def _covariates(features: list[dict[str, str]], columns: list[dict[str, str]]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from latentome.io import RunFolder
 from latentome.report.wording import number, parse
 from latentome.tl.associate import RATE, strength
+from latentome.tl.replication import CHANCE, PCA
 
 #: How many genes of each side, gene sets and covariates are shown for a feature.
 MOST_GENES, MOST_SETS, MOST_COLUMNS = 15, 6, 4
@@ -21,10 +22,10 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
     """Gather what ``signatures.tsv`` and the tables in ``interpretation/``, where they are there, tell of each feature.
 
     Gives feature to ``up`` and ``down`` (pairs of gene and loading, strongest first), ``sets`` and ``columns``
-    (sentences), and ``stability`` (text) where an ensemble was trained.
+    (sentences), ``stability`` (text) where an ensemble was trained, and ``replication`` (text) after 'replicate'.
     """
     found: dict[str, dict[str, Any]] = {
-        name: {"up": [], "down": [], "sets": [], "columns": [], "stability": ""} for name in features
+        name: {"up": [], "down": [], "sets": [], "columns": [], "stability": "", "replication": ""} for name in features
     }
     places = {_digits(name): name for name in features}
 
@@ -56,6 +57,9 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
     for feature, row in rows(folder / "features.tsv"):
         if math.isfinite(parse(row.get("stability"))):
             feature["stability"] = number(parse(row.get("stability")))
+    for feature, row in rows(folder / "replication.tsv"):
+        if row["method"] not in (PCA, CHANCE):
+            feature["replication"] = f"{number(parse(row['replication']))}{'' if row['again'] == 'True' else ' (no)'}"
     return found
 
 

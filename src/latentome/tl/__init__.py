@@ -19,6 +19,7 @@ from latentome.tl.maps import map_quality
 from latentome.tl.network import gene_network, nearest_genes, nearest_samples, write_network
 from latentome.tl.node_types import node_types
 from latentome.tl.order import cluster_order, leading_genes
+from latentome.tl.replication import replication
 from latentome.tl.rotate import simple_structure
 from latentome.tl.shared import shared_features
 from latentome.tl.signatures import signature_fdr, signatures
@@ -65,6 +66,7 @@ __all__ = [
     "place_on_map",
     "rank_methods",
     "read_gmt",
+    "replication",
     "shared_features",
     "signature_fdr",
     "signature_overlap",

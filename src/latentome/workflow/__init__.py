@@ -10,6 +10,7 @@ from latentome.workflow.predict_new import predict_new
 from latentome.workflow.prepare import prepare_again
 from latentome.workflow.process_table import process_table
 from latentome.workflow.process_tcga import RAW_SETS, process_tcga
+from latentome.workflow.replicate import replicate_step
 from latentome.workflow.reporter import Reporter
 from latentome.workflow.run import default_folder, run, run_config
 from latentome.workflow.sizes import dimensions_step
@@ -35,6 +36,7 @@ __all__ = [
     "prepare_again",
     "process_table",
     "process_tcga",
+    "replicate_step",
     "reproduce_class3",
     "reproduce_tybalt",
     "run",

@@ -66,7 +66,7 @@ def visualize_step(
 
 @holding
 def draw_interpretation(run: RunFolder, reporter: Reporter, names: Sequence[str] = ()) -> list[Path]:
-    """Draw the tables that `interpret_step` and `dimensions_step` have left, into ``figures/``.
+    """Draw the tables that `interpret_step`, `replicate_step` and `dimensions_step` have left, into ``figures/``.
 
     Parameters
     ----------
@@ -200,6 +200,8 @@ def _of_interpretation(run: RunFolder) -> dict[str, Figure]:
         figures["consensus"] = pl.consensus(tables["consensus"], tables["consensus_features"])
     if "similarity" in tables:
         figures["similarity"] = pl.similarity(tables["similarity"])
+    if "replication" in tables:
+        figures["replication"] = pl.replication(tables["replication"])
     if "dimensions" in tables:
         chosen = json.loads((run.interpretation / "dimensions.json").read_text(encoding="utf-8"))["size"]
         figures["dimensions"] = pl.dimensions(tables["dimensions"], chosen)

@@ -120,6 +120,7 @@ function start(data) {
     const meaning = data.meaning[column.name] || { up: [], down: [], sets: [], columns: [] }, box = part("meaning");
     box.replaceChildren();
     if (meaning.stability) box.append(element("p", { textContent: `Stability over the members of the ensemble: ${meaning.stability}` }));
+    if (meaning.replication) box.append(element("p", { textContent: `Correlation with its match in models of half of the samples: ${meaning.replication}` }));
     for (const [side, heading] of [["up", "Genes that rise with it"], ["down", "Genes that fall with it"]]) {
       if (!meaning[side].length) continue;
       box.append(element("h4", { textContent: heading }), element("p", { className: "genelist" }, ...meaning[side].flatMap(([name, loading], k) => {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 #: Whether this command has begun to write: what it replaces is gone, and what it wrote can be gone on with.
 BEGUN: ContextVar[bool] = ContextVar("begun", default=False)
@@ -56,7 +57,15 @@ class DownloadError(LatentomeError, RuntimeError):
 
 
 class TrainingError(LatentomeError, RuntimeError):
-    """Training cannot go on, or cannot start as configured."""
+    """Training cannot go on, or cannot start as configured.
+
+    Attributes
+    ----------
+    models
+        Where a loss stopped being finite, the Keras models that trained together, with their last good weights.
+    """
+
+    models: Sequence[Any] = ()
 
 
 class DensifiedWarning(UserWarning):

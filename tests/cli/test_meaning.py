@@ -84,6 +84,21 @@ def test_replicate_says_which_features_come_again(finished, latentome, tmp_path)
     assert "Comes again" in page
 
 
+def test_halves_keep_the_groups_of_the_run_together(files, simulated, latentome, tmp_path, monkeypatch):
+    from latentome import tl
+
+    patients = np.repeat([f"P{i}" for i in range(60)], 2)
+    labels = simulated.obs[["type"]].assign(patient=patients)
+    io.write_table(tmp_path / "labels.tsv", labels)
+    given = ["--labels", tmp_path / "labels.tsv", "--label-column", "type", "--group", "patient"]
+    assert latentome("train", files / "expression.tsv", *given, "-o", tmp_path / "run", *OPTIONS)[0] == 0
+    seen, whole = {}, tl.replication
+    monkeypatch.setattr(tl, "replication", lambda x, *args, **how: seen.update(how) or whole(x, *args, **how))
+    code, _, told = latentome("replicate", tmp_path / "run", "--repeats", 1)
+    assert code == 0, told
+    assert pd.Series(seen["groups"]).value_counts().to_list() == [2] * 48, "both samples of each training patient"
+
+
 def test_dimensions_say_why_there_is_no_probe(own, latentome, monkeypatch):
     monkeypatch.setattr("latentome.tl.probe.FOLDS", 1000)  # more held-out samples than any class has
     _, _, told = latentome("dimensions", own, "-k", "2")

@@ -37,6 +37,18 @@ def test_a_first_fit_that_diverges_is_none(kind):
     assert set(vars(model)) == given
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("given", [X, lt.io.MemoryMatrix(X)], ids=["in memory", "in buffers"])
+def test_the_last_good_state_of_a_fit_that_diverges_is_in_the_error(kind, given):
+    with pytest.raises(lt.TrainingError, match="kept in this error as models") as told:
+        small(kind, **DIVERGES).fit(given)
+    (model,) = told.value.models
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    codes = model.encoder(X)
+    assert codes.shape == (60, 2)
+    assert np.ptp(codes, axis=0).min() > 0
+
+
 @pytest.mark.parametrize("kind", [lt.LinearAutoencoder, lt.NonlinearPCA])
 def test_there_is_no_second_round_before_the_first(kind):
     with pytest.raises(NotFittedError):

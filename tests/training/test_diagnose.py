@@ -92,6 +92,7 @@ def test_the_model_and_the_folder_have_the_last_sound_state(x, same, small_chunk
     losses = fit(sound, x, epochs=epoch - 1).history["loss"]
     assert f"the loss before it was {losses.iloc[-1]:.6g}" in told.value.where
     same(model, sound)
+    assert told.value.models == [model]
     assert np.isfinite(np.concatenate([w.ravel() for w in model.get_weights()])).all()
     (newest,) = folder.iterdir()
     assert newest.name == f"{epoch - 1:012d}.state"

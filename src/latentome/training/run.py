@@ -137,7 +137,9 @@ class Run:
                 self._chunk(1 if callbacks else self.length)
                 failed = self._failed()
                 if failed and not self.options.tolerate:
-                    raise failed[min(failed)]
+                    error = failed[min(failed)]
+                    error.models = self.models
+                    raise error
                 if callbacks:
                     write_state(self.models[0], self.state)
                     callbacks.epoch_end(len(self.rows) - 1, self._shown())
@@ -203,7 +205,7 @@ class Run:
             self.save()
             self._write(best=False)
             kept = f"The last good state is that after epoch {len(self.rows)}"
-            kept += "." if self.checkpoints is None else f", kept in {self.checkpoints.folder}."
+            kept += f", kept in {'this error as models' if self.checkpoints is None else self.checkpoints.folder}."
         else:
             lost, kept = self.rows, "The other models went on."
         rate = self.program.columns.index("learning_rate")

@@ -290,10 +290,12 @@ class _Stream:
         self.save()
         write_state(self.model, self.state)
         kept = "The last good state is that before this buffer"
-        kept += "." if self.checkpoints is None else f", kept in {self.checkpoints.folder}."
+        kept += f", kept in {'this error as models' if self.checkpoints is None else self.checkpoints.folder}."
         now = np.full((1, len(self.program.columns)), np.nan, np.float32)
         rows = np.concatenate([self.rows, now])
-        raise diverged(rows, self.program.columns, step, block, rate, kept, f"In buffer {at + 1} of the pass")
+        error = diverged(rows, self.program.columns, step, block, rate, kept, f"In buffer {at + 1} of the pass")
+        error.models = [self.model]
+        raise error
 
     def _end_epoch(self, patience: int) -> None:
         row = [*self.program.results(self.metrics), self.program.learning_rate(self.state), *self._validate()]

@@ -72,9 +72,8 @@ def test_what_was_found_is_told_with_its_numbers(run):
         "The surest: vae_1 is lower in type = BRCA (AUROC 0.0200); vae_3 goes with age (Spearman 0.400).",
         "2 of 4 features have a gene set among their high-weight genes, at a false discovery rate of at most "
         f"5\N{NO-BREAK SPACE}%. The surest: S3 in vae_2 (q = 0.001); {EVIL} in vae_1 (q = 0.01).",
-        "1 pair of signatures shares more genes than two random lists of their lengths would (at a false discovery "
-        "rate of at most 5\N{NO-BREAK SPACE}%). Genes that vary much are in many signatures, so that this alone does "
-        "not make two features the same.",
+        "1 pair of signatures shares more genes than chance gives two of their lengths, counting how many other "
+        "signatures each gene is in (at a false discovery rate of at most 5\N{NO-BREAK SPACE}%).",
     ]
 
 

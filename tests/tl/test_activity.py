@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 from scipy import stats
+from sklearn.decomposition import PCA
 
-from latentome import tl
+from latentome import datasets, tl
 from latentome.errors import InputError
+from latentome.tl.ranks import adjust
+from latentome.tl.signatures import sides
 
 
 @pytest.fixture
@@ -53,11 +56,41 @@ def test_shared_genes_are_found_and_taken_away(planted):
     overlap = tl.signature_overlap(planted, "vae_loadings")
     assert overlap[["one", "other", "shared"]].to_numpy().tolist() == [["vae_1pos", "vae_2pos", 5]]
     assert overlap.loc[0, "jaccard"] == pytest.approx(5 / 15)
-    assert overlap.loc[0, "p"] == pytest.approx(stats.hypergeom.sf(4, 100, 10, 10), rel=1e-10)
+    assert overlap.loc[0, "expected"] == pytest.approx(10 * 10 / 100, rel=0.15), "of equally likely genes"
+    assert overlap.loc[0, "p"] == pytest.approx(stats.poisson.sf(4, overlap.loc[0, "expected"]), rel=1e-10)
     table = tl.marginal_activity(planted, "vae_loadings", "state", "sick", "well").set_index("signature")
     assert list(table["genes"]) == [5, 5]
     assert table.loc["vae_1pos", "q"] < 1e-8, "what differs are its own genes"
     assert table.loc["vae_2pos", "q"] > 0.01
+
+
+def pairs_of(loadings):
+    """How many pairs of signatures share more genes than chance gives: as we test, and if all genes were as likely."""
+    adata = AnnData(np.zeros((1, len(loadings)), np.float32), varm={"x_loadings": loadings})
+    table = tl.signature_overlap(adata, "x_loadings")
+    chosen = dict(zip(("pos", "neg"), sides(loadings, 2.5), strict=True))
+    size = {f"x_{i + 1}{side}": n for side, genes in chosen.items() for i, n in enumerate(genes.sum(axis=0)) if n}
+    p = np.ones(len(size) * (len(size) - 1) // 2)
+    drawn = [table[name].map(size) for name in ("one", "other")]
+    p[: len(table)] = stats.hypergeom.sf(table["shared"] - 1, len(loadings), *drawn)
+    return (table["q"] < 0.05).sum(), (adjust(p) < 0.05).sum()
+
+
+def test_genes_that_vary_much_make_no_pairs():
+    """Shuffled, real genes have no pattern but their variances: PCA of them has the same few genes again and again."""
+    x = np.asarray(datasets.load("tcga-6").X)
+    x = (x - x.min(axis=0)) / np.ptp(x, axis=0)
+    shuffled = np.random.default_rng(0).permuted(x, axis=0)
+    (real, real_if), (none, none_if) = (pairs_of(PCA(20, random_state=0).fit(a).components_.T) for a in (x, shuffled))
+    assert none_if > real_if > real > none == 0
+    assert none_if > 20
+
+
+def test_a_feature_that_is_there_twice_is_found():
+    rng = np.random.default_rng(0)
+    loadings = rng.standard_t(4, size=(2000, 6))
+    found, _ = pairs_of(np.hstack([loadings, loadings + 0.05 * rng.normal(size=loadings.shape)]))
+    assert found == 12, "both sides of six features"
 
 
 def test_what_is_not_there_is_refused(planted):

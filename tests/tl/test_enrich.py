@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 from scipy import stats
+from sklearn.decomposition import PCA
 
-from latentome import tl
+from latentome import datasets, tl
 from latentome.errors import InputError
 
 GENES = [f"g{i:03d}" for i in range(300)]
@@ -128,6 +129,17 @@ def test_sets_of_other_names_and_lists_from_elsewhere_are_refused(planted, sets,
         tl.over_representation(["g000", "x1"], GENES, sets)
     with pytest.raises(InputError, match="no file none.gmt"):
         tl.read_gmt(tmp_path / "none.gmt")
+
+
+def test_genes_that_vary_much_are_no_hallmark():
+    """Shuffled, real genes have no pattern but their variances, and the signatures of PCA are those that vary most."""
+    adata = datasets.load("tcga-6")
+    x = np.asarray(adata.X)
+    x = np.random.default_rng(0).permuted((x - x.min(axis=0)) / np.ptp(x, axis=0), axis=0)
+    adata.varm["pca_loadings"] = PCA(20, random_state=0).fit(x).components_.T
+    table = tl.enrich(adata, "pca_loadings", tl.read_gmt())
+    assert table["overlap"].sum() > 100
+    assert table["q"].min() > 0.05
 
 
 def test_the_methods_of_decoupler_are_an_extra_behind_the_same_call(planted, sets, monkeypatch):

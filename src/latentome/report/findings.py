@@ -31,9 +31,8 @@ def findings(sources: Sources) -> list[str]:
     pairs = overlap_rows(sources.run)
     if pairs:
         told.append(
-            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than two random "
-            f"lists of their lengths would (at {_RATE}). Genes that vary much are in many signatures, so that this "
-            "alone does not make two features the same."
+            f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than chance gives "
+            f"two of their lengths, counting how many other signatures each gene is in (at {_RATE})."
         )
     return told
 

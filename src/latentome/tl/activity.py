@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _MARKS = ("pos", "neg")
 
+#: Lists of equally likely genes that are added: a few signatures do not tell how likely a gene is to be in one.
+EQUAL_LISTS = 5
+
 
 def activity(
     adata: AnnData, loadings_key: str, *, cutoff: float | np.ndarray = CUTOFF, key_added: str = "activity"
@@ -111,7 +114,11 @@ def differential_activity(
 
 
 def signature_overlap(adata: AnnData, loadings_key: str, *, cutoff: float | np.ndarray = CUTOFF) -> pd.DataFrame:
-    """Test which signatures share more genes than chance makes them.
+    """Test which signatures share more genes than chance makes them, given how many others each gene is in.
+
+    Genes that vary much are in many signatures. So a gene is as likely in either list of a pair as it is often in the
+    other lists, and in five in which all genes are equally likely. The number of shared genes is then nearly Poisson
+    distributed. Of two lists alone it has the mean of the hypergeometric distribution.
 
     Parameters
     ----------
@@ -125,27 +132,40 @@ def signature_overlap(adata: AnnData, loadings_key: str, *, cutoff: float | np.n
     Returns
     -------
     One row for each pair that shares a gene, the smallest p first: ``one``, ``other``, ``shared``, ``jaccard`` (shared
-    over all genes of both), ``p`` (hypergeometric), ``q`` (Benjamini-Hochberg over all pairs).
+    over all genes of both), ``expected`` (how many chance gives), ``p``, ``q`` (Benjamini-Hochberg over all pairs).
 
     Raises
     ------
     InputError
         If there are no such loadings, or no signature has a gene.
+
+    References
+    ----------
+    Chung and Lu (2002). The average distances in random graphs with given expected degrees. PNAS 99, 15879-15882.
+    Saracco et al. (2017). Inferring monopartite projections of bipartite networks: an entropy-based approach. New J.
+    Phys. 19, 053022. (shared neighbours, given how many neighbours each node has)
     """
     import pandas as pd
-    from scipy.stats import hypergeom
+    from scipy.stats import poisson
 
     _, chosen, names = _signatures(adata, loadings_key, cutoff)
+    chosen = chosen.astype(np.float64)
     size = chosen.sum(axis=0)
-    shared = (chosen.T.astype(np.float64) @ chosen).astype(int)
+    shared = chosen.T @ chosen
     i, j = np.triu_indices(len(names), 1)
-    p = np.minimum(1.0, hypergeom.sf(shared[i, j] - 1, len(chosen), size[i], size[j]))
+    weight = chosen.sum(axis=1) + EQUAL_LISTS * size.mean() / len(chosen)  # of a gene: the lists that it is in
+    in_list = chosen.T @ weight
+    # Sums over the genes of their weights without the pair itself, squared and not.
+    squares = np.square(weight).sum() - 2 * (in_list[i] + in_list[j]) + size[i] + size[j] + 2 * shared[i, j]
+    expected = size[i] * size[j] * squares / np.square(weight.sum() - size[i] - size[j])
+    p = poisson.sf(shared[i, j] - 1, expected)
     table = pd.DataFrame(
         {
             "one": np.array(names, dtype=object)[i],
             "other": np.array(names, dtype=object)[j],
-            "shared": shared[i, j],
+            "shared": shared[i, j].astype(int),
             "jaccard": shared[i, j] / (size[i] + size[j] - shared[i, j]),
+            "expected": expected,
             "p": p,
             "q": adjust(p),
         }

@@ -1,5 +1,7 @@
 """Which features come again in models of other samples: true ones do, those of noise do not."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,17 @@ def test_the_same_seed_gives_the_same_table(tables, noise):
     assert again.equals(tables["noise"])
 
 
+def test_each_half_has_a_seed_of_its_own(patterned, monkeypatch):
+    trained, model = [], LinearAutoencoder(2, members=2, max_epochs=1, random_state=0).fit(patterned)
+    home = sys.modules["latentome.tl.replication"]
+    fit = home.fit_together
+    monkeypatch.setattr(home, "fit_together", lambda models, *a, **k: trained.extend(models) or fit(models, *a, **k))
+    tl.replication(patterned, model, 2)
+    assert len({0, *(half.random_state for half in trained)}) == 5
+    assert model.random_state == 0
+    assert all(half.members == 1 and half.max_epochs == 1 for half in trained)
+
+
 def test_only_samples_that_the_other_model_has_not_seen_count():
     rng = np.random.default_rng(2)
     own, other = np.arange(50), np.arange(50, 100)
@@ -71,6 +84,14 @@ def test_only_samples_that_the_other_model_has_not_seen_count():
     np.testing.assert_allclose(_found(features, codes, own, other), 1.0)
     codes[other] = rng.normal(size=(50, 2))  # what was learned by heart
     assert _found(features, codes, own, other).max() < 0.5
+
+
+def test_what_explains_a_feature_is_learned_on_other_samples_than_it_is_judged_on():
+    rng, rows = np.random.default_rng(4), np.arange(100)
+    features, codes = rng.normal(size=(100, 2)), rng.normal(size=(100, 30))
+    within = np.linalg.lstsq(codes[50:], features[50:], rcond=None)[1] / np.square(features[50:]).sum(axis=0)
+    assert within.max() < 0.6, "30 codes of 50 samples explain anything"
+    assert _found(features, codes, rows[:50], rows[50:])[:, 1].max() < 0.1
 
 
 def test_two_features_cannot_have_the_same_match():

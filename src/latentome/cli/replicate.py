@@ -46,5 +46,5 @@ def _summary(table: pd.DataFrame) -> str:
     return (
         f"{told.to_string(float_format='{:.2f}'.format)}\n"
         f"What correlates by {least:.2f} or more on average with its match in a model of half of the samples, on the "
-        "others, comes again."
+        "others, comes again. Explained is the share of a feature that all features of such a model give together."
     )

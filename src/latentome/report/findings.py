@@ -113,12 +113,14 @@ def _replication(sources: Sources, folder: Path) -> list[str]:
     counts = {name: sum(row["again"] == "True" for row in rows) for name, rows in methods.items()}
     name, rows = next(iter(methods.items()))
     least = least_to_be_found([parse(row["replication"]) for row in methods[CHANCE]])
+    explained = sum(parse(row["explained"]) for row in rows) / len(rows)
     return [
         f"{counts[name]:,} of {several(len(rows), 'feature')} of {the_model(sources)} come again where it is trained "
         f"on half of the samples from another seed ({several(int(rows[0]['models']), 'model')}): they correlate by "
         f"{number(least)} or more on average with a feature of such a model, on samples that it has not seen. Of PCA's "
         f"components {counts[PCA]:,} of {len(methods[PCA]):,} do, and {counts[CHANCE]:,} of {len(methods[CHANCE]):,} "
-        "where genes are shuffled, so that only their variances are left."
+        f"where genes are shuffled, so that only their variances are left. All features of such a model together "
+        f"explain {100 * explained:.0f}\N{NO-BREAK SPACE}% of one on average."
     ]
 
 

@@ -231,10 +231,9 @@ class _Graph:
         return self.one("BatchNormalization", x, *map(self.constant, values), epsilon=layer.epsilon)
 
     def _tieddecoder(self, layer: TiedDecoder, x: str) -> str:
-        encoder = layer._tied_to[0]
-        kernel = self.constant(np.asarray(encoder.kernel).T)
-        if not getattr(layer, "own_bias", True):
-            return self.one("MatMul", self.one("Sub", x, self.constant(encoder.bias)), kernel)
+        kernel = self.constant(np.asarray(layer.kernel).T)
+        if not layer.own_bias:
+            return self.one("MatMul", self.one("Sub", x, self.constant(layer.code_bias)), kernel)
         return self.one("Add", self.one("MatMul", x, kernel), self.constant(layer.bias))
 
     def _standardise(self, layer: Any, x: str) -> str:

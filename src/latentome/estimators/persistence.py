@@ -34,7 +34,7 @@ from latentome.training.cache import keep_compiled_programs
 
 #: Version of the layout of a saved model. Raised when the layout changes; older ones stay readable.
 #: 2 added checksums, test vectors and the preprocessing.
-SCHEMA = 2
+SCHEMA = 3
 #: The files of a saved model; the last one is written last and makes it complete.
 FILES = ("model.keras", "encoder.weights.h5", "decoder.weights.h5", "history.tsv", "estimator.json")
 #: Rows of input with what the model made of them, since schema 2.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from latentome.models.noise import draw, unit
 BLOCK = 2**16
 
 
+@keras.saving.register_keras_serializable("latentome")
 class Glorot(keras.initializers.Initializer):
     """Glorot-uniform weights (Glorot and Bengio 2010): ``keras.initializers.GlorotUniform``, the default of Keras.
 
@@ -22,15 +24,15 @@ class Glorot(keras.initializers.Initializer):
 
     Parameters
     ----------
-    *seeds
+    seeds
         One seed, or one for each of several layers over the same input that are held in one kernel, side by side. One
         product computes them all, but its outputs would be counted together: each is drawn as a layer of its own.
     scale
         By which the weights are multiplied.
     """
 
-    def __init__(self, *seeds: int, scale: float = 1.0) -> None:
-        self.seeds, self.scale = seeds, scale
+    def __init__(self, seeds: Sequence[int], scale: float = 1.0) -> None:
+        self.seeds, self.scale = tuple(seeds), scale
 
     def __call__(self, shape, dtype=None):
         """Draw a kernel of `shape`, inputs x outputs."""

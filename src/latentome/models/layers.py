@@ -32,7 +32,7 @@ class Seeds(Iterator[int]):
 
     def glorot(self, layers: int = 1, scale: float = 1.0) -> Glorot:
         """Glorot's initialiser with the next seeds, for so many `layers` in one kernel."""
-        return Glorot(*(next(self) for _ in range(layers)), scale=scale)
+        return Glorot([next(self) for _ in range(layers)], scale)
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -129,35 +129,82 @@ class Dense(keras.layers.Dense):
 class TiedDecoder(keras.layers.Layer):
     """A dense layer whose kernel is the transpose of an encoder's kernel: one array, with a bias of its own.
 
+    A decoder that was saved alone and is read again has no encoder: its layer then has a kernel, and where there is no
+    bias of the features that of the code, of its own.
+
     Parameters
     ----------
     encoder
-        The dense layer whose kernel is shared.
+        The dense layer whose kernel is shared, built; or none.
     own_bias
         Whether there is a bias of the features. If not, the encoder's bias is subtracted from the code before the
         product, as in Tybalt's tied ADAGE.
+    kernel_shape
+        Features x components, where there is no encoder.
     """
 
-    def __init__(self, encoder: keras.layers.Dense, own_bias: bool = True, **kwargs) -> None:
+    def __init__(
+        self,
+        encoder: keras.layers.Dense | None = None,
+        own_bias: bool = True,
+        kernel_shape: Sequence[int] | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.own_bias = own_bias
+        self.kernel_shape = tuple(kernel_shape if encoder is None else encoder.kernel.shape)
         # A tuple hides the layer from Keras' tracking: the kernel stays a weight of the encoder alone.
-        self._tied_to = (encoder,)
+        self._tied_to = () if encoder is None else (encoder,)
 
     def build(self, input_shape) -> None:
-        """Create the bias of the visible units, where there is one."""
-        if not self.own_bias:
-            return
-        self.bias = self.add_weight(name="bias", shape=(self._tied_to[0].kernel.shape[0],), initializer="zeros")
+        """Create the bias of the features, where there is one, and without an encoder what it would have."""
+        n_features, n_components = self.kernel_shape
+        if self.own_bias:
+            self.bias = self.add_weight(name="bias", shape=(n_features,), initializer="zeros")
+        if not self._tied_to:
+            self._kernel = self.add_weight(name="kernel", shape=self.kernel_shape, initializer="zeros")
+            if not self.own_bias:
+                self._code_bias = self.add_weight(name="code_bias", shape=(n_components,), initializer="zeros")
+
+    @property
+    def kernel(self) -> keras.Variable:
+        """The kernel of the encoder, features x components."""
+        return self._tied_to[0].kernel if self._tied_to else self._kernel
+
+    @property
+    def code_bias(self) -> keras.Variable:
+        """The bias of the encoder."""
+        return self._tied_to[0].bias if self._tied_to else self._code_bias
 
     def call(self, z):
         """Map codes (batch x components) to features (batch x features)."""
-        kernel = ops.transpose(self._tied_to[0].kernel)
-        return ops.matmul(z, kernel) + self.bias if self.own_bias else ops.matmul(z - self._tied_to[0].bias, kernel)
+        kernel = ops.transpose(self.kernel)
+        return ops.matmul(z, kernel) + self.bias if self.own_bias else ops.matmul(z - self.code_bias, kernel)
 
     def compute_output_shape(self, input_shape):
         """The width of what the encoder reads."""
-        return (*input_shape[:-1], self._tied_to[0].kernel.shape[0])
+        return (*input_shape[:-1], self.kernel_shape[0])
+
+    def get_config(self) -> dict:
+        """What a decoder without its encoder is made from."""
+        return {**super().get_config(), "own_bias": self.own_bias, "kernel_shape": list(self.kernel_shape)}
+
+    def save_own_variables(self, store) -> None:
+        """Keep the encoder's kernel, too, so that the decoder alone can be read again."""
+        if self.own_bias:
+            store["0"] = np.asarray(self.bias)
+        else:
+            store["code_bias"] = np.asarray(self.code_bias)
+        store["kernel"] = np.asarray(self.kernel)
+
+    def load_own_variables(self, store) -> None:
+        """Read what `save_own_variables` has kept; what an encoder has is left to it."""
+        if self.own_bias:
+            self.bias.assign(store["0"])
+        if not self._tied_to:
+            self._kernel.assign(store["kernel"])
+            if not self.own_bias:
+                self._code_bias.assign(store["code_bias"])
 
 
 @keras.saving.register_keras_serializable("latentome")
@@ -171,7 +218,7 @@ class Standardise(keras.layers.Layer):
     """
 
     def __init__(self, inverse: bool = False, **kwargs) -> None:
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False, **kwargs})
         self.inverse = inverse
 
     def build(self, input_shape) -> None:

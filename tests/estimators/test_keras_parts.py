@@ -1,5 +1,8 @@
 """The halves of every model are genuine Keras models: saved, read, saved again and cloned as such."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -30,6 +33,17 @@ def test_each_half_is_saved_and_read_by_keras_alone(name, tmp_path):
             part = keras.saving.load_model(tmp_path / f"{again}.keras")
             np.testing.assert_array_equal(np.asarray(part(given)), expected)
         assert keras.models.clone_model(part).output_shape == part.output_shape
+
+
+def test_another_process_reads_them(tmp_path):
+    fitted = MODELS["adage, tied"].fit(X)
+    codes = fitted.transform(X)
+    fitted.decoder_.save(tmp_path / "decoder.keras")
+    np.save(tmp_path / "codes.npy", codes)
+    read = "import latentome.models, keras; decoder = keras.saving.load_model('decoder.keras')"
+    write = "import numpy as np; np.save('back.npy', np.asarray(decoder(np.load('codes.npy'))))"
+    subprocess.run([sys.executable, "-c", f"{read}; {write}"], cwd=tmp_path, check=True, timeout=120)
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), np.asarray(fitted.decoder_(codes)))
 
 
 def test_a_tied_decoder_that_was_read_alone_is_tied_to_nothing(tmp_path):

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 
 from latentome.io import RunFolder
-from latentome.report.content import steps
+from latentome.report.content import limits, steps
 from latentome.report.findings import agreement, findings, label_rows, overlap_rows
 from latentome.report.meaning import read_meaning
 from latentome.report.sources import Metrics, Record, read_sources
@@ -81,6 +81,8 @@ def test_features_that_come_again_are_told_beside_pca_and_chance(run):
     rows = [("vae", 0.9, True, 0.95), ("vae", 0.6, False, 0.75), ("PCA", 0.95, True, 1), ("PCA", 0.8, True, 1)]
     rows += [("PCA of shuffled genes", 0.75, True, 0), ("PCA of shuffled genes", 0.3, False, 0)]
     rows = [(*row, 6) for row in rows]
+    unknown = "Whether other samples would give the same features"
+    assert any(sentence.startswith(unknown) for sentence in limits(read_sources(RunFolder(run))))
     heads = ("method", "replication", "again", "explained", "models", "feature")
     named = [(*row, f"{row[0]}_{i % 2 + 1}") for i, row in enumerate(rows)]
     write(run / "interpretation" / "replication.tsv", heads, *named)
@@ -91,6 +93,7 @@ def test_features_that_come_again_are_told_beside_pca_and_chance(run):
         "not seen. Of PCA's components 2 of 2 do, and 1 of 2 where genes are shuffled, so that only their variances "
         "are left. All features of such a model together explain 85\N{NO-BREAK SPACE}% of one on average."
     )
+    assert not any(sentence.startswith(unknown) for sentence in limits(read_sources(RunFolder(run))))
     meaning = read_meaning(RunFolder(run), ["vae_1", "vae_2"])
     assert [one["replication"] for one in meaning.values()] == ["0.900", "0.600 (no)"]
 

@@ -208,6 +208,10 @@ def limits(sources: Sources) -> list[str]:
             else "."
         ),
     ]
+    if not (sources.run / "interpretation" / "replication.tsv").is_file():
+        told.append(
+            "Whether other samples would give the same features: 'latentome replicate' trains on halves of these to see."
+        )
     if metrics.table("by_class"):
         told.append(
             "How sure the error of a rare class is. A class with few held-out samples has an error that chance decides."

@@ -210,7 +210,7 @@ def limits(sources: Sources) -> list[str]:
     ]
     if not (sources.run / "interpretation" / "replication.tsv").is_file():
         told.append(
-            "Whether other samples would give the same features: 'latentome replicate' trains on halves of these to see."
+            "Whether other samples would give the same features: 'latentome replicate' trains on halves to see."
         )
     if metrics.table("by_class"):
         told.append(

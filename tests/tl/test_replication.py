@@ -7,7 +7,7 @@ import pytest
 
 from latentome import tl
 from latentome.errors import InputError
-from latentome.estimators import LinearAutoencoder, NonlinearPCA
+from latentome.estimators import LinearAutoencoder, NonlinearPCA, VariationalAutoencoder
 from latentome.tl.replication import CHANCE, FOUND, PCA, _found, _halves, least_to_be_found
 
 FACTORS, GENES = 3, 30
@@ -134,6 +134,21 @@ def test_every_member_of_an_ensemble_has_its_features(patterned):
     model = LinearAutoencoder(2, members=3, max_epochs=2, random_state=0).fit(patterned)
     table = tl.replication(patterned, model, 1)
     assert table["method"].value_counts().to_dict() == {"linear": 6, PCA: 2, CHANCE: 2}
+
+
+def test_a_conditional_model_is_trained_with_its_covariate(patterned):
+    site = np.repeat(["a", "b", "c"], [100, 56, 4])
+    shifted = patterned + 10 * np.eye(3, GENES, dtype=np.float32)[np.unique(site, return_inverse=True)[1]]
+    model = VariationalAutoencoder(2, hidden=(), max_epochs=2, random_state=0).fit(shifted, covariate=site)
+    table = tl.replication(shifted, model, 2, covariate=site)
+    assert of(table, "vae")["replication"].min() > 0.9, "what does not depend on the site"
+    for one, other in (_halves(160, [0, i], labels=site) for i in range(3)):
+        assert sorted(np.bincount(np.unique(site[half], return_inverse=True)[1])[0] for half in (one, other)) == [
+            50,
+            50,
+        ]
+    with pytest.raises(InputError, match="conditional on a covariate"):
+        tl.replication(shifted, model, 1)
 
 
 def test_what_cannot_be_cut_is_refused(patterned):

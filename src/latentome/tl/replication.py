@@ -31,6 +31,7 @@ def replication(
     repeats: int = 5,
     rng: int = 0,
     *,
+    covariate: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
@@ -51,6 +52,8 @@ def replication(
         How often the samples are cut in halves.
     rng
         Seed.
+    covariate
+        The category of each sample, for a model that is conditional on one; each half has its share of each.
     groups
         The group of each sample, such as the patient: the samples of one are in one half. Halves have equally many
         samples; what one of them has more is left out, at random.
@@ -87,11 +90,12 @@ def replication(
             todo="ask for 5, say",
         )
     k, members = model.n_components, model.members
-    halves = [_halves(len(x), [rng, repeat], groups) for repeat in range(repeats)]
+    halves = [_halves(len(x), [rng, repeat], groups, covariate) for repeat in range(repeats)]
+    given = {} if covariate is None else {"covariate": np.asarray(covariate)}
     check_pca(min(len(half) for pair in halves for half in pair), x.shape[1], k)
     shuffled = np.random.default_rng([rng, repeats]).permuted(x, axis=0)
     whole = {
-        model.family: np.split(model.transform(_named(x, model)), members, axis=1),
+        model.family: np.split(model.transform(_named(x, model), **given), members, axis=1),
         PCA: [make_pca(k, rng).fit(x).transform(x)],
         CHANCE: [make_pca(k, rng).fit(shuffled).transform(shuffled)],
     }
@@ -101,11 +105,12 @@ def replication(
             progress(repeat, repeats)
         seeds = [rng + 1 + 2 * repeat + half for half in (0, 1)]
         models = [clone(model).set_params(members=1, random_state=seed) for seed in seeds]
-        one = len(pair[0])
-        fit_together(models, _named(x[np.concatenate(pair)], model), rows=[slice(0, one), slice(one, None)])
+        both, one = np.concatenate(pair), len(pair[0])
+        told = {name: values[both] for name, values in given.items()}
+        fit_together(models, _named(x[both], model), rows=[slice(0, one), slice(one, None)], **told)
         for half, own in enumerate(pair):
             other = pair[1 - half]
-            codes = {model.family: models[half].transform(_named(x, model))}
+            codes = {model.family: models[half].transform(_named(x, model), **given)}
             for method, data in ((PCA, x), (CHANCE, shuffled)):
                 codes[method] = make_pca(k, seeds[half]).fit(data[own]).transform(data)
             for method, features in whole.items():
@@ -141,10 +146,12 @@ def _named(x: np.ndarray, model: BaseAutoencoder) -> Any:
     return x if names is None else pd.DataFrame(x, columns=names)
 
 
-def _halves(n: int, seed: list[int], groups: np.ndarray | None) -> list[np.ndarray]:
+def _halves(
+    n: int, seed: list[int], groups: np.ndarray | None = None, labels: np.ndarray | None = None
+) -> list[np.ndarray]:
     """The rows of two halves, equally many: models of equally many rows share a compiled program."""
     generator = np.random.default_rng(seed)
-    assigned = fold_rows(n, 2, None, generator, groups=groups)
+    assigned = fold_rows(n, 2, None if labels is None else np.asarray(labels).astype(str), generator, groups=groups)
     halves = [generator.permutation(np.flatnonzero(assigned == half)) for half in (0, 1)]
     size = min(map(len, halves))
     return [np.sort(half[:size]) for half in halves]

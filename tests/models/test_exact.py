@@ -16,10 +16,11 @@ def test_products_of_a_model_ask_for_full_float32():
 
 
 def test_a_precision_that_was_chosen_is_kept():
-    program = "import latentome.models, jax; print(jax.config.jax_default_matmul_precision)"
+    # The module alone: with Keras a process takes seconds to start.
+    program = "import runpy, sys, jax; runpy.run_path(sys.argv[1]); print(jax.config.jax_default_matmul_precision)"
     told = {
         chosen: subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", program, exact.__file__],
             env={**os.environ, **({"JAX_DEFAULT_MATMUL_PRECISION": chosen} if chosen else {})},
             capture_output=True,
             text=True,

@@ -295,15 +295,42 @@ def test_samples_of_a_patient_are_no_evidence_of_their_own():
     assert together <= 6
 
 
+def test_nor_are_they_where_a_column_varies_within_patients():
+    """Five of the six samples of each patient have one state, the sixth the other, by chance alone."""
+    rng, alone, together = np.random.default_rng(0), 0, 0
+    for _ in range(40):
+        adata, patients = cohort(rng)
+        mostly = np.repeat(rng.permutation(np.arange(adata.n_obs // 6) % 2 == 0), 6)
+        adata.obs["state"] = mostly ^ (np.arange(adata.n_obs) % 6 == 0)
+        how = {"columns": ["state"], "combine": False}
+        alone += (tl.associate(adata, "X_m", **how).features["q"] <= 0.05).any()
+        together += (tl.associate(adata, "X_m", **how, groups=patients).features["q"] <= 0.05).any()
+    assert alone > 20
+    assert together <= 6
+
+
+def test_what_varies_within_patients_is_the_test_of_means_of_each_value():
+    adata, patients = cohort(np.random.default_rng(2))
+    adata.obs["tumour"] = adata.obs["tumour"].astype(object)
+    adata.obs.loc[adata.obs_names[:3], "tumour"] = None
+    found = tl.associate(adata, "X_m", ["tumour"], combine=False, groups=patients).features
+    by = pd.DataFrame(adata.obsm["X_m"]).groupby([patients, adata.obs["tumour"].to_numpy()]).mean()
+    one = AnnData(np.zeros((len(by), 1)), obsm={"X_m": by.to_numpy()})
+    one.obs["tumour"] = by.index.get_level_values(1).to_numpy(dtype=object)
+    expected = tl.associate(one, "X_m", ["tumour"], combine=False).features
+    pd.testing.assert_frame_equal(found[["n", "effect", "p"]], expected[["n", "effect", "p"]])
+
+
 def test_a_column_of_patients_is_tested_once_for_each_and_others_are_named():
     adata, patients = cohort(np.random.default_rng(1))
     adata.obs["days"], adata.obs["dead"] = np.repeat(np.arange(24.0) + 1, 6), np.repeat(np.arange(24) % 3 > 0, 6)
     adata.obs.loc[adata.obs_names[::6], "age"] = np.nan  # of the first sample of each, which the others tell
     found = tl.associate(adata, "X_m", ["sex", "age", "tumour"], [("days", "dead")], groups=patients)
     of = found.features.drop_duplicates("column").set_index("column")["n"]
-    assert of.to_dict() == {"sex": 24, "age": 24, "tumour": 144, "days": 24}
+    assert of.to_dict() == {"sex": 24, "age": 24, "tumour": 48, "days": 24}
     assert [note for note in found.notes if "each group" in note] == [
-        "Not the same within each group: 'tumour'. There samples count as if they were independent."
+        "Not the same within each group: 'tumour'. There each group counts once for each of its values, and these as "
+        "if they were independent."
     ]
     means = pd.DataFrame(adata.obsm["X_m"]).groupby(patients).mean()
     one = AnnData(np.zeros((24, 1)), obsm={"X_m": means.to_numpy()})

@@ -93,9 +93,9 @@ def associate(
         classes, ridge regression for numbers. This is most of the time of a call.
     groups
         Which samples belong together, as those of a patient do, by a name for each. A column that says the same of all
-        samples of a group, such as age, is tested once for each group, with the means of the features; of a column that
-        varies within groups, such as tumour or normal, samples count as independent, which `notes` tell. By default
-        each sample stands alone.
+        samples of a group, such as age, is tested once for each group, with the means of the features; a column that
+        varies within groups, such as tumour or normal, once for each value in each group. These count as independent,
+        which `notes` tell. By default each sample stands alone.
     rng
         Seed of the folds.
 
@@ -121,14 +121,13 @@ def associate(
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
     obs, seen = adata.obs, {}
     if groups is not None:
-        obs, same = _once_a_group(obs, groups)
-        means = pd.DataFrame(codes).groupby(groups).transform("mean").to_numpy()
-        seen = dict.fromkeys(same, means)
+        obs, seen, varying = _once_a_group(obs, codes, groups)
     covariates, notes = read_covariates(obs, columns, survival, min_samples)
-    varying = [c.name for c in covariates if c.name not in seen]
-    if groups is not None and varying:
-        shown = ", ".join(f"'{name}'" for name in varying)
-        notes.append(f"Not the same within each group: {shown}. There samples count as if they were independent.")
+    if groups is not None and (shown := ", ".join(f"'{c.name}'" for c in covariates if c.name in varying)):
+        notes.append(
+            f"Not the same within each group: {shown}. There each group counts once for each of its values, and these "
+            "as if they were independent."
+        )
     parts, whole = [], []
     for covariate in covariates:
         rows, p = _test(covariate, seen.get(covariate.name, codes)[covariate.rows], names)
@@ -147,16 +146,29 @@ def associate(
     return found
 
 
-def _once_a_group(obs: pd.DataFrame, groups: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
-    """Leave what is the same of all samples of a group to the first of them; say which columns that are."""
+def _once_a_group(
+    obs: pd.DataFrame, codes: np.ndarray, groups: np.ndarray
+) -> tuple[pd.DataFrame, dict[str, np.ndarray], list[str]]:
+    """Leave each value of a column to the first sample of each group that has it, with the mean of their codes.
+
+    Gives the columns, the codes for each of them, and the names of those that vary within groups.
+    """
     import pandas as pd
 
-    by = obs.groupby(groups, observed=True)
-    same = [name for name in obs.columns if by[name].nunique().max() <= 1]
-    leading = ~pd.Series(groups).duplicated().to_numpy()
-    # The first value that is known, for all samples of the group; then for the first of them alone.
-    columns = {name: by[name].transform("first").where(leading) if name in same else obs[name] for name in obs.columns}
-    return pd.DataFrame(columns, index=obs.index), same
+    columns, seen, varying = {}, {}, []
+    groups, frame = pd.Series(groups, index=obs.index), pd.DataFrame(codes, index=obs.index)
+    means = frame.groupby(groups).transform("mean").to_numpy()
+    for name, values in obs.items():
+        if values.groupby(groups).nunique().max() <= 1:
+            # The first value that is known, for all samples of the group; then for the first of them alone.
+            known = values.groupby(groups).transform("first")
+            columns[name], seen[name] = known.where(~groups.duplicated()), means
+            continue
+        varying.append(name)
+        both = [groups, values]
+        columns[name] = values.where(~pd.DataFrame({"group": groups, "value": values}).duplicated())
+        seen[name] = frame.groupby(both, observed=True).transform("mean").to_numpy()
+    return pd.DataFrame(columns, index=obs.index), seen, varying
 
 
 def _test(covariate: Covariate, codes: np.ndarray, names: list[str]) -> tuple[pd.DataFrame, np.ndarray]:

@@ -321,6 +321,18 @@ def test_what_varies_within_patients_is_the_test_of_means_of_each_value():
     pd.testing.assert_frame_equal(found[["n", "effect", "p"]], expected[["n", "effect", "p"]])
 
 
+def test_a_column_of_patients_can_explain_one_that_varies_within_them():
+    """All samples of most patients of a site have one state; the others' second sample tells the two apart."""
+    adata, patients = cohort(np.random.default_rng(3))
+    patient, first = np.repeat(np.arange(24), 6), np.arange(144) % 6 == 0
+    adata.obs["site"] = np.where(patient < 12, "A", "B")
+    adata.obs["state"] = (patient < 12) ^ ((patient % 12 < 6) & ~first)
+    table = tl.associate(adata, "X_m", ["site", "state"], combine=False, groups=patients).columns
+    row = table.set_index("column").loc["state"]
+    assert row["confounder"] == "site"
+    assert 0 < row["p_within"] < 1, "within a site only second samples differ from the rest"
+
+
 def test_a_column_of_patients_is_tested_once_for_each_and_others_are_named():
     adata, patients = cohort(np.random.default_rng(1))
     adata.obs["days"], adata.obs["dead"] = np.repeat(np.arange(24.0) + 1, 6), np.repeat(np.arange(24) % 3 > 0, 6)

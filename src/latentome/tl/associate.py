@@ -123,6 +123,7 @@ def associate(
     if groups is not None:
         obs, seen, varying = _once_a_group(obs, codes, groups)
     covariates, notes = read_covariates(obs, columns, survival, min_samples)
+    everywhere = {c.name: c for c in (read_covariates(adata.obs, columns, survival, min_samples)[0] if seen else [])}
     if groups is not None and (shown := ", ".join(f"'{c.name}'" for c in covariates if c.name in varying)):
         notes.append(
             f"Not the same within each group: {shown}. There each group counts once for each of its values, and these "
@@ -139,7 +140,9 @@ def associate(
     once = np.concatenate(whole)
     q_of = dict(zip(once, r.adjust(once), strict=True))
     features["q"] = np.maximum(r.adjust(features["p"].to_numpy()), [q_of[p] for p in gates])
-    table = _columns(features, covariates, [seen.get(c.name, codes) for c in covariates], names, combine, rng)
+    # What could explain a column is known of each sample, not of the first of its group alone.
+    others = [everywhere.get(c.name, c) for c in covariates]
+    table = _columns(features, covariates, others, [seen.get(c.name, codes) for c in covariates], names, combine, rng)
     params = {"use_rep": use_rep, "min_samples": min_samples, "combine": combine, "rng": rng}
     found = Associations(features, table, notes)
     adata.uns[key_added] = {"params": params, **found._asdict(), "notes": np.array(notes, dtype=str)}
@@ -206,12 +209,16 @@ def _test(covariate: Covariate, codes: np.ndarray, names: list[str]) -> tuple[pd
 def _columns(
     features: pd.DataFrame,
     covariates: list[Covariate],
+    everywhere: list[Covariate],
     seen: list[np.ndarray],
     names: list[str],
     combine: bool,
     rng: int,
 ) -> pd.DataFrame:
-    """The best of each column, and what else could explain it; `seen` are the features as each column was tested."""
+    """The best of each column, and which of the columns `everywhere` could explain it.
+
+    `seen` are the features as each column was tested.
+    """
     import pandas as pd
 
     n, table = len(seen[0]), []
@@ -219,10 +226,10 @@ def _columns(
     for covariate, codes in zip(covariates, seen, strict=True):
         own = best[best["column"] == covariate.name]
         combined = _combine(covariate, codes, rng) if combine else np.full(len(own), np.nan)
-        others = [(relation(covariate, c, n), i) for i, c in enumerate(covariates) if c is not covariate]
+        others = [(relation(covariate, c, n), i) for i, c in enumerate(everywhere) if c.name != covariate.name]
         usable = [pair for pair in others if pair[0] < SAME]
         in_common, other = max(usable, key=lambda pair: pair[0], default=(0.0, -1))
-        confounder = covariates[other] if in_common > CONFOUNDED else None
+        confounder = everywhere[other] if in_common > CONFOUNDED else None
         for (_, row), reached in zip(own.iterrows(), combined, strict=True):
             feature = codes[:, names.index(row["feature"])]
             within, p_within = _within(covariate, row["level"], feature, confounder)

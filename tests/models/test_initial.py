@@ -23,6 +23,10 @@ def test_layers_in_one_kernel_are_drawn_one_by_one():
     np.testing.assert_array_equal(Glorot([3, 8])((50, 14), "float32"), np.concatenate(apart, axis=1))
 
 
+def test_without_a_type_they_are_of_the_usual_one():
+    assert Glorot([1])((5, 4)).dtype == keras.initializers.GlorotUniform(seed=1)((5, 4)).dtype == "float32"
+
+
 def test_another_shape_compiles_nothing(caplog):
     Glorot([1])((5, 4), "float32")
     with jax.log_compiles(), caplog.at_level("WARNING"):

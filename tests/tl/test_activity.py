@@ -76,6 +76,14 @@ def pairs_of(loadings):
     return (table["q"] < 0.05).sum(), (adjust(p) < 0.05).sum()
 
 
+def test_two_lists_alone_share_as_many_genes_as_equally_likely_ones():
+    loadings = np.zeros((50, 2))
+    loadings[:6, 0], loadings[4:12, 1] = 1.0, 1.0
+    adata = AnnData(np.zeros((1, 50), np.float32), varm={"x_loadings": loadings})
+    (row,) = tl.signature_overlap(adata, "x_loadings", cutoff=1.5).to_dict("records")
+    assert (row["shared"], row["expected"]) == (2, pytest.approx(6 * 8 / 50))
+
+
 def test_genes_that_vary_much_make_no_pairs():
     """Shuffled, real genes have no pattern but their variances: PCA of them has the same few genes again and again."""
     x = np.asarray(datasets.load("tcga-6").X)

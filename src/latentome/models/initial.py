@@ -40,7 +40,7 @@ class Glorot(keras.initializers.Initializer):
         # In the order of Keras' own operations, so that the limit has the same bits.
         limit = math.sqrt(3.0 * (self.scale**2 / max(1.0, (n_inputs + n_outputs) / 2.0)))
         parts = [between(-limit, limit, n_inputs * n_outputs, seed).reshape(n_inputs, -1) for seed in self.seeds]
-        return jax.device_put(np.concatenate(parts, axis=1).astype(dtype))
+        return jax.device_put(np.concatenate(parts, axis=1).astype(dtype or keras.config.floatx()))
 
     def get_config(self) -> dict:
         """The seeds and the scale."""

@@ -93,9 +93,12 @@ def test_halves_keep_the_groups_of_the_run_together(files, simulated, latentome,
     given = ["--labels", tmp_path / "labels.tsv", "--label-column", "type", "--group", "patient"]
     assert latentome("train", files / "expression.tsv", *given, "-o", tmp_path / "run", *OPTIONS)[0] == 0
     seen, whole = {}, tl.replication
-    monkeypatch.setattr(tl, "replication", lambda x, *args, **how: seen.update(how) or whole(x, *args, **how))
+    monkeypatch.setattr(
+        tl, "replication", lambda x, *args, **how: seen.update(how, args=args) or whole(x, *args, **how)
+    )
     code, _, told = latentome("replicate", tmp_path / "run", "--repeats", 1)
     assert code == 0, told
+    assert seen["args"][1:] == (1, 1), "the repeats, and the seed of the run"
     assert pd.Series(seen["groups"]).value_counts().to_list() == [2] * 48, "both samples of each training patient"
 
 

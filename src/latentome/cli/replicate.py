@@ -39,7 +39,6 @@ def _summary(table: pd.DataFrame) -> str:
         features=("again", "size"),
         again=("again", "sum"),
         replication=("replication", "mean"),
-        lowest=("replication", "min"),
         explained=("explained", "mean"),
     )
     least = least_to_be_found(table.loc[table["method"] == CHANCE, "replication"])

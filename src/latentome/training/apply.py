@@ -16,10 +16,11 @@ from latentome.training.order import seed_word
 
 #: Rows of a block. Every call runs the same compiled program on full blocks, the last one filled up with zeros.
 BLOCK = 256
-#: How many compiled programs are kept.
-MAX_PROGRAMS = 32
+#: Of how many architectures the compiled programs are kept.
+MAX_ARCHITECTURES = 16
 
-_programs: dict[tuple[type, str, str], Callable] = {}
+#: A model of each architecture, which serves as the template of its computations, and the programs of its parts.
+_programs: dict[tuple[type, str], tuple[Autoencoder, dict[str, Callable]]] = {}
 
 
 def apply_in_blocks(model: Autoencoder, part: str, x: np.ndarray) -> np.ndarray:
@@ -106,11 +107,14 @@ def _bounds_program(model: VariationalModel) -> Callable:
 
 
 def _kept(model: Autoencoder, what: str, build: Callable[[Autoencoder], Callable]) -> Callable:
-    key = (type(model), model.architecture, what)  # another class can have the same name
+    key = (type(model), model.architecture)  # another class can have the same name
     if key not in _programs:
         keep_compiled_programs()
-        # A copy, so that the program does not hang on to the weights and the optimizer of the user's model.
-        _programs[key] = compiled(build(type(model).from_config(model.get_config())))
-        while len(_programs) > MAX_PROGRAMS:
+        # A copy, so that the programs do not hang on to the weights and the optimizer of the user's model.
+        _programs[key] = type(model).from_config(model.get_config()), {}
+        while len(_programs) > MAX_ARCHITECTURES:
             del _programs[next(iter(_programs))]
-    return _programs[key]
+    template, programs = _programs[key]
+    if what not in programs:
+        programs[what] = compiled(build(template))
+    return programs[what]

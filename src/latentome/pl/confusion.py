@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
 from latentome.pl.inputs import all_shortened
+from latentome.pl.placing import text_size
 from latentome.pl.style import DOUBLE, SINGLE, ink_on, new_figure, shares, styled, tones
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
     names = all_shortened(table.index, 24)
     margin = 0.35 + 0.055 * max(map(len, names))
     cell = min(0.42, max(0.13, (DOUBLE - margin - 0.9) / n))
-    width = float(np.clip(margin + n * cell + 0.9, SINGLE, DOUBLE))
+    width = min(max(margin + n * cell + 0.9, SINGLE, text_size(title or "", 8)[0] + 0.2), DOUBLE)
     figure = new_figure(width, margin + n * cell + (0.45 if title else 0.25), layout="constrained")
     axes = figure.subplots()
     cmap = shares()
@@ -63,7 +64,9 @@ def confusion_matrix(table: pd.DataFrame, title: str | None = None) -> Figure:
     axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
     axes.grid(which="minor", color=tones().grid, linewidth=0.4)
     axes.tick_params(which="minor", length=0)
-    axes.set(xlabel="predicted", ylabel="true", title=title or "")
+    axes.set(xlabel="predicted", ylabel="true")
+    if title:  # over the whole figure: a matrix of few classes is narrower than it
+        figure.suptitle(title, size=8)
     if cell >= 0.15:
         for i, j in zip(*np.nonzero(parts >= 0.05), strict=True):
             text = "1" if parts[i, j] == 1 else f"{parts[i, j]:.2f}".replace("0.", ".", 1)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from latentome.pl.inputs import check_columns
+from latentome.pl.inputs import all_shortened, check_columns
 from latentome.pl.style import NEGATIVE, POSITIVE, literal, new_panels, styled, tones, visible
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+#: Longer names of genes are cut: one of them would leave no room for the bars.
+LONGEST_GENE = 20
 
 
 @styled
@@ -62,10 +65,10 @@ def _panel(axes: Axes, name: str, part: pd.DataFrame, deepest: int, reach: float
     places = [-i for i in range(len(loadings))]
     colors = [visible(POSITIVE if v > 0 else NEGATIVE) for v in loadings]
     axes.barh(places, loadings, height=0.72, color=colors, zorder=2)
-    for place, value, gene in zip(places, loadings, part["gene"], strict=True):
+    for place, value, gene in zip(places, loadings, all_shortened(part["gene"], LONGEST_GENE), strict=True):
         # Symbols of genes are set in italics, as journals ask.
         side, align = (-0.03, "right") if value > 0 else (0.03, "left")
-        axes.text(side * reach, place, literal(gene), size=6, style="italic", va="center", ha=align, color=tones().ink)
+        axes.text(side * reach, place, gene, size=6, style="italic", va="center", ha=align, color=tones().ink)
     axes.axvline(0, color=tones().ink, linewidth=0.6, zorder=3)
     axes.set(xlim=(-1.1 * reach, 1.1 * reach), ylim=(-deepest + 0.4, 0.7), yticks=[])
     axes.set_title(f"feature {name}" if name.isdecimal() else literal(name))

@@ -65,7 +65,8 @@ def swarm(
 
     Returns
     -------
-    A figure 5 inches wide, as high as the groups need (the first sixty are drawn); a bar marks each median.
+    A figure 5 inches wide, as high as the groups need (the first sixty are drawn); a bar marks the median of three
+    samples or more.
 
     Raises
     ------
@@ -114,8 +115,10 @@ def _draw_swarms(axes: Axes, parts: list[np.ndarray], colors: list[str], tall: f
     offsets, diameter = swarm_offsets(inches, 0.88 * tall, (0.012, 0.055))
     many = sum(map(len, parts)) > MANY_POINTS
     for i, (part, offset, color) in enumerate(zip(parts, offsets, colors, strict=True)):
-        look = {"color": color, "edgecolors": edge_of(color), "linewidths": 0.2 if diameter > 0.03 else 0.0}
+        look = {"color": color, "edgecolors": edge_of(color), "linewidths": 0.2 if diameter > 0.03 else 0.1}
         axes.scatter(part, offset / tall - i, s=(72 * diameter) ** 2, rasterized=many, zorder=2, **look)
+        if len(part) < 3:  # the bar would hide them
+            continue
         median = float(np.median(part))
         axes.plot([median, median], [-i - 0.36, -i + 0.36], color=tones().paper, linewidth=2.4, zorder=3)
         axes.plot([median, median], [-i - 0.36, -i + 0.36], color=tones().ink, linewidth=1.2, zorder=4)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentome.errors import InputError
-from latentome.pl.inputs import check_columns, shortened
+from latentome.pl.inputs import all_shortened, check_columns
 from latentome.pl.placing import text_size
 from latentome.pl.style import (
     FIRST,
@@ -84,29 +84,37 @@ def _distribution(axes: Axes, loadings: pd.Series, name: str, cutoff: float, n_g
     values = loadings.to_numpy(dtype=float)
     mean, deviation = values.mean(), values.std()
     low, high = mean - cutoff * deviation, mean + cutoff * deviation
-    edges = np.linspace(values.min(), values.max() if values.max() > values.min() else values.min() + 1, 61)
-    counts, _ = np.histogram(values, edges)
-    middles = (edges[1:] + edges[:-1]) / 2
-    sides = np.where(middles < low, visible(NEGATIVE), tones().quiet)
-    colors = np.where(middles > high, visible(POSITIVE), sides)
-    axes.bar(middles, counts, width=edges[1] - edges[0], color=list(colors), linewidth=0)
+    axes.set_title(f"feature {name}" if name.isdecimal() else literal(name))
+    if values.min() == values.max():  # a feature that no gene reads, such as a unit that died
+        axes.text(0.5, 0.5, f"{values[0]:g} for every gene", size=6, color=tones().faint, ha="center", va="center")
+        axes.set(xlim=(0, 1), xticks=[], yticks=[])
+        return
+    edges = np.linspace(values.min(), values.max(), 61)
+    tops = np.zeros(60)
+    # A bin across a limit has genes of both sides of it, on each other.
+    for part, color in (
+        (values[(values >= low) & (values <= high)], tones().quiet),
+        (values[values < low], visible(NEGATIVE)),
+        (values[values > high], visible(POSITIVE)),
+    ):
+        counts, _ = np.histogram(part, edges)
+        axes.bar(edges[:-1], counts, edges[1] - edges[0], tops, align="edge", color=color, linewidth=0)
+        tops += counts
     axes.set_yscale("function", functions=(np.sqrt, np.square))
-    axes.set_ylim(0, 2.2 * counts.max())
+    axes.set_ylim(0, 2.2 * tops.max())
     ticks: list[int] = []
-    for count in (5000, 1000, 200, 50, 10, 1):  # from the largest down, as far as there is room between them
-        if count <= counts.max() and (not ticks or ticks[-1] ** 0.5 - count**0.5 > 0.11 * counts.max() ** 0.5):
+    for count in (5000, 1000, 200, 50, 20, 10, 5, 3, 2, 1):  # from the largest down, as far as there is room
+        if count <= tops.max() and (not ticks or ticks[-1] ** 0.5 - count**0.5 > 0.2 * tops.max() ** 0.5):
             ticks.append(count)
     axes.set_yticks(ticks, [f"{v:,}" for v in ticks])
     for limit in (low, high):
         axes.axvline(limit, color=tones().faint, linewidth=0.5, linestyle=":", ymax=0.66)
-    axes.set_title(f"feature {name}" if name.isdecimal() else literal(name))
     axes.xaxis.get_major_locator().set_params(nbins=4)
     order = np.argsort(values, kind="stable")
-    up = [shortened(loadings.index[i], 16) for i in order[::-1] if values[i] > high]
-    down = [shortened(loadings.index[i], 16) for i in order if values[i] < low]
+    up, down = order[::-1][: (values > high).sum()], order[: (values < low).sum()]
     for genes, place, align, color in ((up, 0.99, "right", POSITIVE), (down, 0.01, "left", NEGATIVE)):
         more = [f"and {len(genes) - n_genes} more"] if len(genes) > n_genes else []
-        text = "\n".join([*genes[:n_genes], *more])
+        text = "\n".join([*all_shortened(loadings.index[genes[:n_genes]], 16), *more])
         axes.text(place, 0.98, text, size=5.5, color=readable(color), ha=align, va="top", transform=axes.transAxes)
 
 
@@ -148,7 +156,7 @@ def reconstruction_by_gene(table: pd.DataFrame, n_genes: int = 12) -> Figure:
     axes.set(xlabel="mean of data less reconstruction", ylabel="mean size of the residual")
     axes.xaxis.get_major_locator().set_params(nbins=6)
     worst = np.argsort(-points[:, 1], kind="stable")[:n_genes]
-    name_genes(axes, points[worst], [shortened(table.index[i], 16) for i in worst], (side, tall))
+    name_genes(axes, points[worst], all_shortened([table.index[i] for i in worst], 16), (side, tall))
     return figure
 
 

@@ -52,7 +52,7 @@ def enrichment(
     n_sets
         How many sets of each feature at most, those with the smallest q of both sides.
     level
-        The q at which a dashed line stands.
+        The q at which a dashed line stands. Sets beyond it are left out, unless there are no others.
 
     Returns
     -------
@@ -71,6 +71,8 @@ def enrichment(
     if not lacking:
         ranked = table.sort_values("q", kind="stable")
         chosen = list(dict.fromkeys(ranked["feature"]))[:n_features] if features is None else list(features)
+        if (ranked["q"] <= level).any():  # what chance may give is drawn only where there is nothing else
+            ranked = ranked[ranked["q"] <= level]
         groups = {name: ranked[ranked["feature"] == name].head(n_sets) for name in chosen}
     if lacking or not sum(map(len, groups.values())):
         raise InputError(
@@ -93,8 +95,7 @@ def enrichment(
         names.append(shortened(str(row.set)[len(prefix) :].replace("_", " "), LONGEST_SET))
         length = -np.log10(max(row.q, 1e-300))
         axes.barh(-i, length, height=0.7, color=visible(POSITIVE if row.side == "positive" else NEGATIVE), zorder=2)
-        # The bar of a set that is beyond chance ends right of the dashed line; what is said of others stands there too.
-        axes.text(max(length, line) + 0.01 * reach, -i, _said(row), size=5.5, va="center", color=tones().faint)
+        axes.text(length + 0.01 * reach, -i, _said(row), size=5.5, va="center", color=tones().faint)
     axes.axvline(line, color=tones().faint, linewidth=0.6, linestyle="--", zorder=3)
     axes.set(xlim=(0, reach), ylim=(0.4 - len(rows), 0.6), xlabel="\N{MINUS SIGN}log10 q")
     axes.set_yticks([-i for i in range(len(rows))], names)
@@ -177,6 +178,8 @@ def signature_overlap(table: pd.DataFrame, n_signatures: int = 30) -> Figure:
         axes.text(low, high, f"{pair.shared}", color=ink, ha="center", va="center", **look)
     image = axes.imshow(picture[1:, :-1], cmap=cmap, vmin=0, vmax=most, extent=(-0.5, n - 1.5, n - 0.5, 0.5))
     _triangle(axes, names)
+    if n < (of := len(set(ranked[["one", "other"]].to_numpy().ravel()))):
+        axes.set_title(f"the first {n} of {of} signatures, by the smallest q", size=7)
     bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
     bar.set_label("shared part of the\ngenes of both (Jaccard)", size=6)

@@ -61,8 +61,9 @@ def dimensions(table: pd.DataFrame, chosen: int | None = None) -> Figure:
         if pca:
             axes.plot(sizes, rows[pca], color=tones().baseline, label="PCA", **dashed)
         if name == "active":
-            ends = np.array([sizes.min(), sizes.max()])
-            axes.plot(ends, ends, color=tones().faint, label="all in use", **dashed)
+            every = np.linspace(sizes.min(), sizes.max(), 200)  # not a straight line on a logarithmic axis
+            look = {**dashed, "linestyle": (0, (1, 2))}
+            axes.plot(every, every, color=tones().faint, label="all in use", **look)
         if name == "stability":
             axes.set_ylim(0, 1.02)
         axes.set(title=title, ylabel=unit)

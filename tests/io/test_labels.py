@@ -130,3 +130,11 @@ def test_decimal_commas_make_numbers_and_it_is_said(write):
     assert not any("code" in note or "kind" in note for note in notes)
     quoted = read_labels(write("l.csv", 's,age\na,"30,5"\nb,"7,25"\n'))
     assert list(quoted["age"]) == ["30,5", "7,25"]
+
+
+def test_ordered_categories_keep_their_order():
+    adata = samples("a", "b", "c")
+    stage = pd.Categorical(["IX", "II", "V"], categories=["I", "II", "V", "IX"], ordered=True)
+    add_labels(adata, pd.DataFrame({"stage": stage}, index=["a", "c", "x"]))
+    assert adata.obs["stage"].dtype == pd.CategoricalDtype(["II", "IX"], ordered=True)
+    assert adata.obs["stage"].isna().tolist() == [False, True, False]

@@ -251,3 +251,12 @@ def test_the_ids_that_the_training_data_told_find_genes_whose_names_no_table_kno
     np.testing.assert_array_equal(pp.align(new, kept).X, pp.align(data, kept).X)
     del new.var["entrez"]  # a bare number that no table knows could be anything; after a symbol it is an id
     assert list(pp.align(new, kept).var["filled"]) == [False, False, False, True, False, False]
+
+
+def test_what_is_missing_stays_missing_in_the_data_of_the_caller():
+    values = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    values[3, 2] = values[7, 5] = np.nan
+    adata = table(values)
+    before = adata.X.copy()
+    fit_preprocessing(adata)
+    np.testing.assert_array_equal(adata.X, before)

@@ -7,9 +7,10 @@ from anndata import AnnData
 from scipy import stats
 from sklearn.decomposition import PCA
 
+import latentome as lt
 from latentome import tl
 from latentome.errors import InputError
-from latentome.tl.arithmetic import two_groups
+from latentome.tl.arithmetic import two_groups, welch
 
 GROUPS = ("A", "B", "C", "D")
 
@@ -117,3 +118,36 @@ def test_groups_of_another_type_than_text_are_named_as_they_are(simulated):
     flags.obs["flag"] = pd.Series([True, False, None] * 80, index=flags.obs_names, dtype="boolean")
     by_name = tl.group_difference(flags, "X_pca", "flag", "True", "False")
     pd.testing.assert_frame_equal(tl.group_difference(flags, "X_pca", "flag", True, False), by_name)
+
+
+def test_few_samples_of_silent_units_are_no_evidence():
+    # Welch's test alone has p = 9e-19 for five zeros beside units of which 64 % are zero: 0.64^5 is 0.11.
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(40):
+        codes = np.maximum(rng.normal(size=(350, 100)) - 0.36, 0.0)
+        few = rng.choice(350, 5, replace=False)
+        q = welch(codes[few], np.delete(codes, few, axis=0))[2]
+        found += (q <= 0.05).any()
+    assert found <= 8
+
+
+def test_a_difference_is_found_with_the_larger_p_value_of_both_tests():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(12, 1)), rng.normal(0.8, 3.0, size=(60, 1))
+    told = [stats.ttest_ind(a[:, 0], b[:, 0], equal_var=equal).pvalue for equal in (True, False)]
+    assert welch(a, b)[1][0] == pytest.approx(max(told))
+
+
+def test_genes_are_named_as_the_model_knows_them():
+    adata = lt.datasets.simulate(80, 12, n_types=2, rng=0)
+    adata.obs["kind"] = np.where(np.arange(80) % 2, "one", "other")
+    model = lt.LinearAutoencoder(3, max_epochs=3, random_state=0).fit(adata.to_df())
+    lt.tl.encode(adata, model, "m")
+    asked = ("X_m", "kind", "one", "other")
+    right = lt.tl.decoded_difference(adata, model, *asked)
+    pd.testing.assert_frame_equal(lt.tl.decoded_difference(adata[:, ::-1].copy(), model, *asked), right)
+    pd.testing.assert_frame_equal(lt.tl.decoded_difference(adata[:, :4].copy(), model, *asked), right)
+    unnamed = lt.LinearAutoencoder(3, max_epochs=3, random_state=0).fit(adata.X)
+    with pytest.raises(InputError, match="not known by name"):
+        lt.tl.decoded_difference(adata[:, :4].copy(), unnamed, *asked)

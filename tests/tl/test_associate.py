@@ -361,3 +361,49 @@ def test_the_combination_for_a_number_is_not_below_zero_by_its_folds():
         adata.obs["age"] = rng.normal(size=30)
         reached.append(tl.associate(adata, "X_m", ["age"]).columns["combination"].item())
     assert abs(np.mean(reached)) < 0.1
+
+
+def test_a_sample_without_a_group_stands_alone(known):
+    adata = known.copy()
+    adata.obs["feature"] = np.asarray(adata.obsm["X_vae"][:, 0], float)  # varies within groups
+    groups = pd.Series([f"p{i // 2}" for i in range(300)], dtype=object)
+    whole = tl.associate(adata, "X_vae", ["age", "feature", "sex"], groups=groups, combine=False).features
+    groups[5] = None
+    found = tl.associate(adata, "X_vae", ["age", "feature", "sex"], groups=groups, combine=False).features
+    rows = [table[(table["column"] == "feature") & (table["feature"] == "vae_1")].iloc[0] for table in (whole, found)]
+    assert [row["effect"] for row in rows] == pytest.approx([1.0, 1.0])
+    assert rows[1]["n"] == 300
+    categories = groups.astype("category")  # as groups are after .h5ad; a warning would be an error here
+    again = tl.associate(adata, "X_vae", ["age", "feature", "sex"], groups=categories, combine=False).features
+    pd.testing.assert_frame_equal(again, found)
+
+
+def test_two_events_of_one_time_count_patients_as_one_does(known):
+    adata = known.copy()
+    groups = np.array([f"p{i // 3}" for i in range(300)])
+    first = pd.Series(groups).groupby(groups).transform(lambda v: v.index[0]).to_numpy()
+    for name in ("time", "dead"):
+        adata.obs[name] = adata.obs[name].to_numpy()[first]
+    adata.obs["gone"] = adata.obs["dead"]
+    one = tl.associate(adata, "X_vae", [], survival=("time", "dead"), groups=groups).features
+    two = tl.associate(adata, "X_vae", [], survival=[("time", "dead"), ("time", "gone")], groups=groups).features
+    for event in ("dead", "gone"):
+        same = two[two["column"] == f"time ({event})"]
+        assert same["p"].to_numpy() == pytest.approx(one["p"].to_numpy())
+
+
+def test_what_is_no_finite_number_is_named(known):
+    adata = known.copy()
+    adata.obsm["X_vae"][3, 0] = np.nan
+    with pytest.raises(InputError, match="'X_vae' has values that are not finite") as refused:
+        tl.associate(adata, "X_vae", ["age"])
+    assert "nan of s3, column 1" in refused.value.where
+
+
+def test_numbers_in_a_column_of_objects_are_numbers(known):
+    adata = known.copy()
+    adata.obs["age"] = [None, *adata.obs["age"].tolist()[1:]]
+    adata.obs["age"] = adata.obs["age"].astype(object)
+    found = tl.associate(adata, "X_vae", "age", combine=False).features  # one name alone is a name, too
+    assert set(found["kind"]) == {"number"}
+    assert found["n"].iloc[0] == 299

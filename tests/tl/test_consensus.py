@@ -170,3 +170,11 @@ def test_features_of_noise_are_found_again_from_the_same_start():
     x = np.random.default_rng(0).normal(size=(96, 300)).astype(np.float32)
     model = NonlinearPCA(8, members=3, max_epochs=30, random_state=0).fit(x)
     assert tl.stability(model.transform(x), 3)["stability"].min() > 0.995
+
+
+def test_a_second_call_leaves_no_loadings_of_the_first(ensemble):
+    adata = ensemble[0].copy()
+    tl.consensus(adata, "X_vae", MEMBERS, loadings_key="vae_loadings", rotate=False)
+    assert "consensus_loadings" in adata.varm
+    tl.consensus(adata, "X_vae", MEMBERS, rotate=False)
+    assert "consensus_loadings" not in adata.varm

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pytest
+import sklearn
 from anndata import AnnData
+from scipy.sparse import csr_matrix
 
 import latentome as lt
 from latentome import tl
@@ -30,3 +33,39 @@ def test_a_covariate_that_is_not_there_is_refused_with_the_nearest():
     with pytest.raises(lt.InputError, match="There is no column 'bach'") as refused:
         tl.encode(adata, model, "v", covariate="bach")
     assert "Did you mean 'batch'" in refused.value.expected
+
+
+def test_training_samples_are_told_by_booleans():
+    adata = lt.datasets.simulate(60, 10, n_types=2, rng=0)
+    training = np.arange(60) % 4 != 0
+    for wrong in (training.astype(int), np.flatnonzero(training), training[:50]):
+        with pytest.raises(lt.InputError, match="no list of booleans"):
+            tl.pca(adata, 3, wrong)
+        with pytest.raises(lt.InputError, match="no list of booleans"):
+            tl.evaluate(adata.X, {}, wrong, None)
+    tl.pca(adata, 3, training.astype(object))
+    first = adata.obsm["X_pca"].copy()
+    tl.pca(adata, 3, training)
+    np.testing.assert_array_equal(adata.obsm["X_pca"], first)
+
+
+def test_sparse_backed_and_pandas_output_change_nothing(tmp_path):
+    adata = lt.datasets.simulate(60, 10, n_types=2, rng=0)
+    model = lt.LinearAutoencoder(3, max_epochs=2, random_state=0).fit(adata.to_df())
+    training = np.arange(60) % 4 != 0
+
+    def features(of):
+        tl.encode(of, model, "m")
+        tl.pca(of, 3, training)
+        tl.tsne(of, "X_pca", perplexity=5)
+        return [np.asarray(of.obsm[key]) for key in ("X_m", "X_pca", "X_tsne_pca")]
+
+    expected = features(adata.copy())
+    sparse = adata.copy()
+    sparse.X = csr_matrix(sparse.X)
+    sparse.write_h5ad(tmp_path / "sparse.h5ad")
+    with sklearn.config_context(transform_output="pandas"):
+        found = features(adata.copy())
+    for one, other, third in zip(expected, found, features(ad.read_h5ad(tmp_path / "sparse.h5ad", "r")), strict=True):
+        np.testing.assert_array_equal(other, one)
+        np.testing.assert_array_equal(third, one)

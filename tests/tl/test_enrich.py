@@ -176,3 +176,13 @@ def test_the_published_signatures_have_their_known_biology(shared):
 
     assert defence.loc["cellular defense response (GO:0006968)", "q"] < 1e-3
     assert defence.loc["regulation of immune response (GO:0050776)", "q"] < 1e-3
+
+
+def test_genes_of_one_name_and_sets_of_all_genes_are_not_tested(planted, sets):
+    twice = planted.copy()
+    twice.var_names = [GENES[1], *GENES[1:]]
+    with pytest.raises(InputError, match="the same name"):
+        tl.enrich(twice, "vae_loadings", sets)
+    found = tl.enrich(planted, "vae_loadings", {**sets, "all": GENES}, method="rank", max_genes=300)
+    assert "all" not in set(found["set"])
+    assert np.isfinite(found["effect"]).all()

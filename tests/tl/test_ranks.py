@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,3 +137,50 @@ def test_the_share_of_false_features_holds_where_one_true_feature_has_many_tests
     assert np.mean(by_feature) < 0.09
     untested = ranks.q_of_each(pd.DataFrame({"feature": ["a", "b"], "p": [0.01, np.nan]}), ["b", "a", "c"])
     np.testing.assert_array_equal(untested, [np.nan, 0.01, np.nan])
+
+
+def test_a_unit_that_is_nearly_always_silent_tells_no_class_by_chance():
+    # One sample of 500 is not zero, and it is in a class of five: that has a probability of 0.01.
+    values = np.zeros((500, 2))
+    values[0, 0] = values[[0, 100, 200, 300, 400], 1] = 1.0
+    member = np.arange(500) < 5
+    auroc, p = ranks.compare_groups(ranks.rank(values), member[:, None])
+    assert p[0] == pytest.approx([0.01, stats.fisher_exact([[1, 4], [4, 491]])[1]])
+    assert auroc[0, 0] == pytest.approx(0.6)
+    # Of a value that half of the samples have, the normal approximation is as good as before.
+    often = (np.arange(500) % 3 == 0).astype(float)[:, None]
+    plain = stats.mannwhitneyu(often[:60, 0], often[60:, 0], use_continuity=True, method="asymptotic")
+    found = ranks.compare_groups(ranks.rank(often), (np.arange(500) < 60)[:, None])[1]
+    assert found[0, 0] == pytest.approx(plain.pvalue)
+
+
+def test_silent_units_make_no_discoveries_of_small_classes():
+    # 40 sets of 50 features, one value in a hundred not zero, ten classes of 5 to 200: at 5 % two sets may have one.
+    sizes = [5, 5, 10, 10, 20, 30, 50, 70, 100, 200]
+    member = np.repeat(np.arange(10), sizes)[:, None] == np.arange(10)
+    found = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        values = np.where(rng.random((500, 50)) < 0.01, rng.random((500, 50)), 0.0)
+        ranked = ranks.rank(values)
+        found += (ranks.adjust(ranks.compare_groups(ranked, member)[1].ravel()) <= 0.05).any()
+        found += (ranks.adjust(ranks.kruskal_wallis(ranked, member)[1]) <= 0.05).any()
+    assert found <= 8  # of 80; P < 0.03 where each has a twentieth
+
+
+def test_a_perfect_order_of_few_samples_is_as_likely_as_it_is():
+    for n in (5, 7):
+        x = np.arange(n, dtype=float)[:, None]
+        rho, p = ranks.correlate(ranks.rank(x), x[:, 0])
+        assert rho[0] == pytest.approx(1.0)
+        assert p[0] == pytest.approx(2 / math.factorial(n))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 1)), rng.normal(size=6)
+    exact = stats.permutation_test((y,), lambda v: stats.spearmanr(x[:, 0], v)[0], permutation_type="pairings")
+    assert ranks.correlate(ranks.rank(x), y)[1][0] == pytest.approx(exact.pvalue, abs=1e-6)
+
+
+def test_strata_of_two_tell_nothing():
+    strata = np.repeat([0, 1], 2)
+    rho, p, used = ranks.correlate_within(np.array([1.0, 2, 1, 2]), np.array([1.0, 2, 1, 2]), strata)
+    assert (np.isnan(rho), p, used) == (True, 1.0, 0)

@@ -255,6 +255,10 @@ def _column(values: pd.Series, positions: list[int], names: pd.Index) -> pd.Seri
     import pandas as pd
 
     at = np.array(positions)
+    if isinstance(values.dtype, pd.CategoricalDtype):  # keeps its order
+        codes = np.where(at >= 0, values.cat.codes.to_numpy()[at], -1)
+        found = pd.Categorical.from_codes(codes, dtype=values.dtype)
+        return pd.Series(found.remove_unused_categories(), index=names)
     taken = pd.Series(values.to_numpy()[at], index=names)  # position -1 is masked in the next line
     taken = taken.where(at >= 0)
     # Text is of the type object before pandas 3 and of the type str since.

@@ -48,7 +48,8 @@ def is_lazy(x: Any) -> bool:
 
 
 def dense(part: Any) -> np.ndarray:
-    """A chunk as an array."""
+    """A chunk, or the matrix of an AnnData in whatever form, as an array."""
+    part = part.to_memory() if hasattr(part, "to_memory") else part
     return part.toarray() if hasattr(part, "toarray") else np.asarray(part)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -142,13 +142,22 @@ def fold_rows(
     return assigned
 
 
+def group_codes(groups: Any) -> np.ndarray:
+    """Number the groups of samples, in the order of their names; a sample without one is a group of its own."""
+    import pandas as pd
+
+    codes, names = pd.factorize(np.asarray(groups, dtype=object), sort=True)
+    missing = codes < 0
+    return np.where(missing, len(names) - 1 + np.cumsum(missing), codes)
+
+
 def _own_labels(labels: np.ndarray | None, groups: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """The most common label of each group, and the number of its group for each sample."""
-    names, codes = np.unique(groups, return_inverse=True)
+    codes = group_codes(groups)
     if labels is None:
         return None, codes
     words, label_codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    count = np.zeros((len(names), len(words)), dtype=int)
+    count = np.zeros((codes.max() + 1, len(words)), dtype=int)
     np.add.at(count, (codes, label_codes), 1)
     return words[count.argmax(axis=1)], codes
 

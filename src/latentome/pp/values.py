@@ -125,6 +125,8 @@ class InMemory(Values):
             return []
         total = np.nansum(values, axis=0, dtype=np.float64)
         mean = (total / np.maximum((~gaps).sum(axis=0), 1)).astype(np.float32)
+        if np.shares_memory(values, self._x):  # without a transform: what is missing stays so for the caller
+            values = self._values = values.copy()
         notes = fill(values, mean)
         self._learn()
         self.mean = mean  # that of what was measured

@@ -120,7 +120,8 @@ def decoded_difference(
     Parameters
     ----------
     adata
-        With the representation in ``obsm``, and the genes that the model reconstructs.
+        With the representation in ``obsm``. Genes are named as in the table that the model was trained on; of a model
+        that was trained on an array as here, where they have to be in the same order.
     model
         The trained estimator.
     use_rep, groupby, one, other
@@ -141,7 +142,16 @@ def decoded_difference(
     codes = representation(adata, use_rep)
     means = np.stack([codes[rows].mean(axis=0) for rows in two_groups(adata, groupby, one, other)])
     decoded = np.asarray(model.inverse_transform(means), dtype=np.float64)
-    table = pd.DataFrame({"gene": adata.var_names.astype(str), "difference": decoded[0] - decoded[1]})
+    named = getattr(model, "feature_names_in_", None)
+    if named is None and adata.n_vars != decoded.shape[1]:
+        raise InputError(
+            "The genes that the model reconstructs are not known by name.",
+            where=f"adata has {adata.n_vars} genes, the model {decoded.shape[1]}",
+            expected="as many genes, in the order in which the model was trained on them",
+            todo="pass the AnnData that it was trained on, or train on a table with names",
+        )
+    genes = np.asarray(adata.var_names if named is None else named, dtype=str)
+    table = pd.DataFrame({"gene": genes, "difference": decoded[0] - decoded[1]})
     order = np.argsort(-table["difference"].abs(), kind="stable")
     return table.iloc[order].reset_index(drop=True)
 
@@ -204,7 +214,12 @@ def analogy(
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Welch's test of each column of two groups: t, two-sided p, q (Benjamini-Hochberg); 0, 1, 1 without variance."""
+    """Compare each column of two groups: Welch's t, two-sided p, q (Benjamini-Hochberg); 0, 1, 1 without variance.
+
+    The p-value is the larger one of Welch's test and of Student's with a common variance. The variance of few samples
+    can be small by chance, or zero where a unit is silent, and Welch's test then takes any difference for certain: of
+    100 codes that have nothing to do with 5 of 350 samples it finds some in nearly every draw.
+    """
     from scipy.stats import t as student
 
     from latentome.tl.ranks import adjust
@@ -216,7 +231,11 @@ def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     t = np.where(varies, (a.mean(axis=0) - b.mean(axis=0)) / np.sqrt(safe), 0.0)
     below = np.square(parts[0]) / (len(a) - 1) + np.square(parts[1]) / (len(b) - 1)
     freedom = np.where(varies, np.square(safe) / np.where(below > 0, below, 1.0), 1.0)
-    p = np.where(varies, 2.0 * student.sf(np.abs(t), freedom), 1.0)
+    n = len(a) + len(b)
+    common = sum(x.var(axis=0) * len(x) for x in (a, b)) / (n - 2) * (1 / len(a) + 1 / len(b))
+    pooled = (a.mean(axis=0) - b.mean(axis=0)) / np.sqrt(np.where(varies, common, 1.0))
+    both = [2.0 * student.sf(np.abs(t), freedom), 2.0 * student.sf(np.abs(pooled), n - 2)]
+    p = np.where(varies, np.maximum(*both), 1.0)
     return t, p, adjust(p)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io import html
+from latentome.pp.split import group_codes
 from latentome.tl import ranks as r
 from latentome.tl.covariates import MIN_SAMPLES, Covariate, read_covariates, relation
 from latentome.tl.features import feature_names, representation
@@ -124,14 +125,21 @@ def associate(
         obs, seen, varying = _once_a_group(obs, codes, groups)
     covariates, notes = read_covariates(obs, columns, survival, min_samples)
     everywhere = {c.name: c for c in (read_covariates(adata.obs, columns, survival, min_samples)[0] if seen else [])}
-    if groups is not None and (shown := ", ".join(f"'{c.name}'" for c in covariates if c.name in varying)):
+    if groups is not None and (
+        shown := ", ".join(f"'{c.name}'" for c in covariates if (c.column or c.name) in varying)
+    ):
         notes.append(
             f"Not the same within each group: {shown}. There each group counts once for each of its values, and these "
             "as if they were independent."
         )
+
+    def seen_by(covariate: Covariate) -> np.ndarray:
+        # Survival with two events is told apart as "time (event)".
+        return seen.get(covariate.column or covariate.name, codes)
+
     parts, whole = [], []
     for covariate in covariates:
-        rows, p = _test(covariate, seen.get(covariate.name, codes)[covariate.rows], names)
+        rows, p = _test(covariate, seen_by(covariate)[covariate.rows], names)
         parts.append(rows)
         whole.append(p)
     features = pd.concat(parts, ignore_index=True)
@@ -142,7 +150,7 @@ def associate(
     features["q"] = np.maximum(r.adjust(features["p"].to_numpy()), [q_of[p] for p in gates])
     # What could explain a column is known of each sample, not of the first of its group alone.
     others = [everywhere.get(c.name, c) for c in covariates]
-    table = _columns(features, covariates, others, [seen.get(c.name, codes) for c in covariates], names, combine, rng)
+    table = _columns(features, covariates, others, [seen_by(c) for c in covariates], names, combine, rng)
     params = {"use_rep": use_rep, "min_samples": min_samples, "combine": combine, "rng": rng}
     found = Associations(features, table, notes)
     adata.uns[key_added] = {"params": params, **found._asdict(), "notes": np.array(notes, dtype=str)}
@@ -159,7 +167,7 @@ def _once_a_group(
     import pandas as pd
 
     columns, seen, varying = {}, {}, []
-    groups, frame = pd.Series(groups, index=obs.index), pd.DataFrame(codes, index=obs.index)
+    groups, frame = pd.Series(group_codes(groups), index=obs.index), pd.DataFrame(codes, index=obs.index)
     means = frame.groupby(groups).transform("mean").to_numpy()
     for name, values in obs.items():
         if values.groupby(groups).nunique().max() <= 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.io.tasks import dense
 from latentome.tl.features import feature_names, loading_names, representation
 from latentome.tl.shared import shared_features
 
@@ -95,6 +96,7 @@ def consensus(
     result.insert(0, "feature", [f"{key_added}_{i + 1}" for i in range(len(result))])
     result["of"] = [",".join(names[i] for i in features) for features in found.of]
     adata.obsm[f"X_{key_added}"] = found.codes.astype(np.float32)
+    adata.varm.pop(f"{key_added}_loadings", None)  # those of an earlier call, of other features
     if found.weights is not None:
         adata.varm[f"{key_added}_loadings"] = found.weights.astype(np.float32)
     adata.uns[key_added] = {
@@ -116,8 +118,7 @@ class _Found(NamedTuple):
 
 
 def _expression(adata: AnnData) -> np.ndarray:
-    x = None if adata.X is None else adata.X
-    x = x.toarray() if hasattr(x, "toarray") else x
+    x = None if adata.X is None else dense(adata.X)
     if x is None or not np.ptp(x, axis=0).any():
         raise InputError(
             "Without expression the features of members cannot be turned to simple loadings.",
@@ -125,7 +126,7 @@ def _expression(adata: AnnData) -> np.ndarray:
             expected="the scaled expression that the model was trained on, samples x genes",
             todo="put it there, or group the features as they are with rotate=False",
         )
-    return np.asarray(x)
+    return x
 
 
 def _shared(codes: np.ndarray, members: int, x: np.ndarray, similar: float, support: float) -> _Found:

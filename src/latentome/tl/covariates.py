@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: A class of fewer samples is not compared: five folds need five, and the normal approximation of ranks as many.
 MIN_SAMPLES = 5
+#: What pandas calls columns of the type object that hold numbers alone, as those read from lists with None do.
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Covariate:
     """One column, of kind ``classes``, ``number`` or ``survival``, for the samples (by row number) that have it.
 
     The values of these samples are codes of the classes (int; `levels` are the classes in their order), numbers, or
-    times, with whether the event was seen.
+    times, with whether the event was seen. `column` is the name of the column where `name` says more.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Covariate:
     values: np.ndarray
     levels: tuple[str, ...] = ()
     event: np.ndarray | None = None
+    column: str = ""
 
     @property
     def member(self) -> np.ndarray:
@@ -70,8 +73,10 @@ def read_covariates(
         If a column that was asked for is missing, constant, empty, or has fewer than two classes of `min_samples`; or
         if no column can be used.
     """
+    survival = [survival] if survival and isinstance(survival[0], str) else survival
     used = {name for pair in survival for name in pair}
-    asked = list(obs.columns) if columns is None else list(columns)
+    asked = list(obs.columns) if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    asked = list(dict.fromkeys(asked))
     found, notes = [], []
     for name in asked:
         check_column(obs, name)
@@ -88,7 +93,7 @@ def read_covariates(
         alike = [*(name for name in asked if columns is not None), *(other for other, _ in survival)].count(time)
         covariate, told = _read_survival(obs, time, event, min_samples)
         notes += [note for note in told if note not in notes]
-        found.append(covariate if alike == 1 else replace(covariate, name=f"{time} ({event})"))
+        found.append(covariate if alike == 1 else replace(covariate, name=f"{time} ({event})", column=time))
     if not found:
         raise InputError(
             "No column of the samples can be associated with anything.",
@@ -110,6 +115,8 @@ def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | N
     """The covariate, or None; and why it, or some of its classes, cannot be used."""
     import pandas as pd
 
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in NUMBERS:
+        column = pd.to_numeric(column)
     number = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     values = column.to_numpy(dtype=np.float64, na_value=np.nan) if number else column.to_numpy(dtype=object)
     present = np.isfinite(values) if number else ~pd.isna(values)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError
-from latentome.tl.encode import make_pca
+from latentome.tl.encode import check_pca, make_pca
+from latentome.tl.features import check_training
 from latentome.training import apply_in_blocks
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def dimensions(
     from sklearn.base import clone
 
     from latentome.tl.consensus import stability
-    from latentome.tl.encode import check_pca
     from latentome.tl.loadings import loadings
 
+    training = check_training(training, len(x))
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))
     held_out, rows, by_sample = x[~training], [], []
@@ -97,7 +98,7 @@ def dimensions(
         if progress is not None:
             progress(done, len(sizes))
         fitted = clone(model).set_params(n_components=int(size), members=members, random_state=rng).fit(x[training])
-        codes = fitted.transform(held_out)
+        codes = np.asarray(fitted.transform(held_out))
         found = stability(codes, members)
         parts = np.split(codes, members, axis=1)
         errors = np.mean([_errors(held_out, _decode(fitted, i, part)) for i, part in enumerate(parts)], axis=0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError, nearest
+from latentome.io.tasks import dense
+from latentome.tl.features import check_training
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,8 +44,14 @@ def encode(adata: AnnData, model: BaseAutoencoder, key_added: str, covariate: st
             expected=nearest(covariate, map(str, adata.obs.columns)) if len(adata.obs.columns) else "a column of obs",
             todo="name one of these columns",
         )
+    import pandas as pd
+
     told = {} if covariate is None else {"covariate": adata.obs[covariate]}
-    adata.obsm[f"X_{key_added}"] = model.transform(adata.to_df(), **told)
+    x = dense(adata.X)
+    # A model that was trained on an array knows no names to compare.
+    named = getattr(model, "feature_names_in_", None) is not None
+    table = pd.DataFrame(x, index=adata.obs_names, columns=adata.var_names) if named else x
+    adata.obsm[f"X_{key_added}"] = np.asarray(model.transform(table, **told))
     adata.uns[key_added] = {"params": {"estimator": type(model).__name__, "n_components": int(model.n_components)}}
 
 
@@ -74,9 +82,11 @@ def pca(adata: AnnData, n_components: int, training: np.ndarray, key_added: str 
     InputError
         If there are fewer training samples or features than components.
     """
+    training = check_training(training, adata.n_obs)
     check_pca(int(training.sum()), adata.n_vars, n_components)
-    fitted = make_pca(n_components, rng).fit(adata.X[training])
-    adata.obsm[f"X_{key_added}"] = fitted.transform(adata.X).astype(np.float32)
+    x = dense(adata.X)
+    fitted = make_pca(n_components, rng).fit(x[training])
+    adata.obsm[f"X_{key_added}"] = fitted.transform(x).astype(np.float32)
     adata.varm[f"{key_added}_loadings"] = fitted.components_.T.astype(np.float32)
     adata.uns[key_added] = {
         "params": {"n_components": n_components, "rng": rng},
@@ -90,7 +100,8 @@ def make_pca(n_components: int, rng: int = 0) -> PCA:
     from sklearn.decomposition import PCA
 
     # More power iterations than by default, which on tcga-33 leave PCA 0.04 % above its own least error.
-    return PCA(n_components, iterated_power=15, n_oversamples=20, random_state=rng)
+    made = PCA(n_components, iterated_power=15, n_oversamples=20, random_state=rng)
+    return made.set_output(transform="default")  # whatever sklearn.set_config says: an array
 
 
 def check_pca(samples: int, features: int, n_components: int, members: int = 1) -> None:

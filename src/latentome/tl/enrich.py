@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def enrich(
     weights, names = loading_names(adata, loadings_key)
     genes = np.asarray(adata.var_names.astype(str))
     tested, member = measured_sets(gene_sets, genes, min_genes, max_genes)
-    cutoff = CUTOFF if cutoff is None else cutoff
+    cutoff = CUTOFF if cutoff is None else cutoff if np.ndim(cutoff) else float(cutoff)
     if method == "rank":
         parts = _rank_test(weights, tested, member)
     elif method == "over-representation":
@@ -92,7 +93,7 @@ def enrich(
         part.insert(1, "side", side)
     k = len(names)
     table = pd.concat([part for pair in zip(parts[:k], parts[k:], strict=True) for part in pair], ignore_index=True)
-    params = {"loadings_key": loadings_key, "method": method, "cutoff": float(cutoff), "n_sets": len(tested)}
+    params = {"loadings_key": loadings_key, "method": method, "cutoff": cutoff, "n_sets": len(tested)}
     adata.uns[key_added] = {"params": {**params, "min_genes": min_genes, "max_genes": max_genes}, "table": table}
     return table
 
@@ -151,8 +152,17 @@ def measured_sets(
     from scipy.sparse import csr_array
 
     at = {gene: i for i, gene in enumerate(genes)}
+    if len(at) < len(genes):
+        twice = sorted(gene for gene, times in Counter(genes).items() if times > 1)
+        raise InputError(
+            "Genes have the same name, so that it is not clear which of them is in a gene set.",
+            where=f"{len(twice)} names, such as {', '.join(twice[:3])}",
+            expected="one gene of each name",
+            todo="keep one gene of each, or sum them, before the model is trained",
+        )
     found = {name: [at[gene] for gene in dict.fromkeys(members) if gene in at] for name, members in gene_sets.items()}
-    kept = {name: rows for name, rows in found.items() if min_genes <= len(rows) <= max_genes}
+    most = min(max_genes, len(genes) - 1)  # a set of all genes is compared with none
+    kept = {name: rows for name, rows in found.items() if min_genes <= len(rows) <= most}
     if not kept:
         most = max((len(rows) for rows in found.values()), default=0)
         theirs = next((members[0] for members in gene_sets.values() if members), "none")

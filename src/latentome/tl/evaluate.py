@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentome.tl.cluster import check_clustering, cluster
+from latentome.tl.features import check_training
 from latentome.tl.intervals import MIN_TESTED, accuracy_difference, answer, error_difference
 from latentome.tl.probe import linear_probe
 
@@ -89,6 +90,7 @@ def evaluate(
         If there is no such clustering, or it is not installed.
     """
     check_clustering(clustering)
+    training = check_training(training, len(x))
     test = ~training
     errors = {
         name: np.square(x[test] - method.reconstruction[test], dtype=np.float64).mean(axis=1)

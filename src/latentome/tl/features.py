@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import check_known
+from latentome.errors import InputError, check_known
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,4 +33,30 @@ def loading_names(adata: AnnData, loadings_key: str) -> tuple[np.ndarray, list[s
 def _find(adata: AnnData, where: str, key: str, missing: str, todo: str) -> np.ndarray:
     arrays = getattr(adata, where)
     check_known(key, arrays.keys(), f"{missing} '{key}'.", where=f"adata.{where}", todo=f"{todo}, or name one of these")
-    return np.asarray(arrays[key], dtype=np.float64)
+    values = np.asarray(arrays[key], dtype=np.float64)
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        names = adata.obs_names if where == "obsm" else adata.var_names
+        raise InputError(
+            f"'{key}' has values that are not finite.",
+            where=f"adata.{where}, {int((~np.isfinite(values)).sum())} values; the first is {values[row, column]} of "
+            f"{names[row]}, column {column + 1}",
+            expected="finite numbers",
+            todo="leave these rows out, or compute them anew",
+        )
+    return values
+
+
+def check_training(training: np.ndarray, n_samples: int) -> np.ndarray:
+    """Give which samples are for training as booleans; refuse numbers, which would be taken for positions."""
+    mask = np.asarray(training)
+    if mask.dtype == object and all(isinstance(value, bool | np.bool_) for value in mask):
+        mask = mask.astype(bool)
+    if mask.dtype != bool or mask.shape != (n_samples,):
+        raise InputError(
+            "What says which samples are for training is no list of booleans.",
+            where=f"training: {mask.dtype}, shape {mask.shape}",
+            expected=f"True or False for each of {n_samples} samples",
+            todo="compare first, such as with obs['split'] == 'train'; 0 and 1 become booleans with .astype(bool)",
+        )
+    return mask

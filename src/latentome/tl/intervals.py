@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from latentome.pp.split import group_codes
+
 #: Of fewer held-out samples, or groups of them, intervals are too narrow by far, and the verdict names no winner.
 MIN_TESTED = 20
 #: Two errors that differ by less, in percent, are the same: of the digits that are shown, and of float32.
@@ -95,7 +97,7 @@ def _sums(groups: np.ndarray | None, *values: np.ndarray) -> tuple[np.ndarray, n
     """The sum of each of some values in each group (values x groups), and the sizes of the groups."""
     if groups is None:
         return np.stack([np.asarray(v, np.float64) for v in values]), np.ones(len(values[0]))
-    code = np.unique(groups, return_inverse=True)[1]
+    code = group_codes(groups)
     return np.stack([np.bincount(code, weights=v) for v in values]), np.bincount(code).astype(np.float64)
 
 

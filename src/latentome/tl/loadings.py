@@ -57,7 +57,7 @@ def loadings(
     mSystems 1, e00025-15. (encoder weights)
     """
     _check(model, method, x)
-    parts = np.split(codes, len(model.models_), axis=1)
+    parts = np.split(np.asarray(codes), len(model.models_), axis=1)
     pairs = list(zip(model.models_, parts, strict=True))
     if method == "encoder":
         mean = np.mean(x, axis=0, dtype=np.float64).astype(np.float32)
@@ -104,7 +104,7 @@ def _decoder(decoder: keras.Model, components: int) -> Any:
 
 
 def _deviation(codes: np.ndarray) -> np.ndarray:
-    return codes.std(axis=0, dtype=np.float64).astype(np.float32)
+    return np.std(codes, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def _jacobian(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def replication(
     check_pca(min(len(half) for pair in halves for half in pair), x.shape[1], k)
     shuffled = np.random.default_rng([rng, repeats]).permuted(x, axis=0)
     whole = {
-        model.family: np.split(model.transform(_named(x, model), **given), members, axis=1),
+        model.family: np.split(np.asarray(model.transform(_named(x, model), **given)), members, axis=1),
         PCA: [make_pca(k, rng).fit(x).transform(x)],
         CHANCE: [make_pca(k, rng).fit(shuffled).transform(shuffled)],
     }
@@ -110,7 +110,7 @@ def replication(
         fit_together(models, _named(x[both], model), rows=[slice(0, one), slice(one, None)], **told)
         for half, own in enumerate(pair):
             other = pair[1 - half]
-            codes = {model.family: models[half].transform(_named(x, model), **given)}
+            codes = {model.family: np.asarray(models[half].transform(_named(x, model), **given))}
             for method, data in ((PCA, x), (CHANCE, shuffled)):
                 codes[method] = make_pca(k, seeds[half]).fit(data[own]).transform(data)
             for method, features in whole.items():

@@ -171,8 +171,10 @@ def _pca_start(codes: np.ndarray, rng: int) -> np.ndarray:
     Scikit-learn takes them from single weights, so that codes that say the same make maps that are mirror images.
     """
     from openTSNE import initialization
+    from sklearn import config_context
 
-    start = initialization.pca(codes, random_state=rng, add_jitter=False)
+    with config_context(transform_output="default"):
+        start = initialization.pca(codes, random_state=rng, add_jitter=False)
     start *= np.where((start**3).sum(axis=0) < 0, -1.0, 1.0)
     return initialization.jitter(start, random_state=rng)
 

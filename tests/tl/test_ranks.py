@@ -139,6 +139,15 @@ def test_the_share_of_false_features_holds_where_one_true_feature_has_many_tests
     np.testing.assert_array_equal(untested, [np.nan, 0.01, np.nan])
 
 
+def test_tests_that_are_not_listed_count():
+    listed = pd.DataFrame({"feature": ["a", "a", "b"], "p": [0.001, 0.004, 0.03]})
+    whole = pd.DataFrame({"feature": np.repeat(["a", "b", "c"], 20), "p": 1.0})
+    whole.loc[[0, 1, 20], "p"] = listed["p"].to_numpy()
+    names = ["a", "b", "c"]
+    np.testing.assert_allclose(ranks.q_of_each(listed, names, 20), ranks.q_of_each(whole, names))
+    assert ranks.q_of_each(listed, names, 20) == pytest.approx([0.06, 0.9, 1.0])
+
+
 def test_a_unit_that_is_nearly_always_silent_tells_no_class_by_chance():
     # One sample of 500 is not zero, and it is in a class of five: that has a probability of 0.01.
     values = np.zeros((500, 2))

@@ -33,7 +33,8 @@ OnDisk = Annotated[
     bool | None,
     typer.Option(
         "--on-disk/--in-memory",
-        help="Read an .h5ad file or Zarr in blocks (default: where it would fill a quarter of the free memory).",
+        help="train and predict: read an .h5ad file or Zarr in blocks (default: where it would fill a quarter of the "
+        "free memory). run and sweep read all of it.",
     ),
 ]
 LogJson = Annotated[

@@ -36,8 +36,12 @@ def command(
         int | None, typer.Option(min=0, help="Most variable genes to keep; 0 for all (default: all; TCGA: 5,000).")
     ] = None,
     select: Annotated[
-        str, typer.Option(help="Measure of variability: mean-deviation, median-deviation or variance.")
-    ] = "mean-deviation",
+        str | None,
+        typer.Option(
+            help="Measure of variability: mean-deviation, median-deviation or variance (default: mean-deviation; not "
+            "for TCGA, which has the median deviation, or that of the published tables)."
+        ),
+    ] = None,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="TCGA: keep the defects of the published tables.")
     ] = False,
@@ -66,7 +70,7 @@ def command(
             impute=impute,
             transform=transform,
             n_genes=genes or None,
-            selection=select,
+            selection=select or "mean-deviation",
             replace=replace,
             reporter=listener(),
         )
@@ -74,7 +78,7 @@ def command(
     else:
         given = {"--labels": labels, "--label-column": label_column}
         chosen = (orientation, duplicates, impute, transform, select)
-        defaults = chosen == ("auto", "refuse", "none", "auto", "mean-deviation")
+        defaults = chosen == ("auto", "refuse", "none", "auto", None)
         _only_for_files([name for name, value in given.items() if value is not None], defaults)
         target = process_tcga(
             files[0],

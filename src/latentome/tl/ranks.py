@@ -229,8 +229,10 @@ def adjust(p: np.ndarray) -> np.ndarray:
     return q
 
 
-def q_of_each(tests: pd.DataFrame, features: Sequence[str]) -> np.ndarray:
+def q_of_each(tests: pd.DataFrame, features: Sequence[str], n_tests: int | None = None) -> np.ndarray:
     """The q-value of each feature as a whole, from all tests of it (columns ``feature`` and ``p``); NaN without any.
+
+    Where each feature had `n_tests`, those that are not among `tests` had p = 1, as gene sets that share no gene have.
 
     Those at or below a rate hold a false one, that goes with nothing that was tested, at no more than this rate, which
     is not so of the features that have a test of a q-value below it: many tests of a true one make room for others.
@@ -240,5 +242,9 @@ def q_of_each(tests: pd.DataFrame, features: Sequence[str]) -> np.ndarray:
     Simes (1986). Biometrika 73, 751-754. Benjamini and Bogomolov (2014). J. R. Stat. Soc. B 76, 297-318.
     """
     known = tests.dropna(subset="p")
-    least = known.groupby("feature", sort=False)["p"].agg(lambda p: adjust(p.to_numpy()).min())
-    return adjust(least.reindex(features).to_numpy())
+    groups = known.groupby("feature", sort=False)["p"]
+    least = groups.agg(lambda p: adjust(p.to_numpy()).min()).reindex(features)
+    if n_tests is not None:  # the k-th smallest of n is multiplied by n / k, not by the number of those listed
+        counts = groups.size().reindex(features)
+        least = (least * np.maximum(n_tests / counts, 1.0)).clip(upper=1.0).fillna(1.0)
+    return adjust(least.to_numpy())

@@ -30,7 +30,7 @@ class RunConfig:
         What becomes of genes of the same name: ``refuse``, ``drop``, ``most-variable`` or ``sum``.
     on_disk
         Whether the matrix, an ``.h5ad`` file or Zarr, is read from disk in blocks; by default where it would fill more
-        than a quarter of the free memory.
+        than a quarter of the free memory. `run` refuses it: only training and encoding go through a matrix in blocks.
     impute
         ``none``: missing values are refused; ``mean``: a few are filled with the training mean of their gene.
     transform

@@ -267,12 +267,14 @@ def _features(adata: AnnData, family: str, rates: pd.DataFrame | None, tables: d
         # The best of many tests: a feature is told to go with something only where it does as a whole.
         table["q_column"] = np.maximum(table["q_column"], q_of_each(tables["associations"], names))
     if "enrichment" in tables:
+        rows, asked = tables["enrichment"], adata.uns["enrich"]["params"]
+        # The methods of decoupler give q-values alone.
+        whole = q_of_each(rows, names, 2 * asked["n_sets"]) if "p" in rows else 0.0
         for side in ("positive", "negative"):
-            rows = tables["enrichment"]
             first = rows[rows["side"] == side].drop_duplicates("feature")[["feature", "set", "q"]]
             first = first.rename(columns={"set": f"set_{side}", "q": f"q_set_{side}"})
             table = table.merge(first, on="feature", how="left")
-            table[f"q_set_{side}"] = np.maximum(table[f"q_set_{side}"], q_of_each(tables["enrichment"], names))
+            table[f"q_set_{side}"] = np.maximum(table[f"q_set_{side}"], whole)
     return table
 
 

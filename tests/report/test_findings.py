@@ -4,10 +4,12 @@ import json
 import re
 from importlib.resources import files
 
+import h5py
+import numpy as np
 import pytest
 
 from latentome.io import RunFolder
-from latentome.report.content import limits, steps
+from latentome.report.content import gene_rows, limits, steps
 from latentome.report.findings import agreement, findings, label_rows, overlap_rows
 from latentome.report.meaning import read_meaning
 from latentome.report.sources import Metrics, Record, read_sources
@@ -74,6 +76,8 @@ def test_what_was_found_is_told_with_its_numbers(run):
         f"5\N{NO-BREAK SPACE}%. The surest: S3 in vae_2 (q = 0.001); {EVIL} in vae_1 (q = 0.01).",
         "1 pair of signatures shares more genes than chance gives two of their lengths, counting how many other "
         "signatures each gene is in (at a false discovery rate of at most 5\N{NO-BREAK SPACE}%).",
+        "These counts are of all 2 members together: what several of them have learned counts several times, and "
+        "copies share their genes.",
     ]
 
 
@@ -244,3 +248,48 @@ def test_an_ensemble_that_stayed_pca_may_lose_to_as_many_components_as_all_its_m
     assert sources.manifest.at("model", "members") == 2
     assert summary["answer"] == "No"
     assert "64.3" in summary["beats"][0]
+
+
+def test_features_without_genes_are_rows_and_the_surest_column_is_the_first(run):
+    rows = gene_rows([{"feature": "vae_2", "gene": "TP53", "loading": "1.5"}], 3)["first"]
+    assert [(row["feature"], row["up"]) for row in rows] == [("vae_1", []), ("vae_2", ["TP53"]), ("vae_3", [])]
+    heads = ("feature", "column", "level", "measure", "effect", "p", "q")
+    found = [("vae_1", "type", "BRCA", "AUROC", 0.99, 1e-9, 1e-8), ("vae_1", "age", "", "Spearman", 0.6, 1e-80, 1e-79)]
+    write(run / "interpretation" / "associations.tsv", heads, *found)
+    first, second = read_meaning(RunFolder(run), ["vae_1"])["vae_1"]["columns"]
+    assert first.startswith("age (Spearman")
+    assert second.startswith("type = BRCA")
+
+
+def test_other_methods_are_named_only_where_they_were_compared(run):
+    third, varies = "Whether a third method would do better", "How much the scores vary"
+
+    def said(start):
+        return next(text for text in limits(read_sources(RunFolder(run))) if text.startswith(start))
+
+    write(run / "evaluation.tsv", ("method", "fold"), ("vae", 0), ("pca", 0))
+    assert "evaluation.tsv" not in said(third)
+    assert said(varies).endswith("Those in evaluation.tsv come from several.")
+    write(run / "evaluation.tsv", ("method", "fold"), ("vae", 0), ("pca", 0), ("nmf", 0))
+    assert "evaluation.tsv has nmf, too" in said(third)
+
+
+def test_silent_features_are_told(run):
+    sources = read_sources(RunFolder(run))
+    assert not any("tell nothing" in text for text in summarise(sources)["learned"])
+    codes = np.arange(12, dtype=np.float32).reshape(3, 4)
+    codes[:, :2] = 0.0
+    with h5py.File(run / "latent.h5ad", "w") as file:
+        file["obsm/X_vae"] = codes
+    told = summarise(sources)["learned"]
+    assert any(text.startswith("2 of these features have the same value in every sample") for text in told)
+
+
+def test_what_to_do_next_names_what_was_not_done(run):
+    def commands():
+        return " ".join(command or "" for _, command in summarise(read_sources(RunFolder(run)))["next"])
+
+    assert "replicate" in commands()
+    assert "interpret" not in commands()
+    (run / "interpretation" / "features.tsv").unlink()  # 'dimensions' or 'replicate' have made the folder
+    assert "interpret" in commands()

@@ -33,8 +33,9 @@ def consensus(groups: pd.DataFrame, features: pd.DataFrame) -> Figure:
 
     Returns
     -------
-    A figure 3.5 inches wide or more, as the members need. A cell is empty where the member has no such feature; of
-    several the most stable one counts. The share of members stands at the end of each row.
+    A figure 3.5 inches wide or more, as the members need. A cell is empty where no single feature of the member is in
+    the group; of several the most stable one counts. At the end of each row stands its support: the share of its
+    variance that features of a member explain together, on average, or with ``rotate=False`` the share of members.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def consensus(groups: pd.DataFrame, features: pd.DataFrame) -> Figure:
     image = axes.imshow(picture, cmap=shares(), vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_xticks(range(m), [str(int(v) + 1) for v in members], size=6)
     axes.set_yticks(range(n), [shortened(name, 22) for name in kept["feature"]], size=6)
-    axes.set_xlabel("member")
+    axes.set_xlabel("member (empty: no single feature of it)")
     for i, support in enumerate(kept["support"]):
         axes.text(m - 0.4, i, f"{support:.0%}", size=5.5, va="center", color=tones().faint)
     if len(groups) > n:

@@ -104,7 +104,7 @@ def latent_heatmap(
     picture = _thin(scaled[np.ix_(rows, columns)])
     image = main.imshow(picture, aspect="auto", cmap=diverging(), vmin=-CLIP, vmax=CLIP, interpolation="nearest")
     main.spines[:].set_visible(False)
-    main.set(yticks=[], xlabel=f"{len(columns)} latent features")
+    main.set(yticks=[], xlabel=f"{len(columns)} latent feature{'s' * (len(columns) > 1)}")
     _name_columns(main, [shown[i] for i in columns])
     entries = _entries(bars)
     key = {"ncols": math.ceil(len(entries) / 30), "handletextpad": 0.1, "columnspacing": 0.8, "labelspacing": 0.42}

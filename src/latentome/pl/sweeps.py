@@ -100,6 +100,8 @@ def sweep_sizes(summary: pd.DataFrame, scores: Sequence[str]) -> Figure:
         axes.set(title=literal(score), xlabel="latent features")
         if best["latent features"].max() > 10 * best["latent features"].min():
             log_axis(axes, best["latent features"])
+        else:
+            axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(True, axis="y")
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4)
@@ -204,6 +206,8 @@ def _label(axes: Axes, title: str, name: str, places: dict[Any, float]) -> None:
     ):
         if low > 0 and high > 8 * low:
             log_axis(axes, places.values())
+        elif all(place.is_integer() for place in places.values()):
+            axes.xaxis.get_major_locator().set_params(integer=True)
     else:
         axes.set_xticks(list(places.values()), [literal(v) for v in places])
     axes.grid(True, axis="y")

@@ -6,6 +6,7 @@ import math
 import shlex
 from typing import Any
 
+from latentome.report.meaning import read_rows
 from latentome.report.sources import Metrics, Record, Sources
 from latentome.report.wording import duration, model_words, number, parse, plain, several, strings
 
@@ -25,7 +26,7 @@ def steps(sources: Sources) -> list[str]:
     told += _preparation(manifest.table("preprocessing"))
     split = manifest.table("split")
     if split.get("train") is not None:
-        kept = f", with the same share of every {split['stratified_by']}" if split.get("stratified_by") else ""
+        kept = f", about the same share of every {split['stratified_by']}" if split.get("stratified_by") else ""
         told.append(
             f"{several(split['train'], 'sample')} served for training; {number(split.get('test'))} were held out "
             f"for the scores{kept}."
@@ -119,9 +120,10 @@ def score_rows(metrics: Metrics) -> list[dict[str, Any]]:
     return rows
 
 
-def gene_rows(signatures: list[dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
+def gene_rows(signatures: list[dict[str, str]], n_features: int = 0) -> dict[str, list[dict[str, Any]]]:
     """Give the strongest genes of each feature, the first features apart from the rest; empty without signatures.
 
+    Of `n_features` those that have no gene of high weight are rows, too.
     Features of an ensemble have a stability as well; of a single model it is an empty text.
     """
     features: dict[str, list[tuple[float, str]]] = {}
@@ -130,8 +132,11 @@ def gene_rows(signatures: list[dict[str, str]]) -> dict[str, list[dict[str, Any]
         loading = parse(row["loading"])
         if math.isfinite(loading):
             features.setdefault(row["feature"], []).append((loading, row["gene"]))
-    rows = []
-    for feature, genes in features.items():
+    rows, prefix = [], next(iter(features), "").rpartition("_")[0]
+    every = [f"{prefix}_{i + 1}" for i in range(n_features)]
+    names = every if features and features.keys() <= set(every) else list(features)
+    for feature in names:
+        genes = features.get(feature, [])
         up = [gene for loading, gene in sorted(genes, key=lambda pair: -pair[0]) if loading > 0]
         down = [gene for loading, gene in sorted(genes, key=lambda pair: pair[0]) if loading < 0]
         known = stability.get(feature, "")
@@ -194,18 +199,19 @@ def limits(sources: Sources) -> list[str]:
     """List what the numbers of this report do not show."""
     manifest, metrics = sources.manifest, sources.metrics
     held_out = metrics.at("n_test") if metrics.at("n_test") is not None else manifest.at("split", "test")
+    methods = {row.get("method", "") for row in read_rows(sources.run / "evaluation.tsv")}
+    others = sorted(methods - {"pca", "", manifest.text("model", "family"), manifest.text("model", "name")})
+    elsewhere = " Those in evaluation.tsv come from several." if methods else ""
     size = f", which left {several(held_out, 'held-out sample')}" if held_out is not None else ""
     told = [
         f"How much the scores vary. They come from one split of the data{size}, and from one training with one seed "
         f"({number(manifest.at('seed'))}). Another split or seed gives other numbers, and small differences may change "
-        "sign.",
+        f"sign.{elsewhere}",
         "How the model does on data from elsewhere. The held-out samples come from the same source as the training "
         "samples.",
         "Whether a third method would do better. The comparison here is with PCA at equal size only"
         + (
-            "; evaluation.tsv has others, on several divisions of the samples."
-            if (sources.run / "evaluation.tsv").is_file()
-            else "."
+            f"; evaluation.tsv has {' and '.join(others)}, too, on several divisions of the samples." if others else "."
         ),
     ]
     if not (sources.run / "interpretation" / "replication.tsv").is_file():

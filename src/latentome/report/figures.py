@@ -91,7 +91,8 @@ KNOWN = {
     ),
     "consensus": (
         "features",
-        "Consensus features of the ensemble and the members that have them, darker for more stable features.",
+        "Consensus features of the ensemble and the members that have them in a single feature, darker for more stable "
+        "ones; at the right the share of its variance that all features of a member explain together, on average.",
         "Matrix of consensus features by members; at the right how much of its variance the members explain.",
     ),
     "stability": (
@@ -112,8 +113,8 @@ KNOWN = {
     ),
     "latent_heatmap": (
         "features",
-        "All features of all samples, each feature in standard deviations from its mean. The strip at the left is "
-        "the label.",
+        "All features of the samples (of more than 2,000 samples 2,000 of them), each feature in standard deviations "
+        "from its mean. The strip at the left is the label.",
         "Heat map of samples by latent features with a colour strip of the labels.",
     ),
     "training_curves": (

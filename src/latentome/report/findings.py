@@ -34,6 +34,12 @@ def findings(sources: Sources) -> list[str]:
             f"{several(len(pairs), 'pair')} of signatures share{'s' * (len(pairs) == 1)} more genes than chance gives "
             f"two of their lengths, counting how many other signatures each gene is in (at {_RATE})."
         )
+    members = sources.manifest.at("model", "members") or 1
+    if members > 1 and features:
+        told.append(
+            f"These counts are of all {members} members together: what several of them have learned counts several "
+            "times, and copies share their genes."
+        )
     return told
 
 
@@ -129,7 +135,8 @@ def _covariates(features: list[dict[str, str]], columns: list[dict[str, str]]) -
     if not columns:
         return []
     sure = [row for row in features if parse(row.get("q_column")) <= RATE]
-    told = f"{len(sure):,} of {several(len(features), 'feature')} go with a label or another column, at {_RATE}"
+    go = "goes" if len(sure) == 1 else "go"
+    told = f"{len(sure):,} of {several(len(features), 'feature')} {go} with a label or another column, at {_RATE}"
     best = sorted((row for row in columns if parse(row.get("q")) <= RATE), key=lambda row: parse(row.get("p")))
     return [told + (f". The surest: {'; '.join(map(_tie, best[:EXAMPLES]))}." if best else ".")]
 
@@ -151,8 +158,10 @@ def _gene_sets(features: list[dict[str, str]]) -> list[str]:
     if not sure:
         return [f"No gene set is over-represented among the high-weight genes of a feature, at {_RATE}."]
     listed = "; ".join(f"{name} in {feature} (q = {q_text(str(q))})" for q, feature, name in sure[:EXAMPLES])
+    with_a_set = len({feature for _, feature, _ in sure})
+    has = "has" if with_a_set == 1 else "have"
     return [
-        f"{len({feature for _, feature, _ in sure}):,} of {several(len(features), 'feature')} have a gene set among "
+        f"{with_a_set:,} of {several(len(features), 'feature')} {has} a gene set among "
         f"their high-weight genes, at {_RATE}. The surest: {listed}."
     ]
 

@@ -48,7 +48,10 @@ def read_meaning(run: RunFolder, features: Sequence[str]) -> dict[str, dict[str,
             )
     for feature, row in sorted(
         rows(folder / "associations.tsv"),
-        key=lambda pair: -strength(parse(pair[1].get("effect")), pair[1].get("measure")),
+        key=lambda pair: (  # the surest first, as the sentences above the table name them
+            parse(pair[1].get("p")),
+            -strength(parse(pair[1].get("effect")), pair[1].get("measure")),
+        ),
     ):
         if parse(row.get("q")) <= RATE and len(feature["columns"]) < MOST_COLUMNS:
             level = f" = {row['level']}" if row.get("level") else ""

@@ -122,7 +122,7 @@ def _fill(
         "methods": metrics.methods,
         "scores": score_rows(metrics),
         "n_test": metrics.at("n_test"),
-        "genes": gene_rows(sources.signatures),
+        "genes": gene_rows(sources.signatures, sources.latent_shape[1]),
         "meaning": meaning_rows(sources.run, sources.latent_shape[1]),
         "labels": label_rows(RunFolder(sources.run), manifest.text("data", "label_column")),
         "label_column": manifest.text("data", "label_column"),

@@ -41,11 +41,20 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
     manifest = sources.manifest
     samples, features = sources.latent_shape
     genes = manifest.at("preprocessing", "n_genes_used") or manifest.at("data", "n_genes")
+    members = manifest.at("model", "members") or 1
+    each = f" ({several(features // members, 'number')} of each of {members} members)" if members > 1 else ""
+    called = "called a latent feature" if features == 1 else "called latent features"
     told = [
         f"{named[0].upper()}{named[1:]} has learned to describe each of {several(samples, 'sample')} by "
-        f"{several(features, 'number')}, called latent features, instead of {several(genes, 'gene')}. Samples with "
+        f"{several(features, 'number')}{each}, {called}, instead of {several(genes, 'gene')}. Samples with "
         "similar features have similar expression."
     ]
+    silent = _silent(sources)
+    if silent:
+        told.append(
+            f"{silent:,} of these features {'has' if silent == 1 else 'have'} the same value in every sample and "
+            f"{'tells' if silent == 1 else 'tell'} nothing: {several(features - silent, 'feature')} did the work."
+        )
     explained = sources.metrics.table("table", "variance explained").get(model)
     if _is_number(explained) and explained > 0:
         told.append(
@@ -54,14 +63,27 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
         )
     probe = sources.metrics.table("table", "probe accuracy").get(model)
     label = manifest.text("data", "label_column")
+    held_out = sum(sources.metrics.table("n_by_class").values()) or sources.metrics.at("n_test")
     if _is_number(probe) and label:
         common, share = (sources.metrics.at("majority", key) for key in ("class", "share"))
         always = f" Always saying '{common}' would be right for {_share(share)}." if _is_number(share) else ""
         told.append(
             f"A classifier taught with the features and the {label} of the training samples tells {label} right for "
-            f"{_share(probe)} of the held-out samples; the model itself never saw it.{always}"
+            f"{_share(probe)} of {several(held_out, 'held-out sample')}; the model itself never saw it.{always}"
         )
     return told
+
+
+def _silent(sources: Sources) -> int:
+    """How many features have the same value in all samples; 0 where ``latent.h5ad`` does not tell."""
+    import h5py
+
+    path, key = sources.run / "latent.h5ad", f"X_{sources.manifest.text('model', 'family')}"
+    if not path.is_file():
+        return 0
+    with h5py.File(path) as file:
+        codes = file["obsm"][key][()] if key in file.get("obsm", {}) else None
+    return 0 if codes is None else int((codes.max(axis=0) == codes.min(axis=0)).sum())
 
 
 def _beats(metrics: Metrics, model: str, named: str, alone: bool) -> tuple[str, list[str]]:
@@ -131,8 +153,11 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
     told.append(
         ("Look at the samples: colour the map, draw around a group, see which features and genes set it apart.", None)
     )
-    if not (sources.run / "interpretation").is_dir():
+    folder, streamed = sources.run / "interpretation", sources.manifest.at("data", "on_disk")
+    if not (folder / "features.tsv").is_file():
         told.append(("Ask what the features mean (gene sets, covariates):", f"latentome interpret {run}"))
+    if not (folder / "replication.tsv").is_file() and not streamed:
+        told.append(("See which features come again in models of other samples:", f"latentome replicate {run}"))
     told.append(("Describe new samples with the same features:", f"latentome predict {run} NEW.tsv"))
     return told
 

@@ -112,7 +112,7 @@ def interval(done: pd.DataFrame, name: str) -> tuple[float, float]:
     if len(values) < 2:
         return np.nan, np.nan
     half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return float(values.mean()) - half, float(values.mean()) + half
+    return max(float(values.mean()) - half, 0.0), float(values.mean()) + half  # no error is below zero
 
 
 def verdict(summary: pd.DataFrame, folds: int, seeds: int) -> list[str]:

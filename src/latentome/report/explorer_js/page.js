@@ -143,15 +143,16 @@ function start(data) {
     const [labels, numbers] = ["class", "number"].map((kind) => data.columns.filter((column) => column.kind === kind));
     const measured = [["Features", features], ["Genes", [...genes.values()]]];
     choices(part("color"), [["Labels", labels], ["Quantities", numbers], ...measured]);
-    choices(part("feature"), [["Features", features]]);
+    choices(part("feature"), [["Features", features]], "Choose one");
     for (const axis of ["x", "y"]) choices(part(axis), [...measured, ["Quantities", numbers]]);
   }
 
-  function choices(select, groups) {
+  function choices(select, groups, none) {
     const before = select.value;
     select.replaceChildren(...groups.filter(([, columns]) => columns.length).map(([label, columns]) =>
       element("optgroup", { label }, ...columns.map((column) => element("option", { value: String(column.index), textContent: column.name })))));
-    if (before) select.value = before;
+    if (none) select.prepend(element("option", { value: "", textContent: none }));
+    select.value = before || (none ? "" : select.options[0].value);
   }
 
   function matches(text) {
@@ -205,7 +206,7 @@ function start(data) {
   announce("");
 
   part("color").addEventListener("change", (event) => color(data.columns[event.target.value]));
-  part("feature").addEventListener("change", (event) => tell(data.columns[event.target.value]));
+  part("feature").addEventListener("change", (event) => event.target.value && tell(data.columns[event.target.value]));
   part("x").addEventListener("change", pair);
   part("y").addEventListener("change", pair);
   part("query").addEventListener("input", (event) => {

@@ -21,6 +21,7 @@ from latentome.estimators.backed import blocks_of, check_backed, fit_backed, fit
 from latentome.estimators.checks import Checked, refuse_anndata
 from latentome.estimators.covariate import NoCovariate, check_order, part_categories, read_categories
 from latentome.estimators.face import Shown
+from latentome.estimators.holdout import hold_out, refuse_groups
 from latentome.estimators.optimizer import optimizer_of
 from latentome.estimators.sparse import dense_blocks
 from latentome.estimators.stored import Stored
@@ -30,14 +31,14 @@ from latentome.models import Autoencoder
 from latentome.models.base import arguments_of
 from latentome.models.presets import find_preset
 from latentome.models.summary import summarise
-from latentome.training import Options, Split, Training, apply_in_blocks, n_held_out
+from latentome.training import Options, Split, Training, apply_in_blocks
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
 
 #: Gives all samples anew at each call, in blocks.
 Blocks = Callable[[], Iterable[np.ndarray]]
 #: What `fit` takes beside the data.
-HOW = {"callbacks", "checkpoint", "devices", "notes", "progress", "resume"}
+HOW = {"callbacks", "checkpoint", "devices", "groups", "notes", "progress", "resume"}
 
 
 class BaseAutoencoder(
@@ -149,8 +150,9 @@ class BaseAutoencoder(
         y
             Ignored; there for pipelines.
         **how
-            What does not change the result: ``progress``, ``checkpoint``, ``resume``, ``notes``, ``devices``, and Keras
-            ``callbacks``, which see the model between epochs. See `latentome.training.train_together`.
+            ``groups``, the group of each sample, such as its patient: none is divided between training and validation
+            rows. And what does not change the result: ``progress``, ``checkpoint``, ``resume``, ``notes``, ``devices``,
+            and Keras ``callbacks``, which see the model between epochs. See `latentome.training.train_together`.
 
         Raises
         ------
@@ -167,15 +169,15 @@ class BaseAutoencoder(
         shape = getattr(X, "shape", ())
         with all_or_nothing([self]), hold_states(how.pop("checkpoint", None)) as checkpoint:
             how["checkpoint"] = checkpoint
-            if isinstance(X, BackedMatrix):
-                fit_backed(self, X, **how)
-            elif not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):
-                fit_in_buffers(self, X, **how)
+            backed = isinstance(X, BackedMatrix)
+            if backed or not fits_on_device(*shape) or (issparse(X) and not fits_in_memory(*shape)):
+                refuse_groups(how.pop("groups", None), shape)
+                (fit_backed if backed else fit_in_buffers)(self, X, **how)
             else:
                 fit_together([self], X, **how)
         return self
 
-    def _prepare_fit(self, X: np.ndarray, columns: np.ndarray | None = None) -> list[Fit]:
+    def _prepare_fit(self, X: np.ndarray, columns: Any = None, groups: Any = None) -> list[Fit]:
         """The untrained models, compiled, each with its rows; `columns` are a covariate's, beside the features."""
         self._check_early_stopping()
         self._check_shape(*X.shape)
@@ -184,7 +186,7 @@ class BaseAutoencoder(
         shifts, within = (None, X) if columns is None else part_categories(X, columns)
         fits, summary = [], None
         for member in range(self.members):
-            rows, held_out = self._hold_out(len(X), self.seed_ + member)
+            rows, held_out = self._hold_out(len(X), self.seed_ + member, groups)
             steps = math.ceil(len(rows) / min(self.rows_of_batch(len(X)), len(rows)))
             model = self._make_model(X.shape[1], self.seed_ + member, steps)
             # A copy only where a model looks at its rows: a training set can be most of the memory.
@@ -199,7 +201,8 @@ class BaseAutoencoder(
                 model.start_shifted(shifts)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
             at_start = self._at_start(model, lambda: [within], held_out)
-            fits.append(Fit(model, Split(rows, held_out, self.seed_ + member), at_start))
+            own = None if groups is None else groups[held_out]
+            fits.append(Fit(model, Split(rows, held_out, self.seed_ + member), at_start, own))
         return fits
 
     def _at_start(self, model: Autoencoder, blocks: Blocks, held_out: np.ndarray) -> np.ndarray | None:
@@ -275,11 +278,9 @@ class BaseAutoencoder(
             return int(np.random.default_rng().integers(2**31 - 1 - self.members))
         return int(self.random_state.randint(2**31 - 1 - self.members))
 
-    def _hold_out(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers to train on and to validate on; where a share is asked for, at least one row is held out."""
-        held_out = n_held_out(n, self.validation_fraction)
-        order = np.random.default_rng([seed, 1]).permutation(n)
-        return np.sort(order[held_out:]), np.sort(order[:held_out])
+    def _hold_out(self, n: int, seed: int, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers to train on and to validate on."""
+        return hold_out(n, self.validation_fraction, seed, groups)
 
     def _optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         return optimizer_of(self, steps)

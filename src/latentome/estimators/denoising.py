@@ -147,7 +147,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             seed=seed,
         )
 
-    def _hold_out(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _hold_out(self, n: int, seed: int, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         if self.drop_last and self.shuffle not in ("once", False):
             raise InputError(
                 "Samples are left out at the end of a fixed order only.",
@@ -155,7 +155,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 expected="shuffle=False or shuffle='once' with drop_last=True",
                 todo="correct one of them",
             )
-        rows, held_out = super()._hold_out(n, seed)
+        rows, held_out = super()._hold_out(n, seed, groups)
         if self.shuffle == "once":
             rows = np.random.default_rng([seed, 3]).permutation(rows)
         whole = len(rows) - len(rows) % min(self.batch_size, len(rows))

@@ -177,7 +177,7 @@ class NonlinearPCA(BaseAutoencoder):
         for member, (fit, training) in enumerate(zip(fits, trainings, strict=True)):
             if training.best_epoch and not training.error:
                 errors = _errors(fit.model, blocks, fit.split.held_out)
-                if not _clearly_lower(errors, fit.at_start):
+                if not _clearly_lower(_by_group(errors, fit.groups), _by_group(fit.at_start, fit.groups)):
                     trainings[member] = replace(training, best_epoch=0)
         anew = [not t.error and (self._refits(n_samples) or t.best_epoch == 0) for t in trainings]
         summary = summarise(blocks, self.n_components) if any(anew) else None
@@ -189,7 +189,7 @@ class NonlinearPCA(BaseAutoencoder):
             model.start_at(summary)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
             whole = Split(rows, rows[:0], split.seed, trainings[member].best_epoch)
-            fresh[member] = Fit(model, whole, self._at_start(model, blocks, split.held_out))
+            fresh[member] = Fit(model, whole, self._at_start(model, blocks, split.held_out), fits[member].groups)
         return fresh
 
     def _at_start(self, model: NonlinearPCAModel, blocks: Blocks, held_out: np.ndarray) -> np.ndarray | None:
@@ -209,7 +209,7 @@ class NonlinearPCA(BaseAutoencoder):
 
     def _stay_pca(self, fits: list[Fit], trainings: list[Training], blocks: Blocks) -> None:
         """Go back to the PCA of all rows where the second round has made more of an error on the held-out rows."""
-        for member, (model, split, of_pca) in enumerate(fits):
+        for member, (model, split, of_pca, _) in enumerate(fits):
             if of_pca is None or trainings[member].error:
                 continue
             if not _errors(model, blocks, split.held_out).sum() <= of_pca.sum():
@@ -250,6 +250,11 @@ def _errors(model: NonlinearPCAModel, blocks: Blocks, rows: np.ndarray) -> np.nd
             back = apply_in_blocks(model, "decoder", apply_in_blocks(model, "encoder", own))
             found.append(np.square(own - back, dtype=np.float64).sum(axis=1))
     return np.concatenate(found)
+
+
+def _by_group(errors: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """The sum of the errors of each group: samples of one patient are no independent witnesses."""
+    return errors if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], weights=errors)
 
 
 def _clearly_lower(errors: np.ndarray, than: np.ndarray) -> bool:

@@ -15,8 +15,10 @@ from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
 from latentome.estimators.covariate import check_order
+from latentome.estimators.holdout import check_groups
 from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix, lock_folder
+from latentome.pp.split import group_codes
 from latentome.training import Options, Split, Training, train_together
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.optimizers import program_key
@@ -32,11 +34,15 @@ ANEW = "anew"
 
 
 class Fit(NamedTuple):
-    """A model to train, what on, and where the estimator asks for it, its error on each held-out row before that."""
+    """A model to train, and what on.
+
+    Where the estimator asks for it, also its error on each held-out row before that, and the groups of these rows.
+    """
 
     model: keras.Model
     split: Split
     at_start: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 @contextmanager
@@ -71,6 +77,7 @@ def fit_together(
     X: Any,
     *,
     covariate: Any = None,
+    groups: Any = None,
     rows: Sequence[slice] | None = None,
     tolerate: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -91,6 +98,8 @@ def fit_together(
         Data, samples x features: an array, a table, or a sparse matrix, which is made dense.
     covariate
         A category for each sample that all the models are conditional on; see `VariationalAutoencoder`.
+    groups
+        The group of each sample, such as its patient: none is divided between training and validation rows.
     rows
         Which rows of `X` each estimator is trained on, such as those of its fold where the folds lie one below the
         other; all of them by default. Estimators share a program where they have equally many.
@@ -125,6 +134,7 @@ def fit_together(
     with all_or_nothing(estimators), hold_states(checkpoint) as folder:
         keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
         check_order(X, covariate)
+        check_groups(groups, X)
         for estimator in estimators:
             estimator._validate_params()
             x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
@@ -132,7 +142,11 @@ def fit_together(
         x = densify(x)
         rows = [slice(0, len(x))] * len(estimators) if rows is None else rows
         prepared = [
-            estimator._prepare_fit(x[own], None if columns is None else columns[own])
+            estimator._prepare_fit(
+                x[own],
+                None if columns is None else columns[own],
+                None if groups is None else group_codes(np.asarray(groups, dtype=object)[own]),
+            )
             for estimator, own in zip(estimators, rows, strict=True)
         ]
         if callbacks and sum(len(fits) for fits in prepared) > 1:

@@ -132,11 +132,19 @@ def compare(
                 if k > min(x[training].shape):
                     yield {**row, "note": f"only {sides['n_train']} training samples x {x.shape[1]} genes"}
                     continue
-                yield {**row, **_measure(name, methods[name], k, seed, x, training, labels)}
+                own = None if groups is None else np.asarray(groups)[training]
+                yield {**row, **_measure(name, methods[name], k, seed, x, training, labels, own)}
 
 
 def _measure(
-    name: str, maker: Maker | None, k: int, seed: int, x: np.ndarray, training: np.ndarray, labels: np.ndarray | None
+    name: str,
+    maker: Maker | None,
+    k: int,
+    seed: int,
+    x: np.ndarray,
+    training: np.ndarray,
+    labels: np.ndarray | None,
+    groups: np.ndarray | None,
 ) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     codes = x
@@ -148,7 +156,7 @@ def _measure(
                 expected="data scaled to [0, 1]",
                 todo="compare with --scaling zero-one runs, or leave nmf out of the methods",
             )
-        model, measured["seconds"], measured["note"] = _fit(maker(k, seed), x[training])
+        model, measured["seconds"], measured["note"] = _fit(maker(k, seed), x[training], groups)
         codes = np.asarray(model.transform(x))
         decoded = np.asarray(model.inverse_transform(codes[~training]))
         error = np.square(x[~training] - decoded, dtype=np.float64).mean()
@@ -162,14 +170,16 @@ def _measure(
     return measured
 
 
-def _fit(model: Any, x: np.ndarray) -> tuple[Any, float, str]:
+def _fit(model: Any, x: np.ndarray, groups: np.ndarray | None) -> tuple[Any, float, str]:
     """The fitted model, its time in seconds, and whether it stopped before it converged."""
     from sklearn.exceptions import ConvergenceWarning
+
+    from latentome.estimators import BaseAutoencoder
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         start = time.perf_counter()
-        model.fit(x)
+        model.fit(x, **({"groups": groups} if isinstance(model, BaseAutoencoder) else {}))
         seconds = time.perf_counter() - start
     stopped = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
     for w in caught:

@@ -107,6 +107,8 @@ def replication(
         models = [clone(model).set_params(members=1, random_state=seed) for seed in seeds]
         both, one = np.concatenate(pair), len(pair[0])
         told = {name: values[both] for name, values in given.items()}
+        if groups is not None:
+            told["groups"] = np.asarray(groups)[both]
         fit_together(models, _named(x[both], model), rows=[slice(0, one), slice(one, None)], **told)
         for half, own in enumerate(pair):
             other = pair[1 - half]

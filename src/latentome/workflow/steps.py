@@ -167,6 +167,7 @@ def _train(
     ):
         estimator.fit(
             data,
+            groups=_groups_of_training(prepared, reporter),
             progress=reporter.progress,
             checkpoint=run.checkpoints,
             resume=going_on,
@@ -179,6 +180,18 @@ def _train(
     clear_checkpoints(run.checkpoints)
     run.remove_matrix()
     return run, prepared
+
+
+def _groups_of_training(prepared: Prepared, reporter: Reporter) -> np.ndarray | None:
+    """The groups that validation rows are drawn by; None, and a note, where blocks of the data are."""
+    from latentome.training.memory import fits_on_device
+
+    if prepared.groups is None:
+        return None
+    if prepared.matrix is None and fits_on_device(int(prepared.training.sum()), prepared.adata.n_vars):
+        return prepared.groups[prepared.training]
+    reporter.say("The validation samples of the training are blocks of the data, whatever their groups.")
+    return None
 
 
 def _move(run: RunFolder, config: RunConfig, command: str) -> None:

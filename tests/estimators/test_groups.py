@@ -1,0 +1,70 @@
+"""Samples that belong together are on one side: none of a group is trained on while others of it judge the training."""
+
+import anndata
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+import latentome as lt
+from latentome.estimators.holdout import hold_out
+from latentome.io import MemoryMatrix
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("sizes", [[1] * 50, [5] * 40, [3, 4, 7, 11, 2, 2, 9, 1, 6, 5, 13], [1, 1, 60]])
+def test_whole_groups_are_held_out_as_many_rows_for_every_seed(sizes, seed):
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    rows, held_out = hold_out(len(groups), 0.1, seed, groups)
+    assert not set(groups[rows]) & set(groups[held_out])
+    np.testing.assert_array_equal(np.sort(np.concatenate([rows, held_out])), np.arange(len(groups)))
+    # By trying all sums: the most that whole groups can make of a tenth.
+    wanted, sums = round(0.1 * len(groups)), {0}
+    for size in sizes:
+        sums |= {s + size for s in sums if s + size <= wanted}
+    assert len(held_out) == max(sums)
+
+
+def test_where_every_group_is_too_large_the_smallest_is_held_out():
+    groups = np.repeat([0, 1, 2], [30, 20, 40])
+    np.testing.assert_array_equal(hold_out(90, 0.1, 3, groups)[1], np.arange(30, 50))
+    with pytest.raises(lt.InputError, match="all samples are of one"):
+        lt.LinearAutoencoder(2, max_epochs=1).fit(np.eye(10), groups=np.zeros(10))
+
+
+def test_repeated_samples_of_donors_do_not_lead_away_from_pca():
+    # 40 donors without structure, five nearly equal samples of each: what fits one sample fits its copies.
+    errors = {"groups": [], "rows": [], "PCA": []}
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        donors, new = rng.normal(size=(40, 100)), rng.normal(size=(300, 100))
+        x = (np.repeat(donors, 5, axis=0) + 0.1 * rng.normal(size=(200, 100))).astype(np.float32)
+        groups = np.repeat([f"donor {i}" for i in range(40)], 5)
+        models = {"groups": lt.NonlinearPCA(10, random_state=seed).fit(x, groups=groups)}
+        models["rows"] = lt.NonlinearPCA(10, random_state=seed).fit(x)
+        errors["PCA"].append(np.square(new - (pca := PCA(10).fit(x)).inverse_transform(pca.transform(new))).mean())
+        for name, model in models.items():
+            errors[name].append(np.square(new - model.inverse_transform(model.transform(new))).mean())
+    assert np.mean(errors["groups"]) < 1.01 * np.mean(errors["PCA"])
+    assert np.mean(errors["rows"]) > 1.03 * np.mean(errors["PCA"])
+
+
+def test_groups_are_those_of_the_samples():
+    x = np.random.default_rng(0).random((30, 4), dtype=np.float32)
+    with pytest.raises(lt.InputError, match="not those of these samples"):
+        lt.LinearAutoencoder(2, max_epochs=1).fit(x, groups=np.zeros(10))
+    alone = [f"g{i}" for i in range(30)]
+    model = lt.LinearAutoencoder(2, max_epochs=2, random_state=0, members=2).fit(x, groups=[*alone[:28], None, None])
+    assert len(model.validation_rows_) == 3
+    with pytest.raises(lt.InputError, match="whole blocks"):
+        lt.LinearAutoencoder(2, max_epochs=1).fit(MemoryMatrix(x), groups=alone)
+
+
+def test_a_run_by_patients_validates_on_whole_patients(tmp_path):
+    adata = lt.datasets.simulate(120, 30, n_types=3, rng=0)
+    adata.obs["patient"] = [f"p{i // 3}" for i in range(120)]
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    lt.run(tmp_path / "x.h5ad", model="linear", out=tmp_path / "run", group="patient", parameters={"max_epochs": 2})
+    model = lt.load_model(tmp_path / "run")
+    obs = anndata.read_h5ad(tmp_path / "run" / "latent.h5ad").obs
+    patients = obs.loc[obs["split"] == "train", "patient"].to_numpy()
+    assert not set(patients[model.training_rows_]) & set(patients[model.validation_rows_])

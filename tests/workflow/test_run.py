@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,10 @@ def test_the_manifest_tells_what_was_done(finished, config, simulated):
     assert manifest["seed"] == 1
     assert manifest["data"]["n_samples"] == 120
     assert manifest["data"]["label_column"] == "type"
-    assert manifest["split"] == {"train": 96, "test": 24, "stratified_by": "type", "grouped_by": None}
+    encoded = anndata.read_h5ad(finished.h5ad)
+    kept = hashlib.sha256(np.packbits(encoded.obs["split"] == "test").tobytes()).hexdigest()
+    told = {"train": 96, "test": 24, "stratified_by": "type", "grouped_by": None, "sha256": kept}
+    assert manifest["split"] == told
     assert manifest["model"]["parameters"]["max_epochs"] == PARAMETERS["max_epochs"]
     assert manifest["model"]["validation_rows"] == 10
     encoder, heads, decoder, variance = 0, 2 * (40 * 5 + 5), 5 * 40 + 40, 40

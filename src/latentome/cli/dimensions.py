@@ -24,7 +24,7 @@ def command(
     from latentome.workflow import dimensions_step, draw_interpretation, open_to_write, prepare_again
 
     with open_to_write(str(run), "model") as (folder, config):
-        how = {"sizes": o.whole_numbers("-k", sizes), "members": members, "gene_sets": gene_sets}
+        how = {"sizes": o.sizes(sizes), "members": members, "gene_sets": gene_sets}
         reporter = listener()
         with reporter.step("read and prepare", "bytes"):
             prepared = prepare_again(config, folder, reporter)

@@ -44,7 +44,7 @@ def command(
         )
     if folds is not None:
         with open_to_write(str(run)) as (folder, config):
-            how = {"methods": methods.split(",") if methods else None, "sizes": o.whole_numbers("-k", sizes)}
+            how = {"methods": methods.split(",") if methods else None, "sizes": o.sizes(sizes)}
             table = compare_step(folder, config, listener(), folds=folds, seeds=seeds or 3, **how)
         print_comparison(table)
         typer.echo(f"All rows: {folder.item('evaluation')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
@@ -13,6 +14,17 @@ from collections.abc import Callable
 
 from latentome.cli.later import load_later
 from latentome.errors import BEGUN, LatentomeError
+
+#: What the system may refuse for reasons that are no defect of ours, and what was expected of it.
+OF_THE_SYSTEM = {
+    errno.EACCES: "the right to read it, and to write where something is written",
+    errno.EPERM: "the right to read it, and to write where something is written",
+    errno.EROFS: "a disk that can be written",
+    errno.ENAMETOOLONG: "a name of at most 255 bytes, some 200 of a file that is written",
+    errno.ELOOP: "a path without links that lead back to themselves",
+    errno.ENOSPC: "room on the disk",
+    errno.EDQUOT: "room in your share of the disk",
+}
 
 #: How the end of a command is told: its exit code, what it says, and the parts of that.
 Tell = Callable[..., None]
@@ -93,7 +105,20 @@ def _invoke(arguments: list[str], tell: Tell) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+            return _refusal(_of_the_system(error), tell)
         return _refusal(_no_memory(error), tell) if _is_out_of_memory(error) else _defect(error, tell)
+
+
+def _of_the_system(error: OSError) -> LatentomeError:
+    """What the system refuses where nothing above has put it into words of its own."""
+    named = error.filename if error.filename is not None else "standard output, or a file that the system does not name"
+    return LatentomeError(
+        f"The system refuses: {os.strerror(error.errno)}.",
+        where=str(named),
+        expected=OF_THE_SYSTEM[error.errno],
+        todo="see to that, and repeat the command; or give another path",
+    )
 
 
 def _refusal(error: LatentomeError, tell: Tell) -> int:
@@ -138,5 +163,7 @@ def _interrupted(arguments: list[str], error: BaseException) -> str:
     if not BEGUN.get() and "--resume" not in arguments:  # with it what --replace is for would stay
         text = str(error) or "interrupted before anything was written"
         return f"{text}\n  to begin again: {shlex.join(['latentome', *arguments])}"
-    command = shlex.join(["latentome", *[a for a in arguments if a not in ("--resume", "--replace")], "--resume"])
+    kept = [a for a in arguments if a not in ("--resume", "--replace")]
+    at = kept.index("--") if "--" in kept else len(kept)  # what follows that is no option
+    command = shlex.join(["latentome", *kept[:at], "--resume", *kept[at:]])
     return f"{text}\n  to go on: {command}"

@@ -27,7 +27,8 @@ Transform = Annotated[str, typer.Option(help="auto (told from the values), log2p
 Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the run that is in the folder.")]
 Epochs = Annotated[
-    int | None, typer.Option("-e", "--epochs", min=1, help="Passes over the data, at most (default: the model's).")
+    int | None,
+    typer.Option("-e", "--epochs", min=1, max=2**31 - 1, help="Passes over the data, at most (default: the model's)."),
 ]
 OnDisk = Annotated[
     bool | None,
@@ -48,7 +49,7 @@ def option(kind: Any, told: str, *names: str, default: Any = None, **how: Any) -
 
 
 def _check_genes(value: str | None) -> str | None:
-    if value is not None and value.lstrip("+-").isdigit() and int(value) < 2:
+    if value is not None and value.lstrip("+-").isdecimal() and int(value) < 2:
         raise typer.BadParameter(f"{value} is not in the range x>=2.")
     return value
 
@@ -228,7 +229,7 @@ def request(arguments: dict[str, Any]) -> RunConfig:
 
 
 def _genes(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.lstrip("+").isdigit() else text
+    return int(text) if text is not None and text.lstrip("+").isdecimal() else text
 
 
 def _widths(text: str | None) -> list[int] | None:
@@ -245,11 +246,17 @@ def whole_numbers(option: str, text: str | None, besides: str = "") -> list[int]
         raise _wrong(option, text, f"whole numbers with commas between, such as 300,100{besides}") from None
 
 
+def sizes(text: str | None) -> list[int] | None:
+    """The latent sizes of ``-k``, each once: twice it would count twice."""
+    found = whole_numbers("-k", text)
+    return found if found is None else list(dict.fromkeys(found))
+
+
 def _warmup(text: str | None) -> float | int | None:
     if text is None:
         return None
     try:
-        return int(text) if text.lstrip("+-").isdigit() else float(text)
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError:
         raise _wrong("--warmup", text, "a fraction below 1, such as 0.5, or a whole number of epochs") from None
 

@@ -59,6 +59,13 @@ def export_onnx(estimator: BaseAutoencoder, folder: Path) -> list[Path]:
             expected="a folder, or a path at which nothing exists",
             todo="give another path",
         )
+    if (folder / "preprocessing.json").exists() and not (folder / "encoder.onnx").exists():
+        raise InputError(
+            "There is the preprocessing of something else.",  # of another run, say, which would be lost without it
+            where=str(folder / "preprocessing.json"),
+            expected="a new folder, or one with an earlier export",
+            todo="give another folder",
+        )
     with guard_writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     models = [_in_float32(model) for model in estimator.models_]

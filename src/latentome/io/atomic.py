@@ -156,6 +156,13 @@ def atomic_path(path: str | os.PathLike[str], size: int | None = None) -> Iterat
         If the disk is full or failed, a limit is reached, or writing is not allowed.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # renaming would take /dev/null from everyone
+        raise WriteError(
+            f"{path.name} is no file",
+            where=f"{path}: a device, a pipe or a socket",
+            expected="the path of a file",
+            todo="Give the path of a file.",
+        )
     temporary = path.with_name(f".{secrets.token_hex(6)}{TEMPORARY_SUFFIX}.{path.name}")
     with guard_writing(path, size):
         try:

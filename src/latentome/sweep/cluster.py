@@ -81,6 +81,10 @@ class Cluster:
         InputError
             If it is no such place.
         """
+        if workers is not None and workers < 1:
+            raise InputError(
+                "No process would train.", where=f"workers={workers}", expected="1 or more", todo="correct it"
+            )
         if "://" in text:
             return cls("dask", text, workers, **asked)
         if text not in kinds:

@@ -105,6 +105,13 @@ def open_folder(
                 expected="the very files that the sweep was begun with",
                 todo="restore them, or start anew with --replace",
             )
+    elif any((folder / "results").glob("*.json")):
+        raise RunFolderError(
+            "The sweep has results, but nothing says of which data.",
+            where=f"{manifest} is missing",
+            expected="the manifest.json that was written with them",
+            todo="restore it, or start anew with --replace",
+        )
     with io.guard_writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     io.write_toml(folder / "sweep.toml", request.to_dict())

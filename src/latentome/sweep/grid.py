@@ -114,7 +114,7 @@ def check_grid(grid: Mapping[str, Any]) -> dict[str, list[Any] | Span]:
 
 def _check_span(name: str, span: Span) -> Span:
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (span.low, span.high))
-    if not numbers or not span.low < span.high or not (span.whole or span.low > 0):
+    if not numbers or not -(2**63) < span.low < span.high < 2**63 or not (span.whole or span.low > 0):
         expected = "two numbers, the smaller one first; above 0 where they are not whole"
         raise _refusal(f"'{name}' has no such range.", f"grid: {name}={span.low}..{span.high}", expected)
     return span

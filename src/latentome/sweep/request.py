@@ -83,6 +83,13 @@ class SweepRequest:
                     expected=f"{least} or more",
                     todo="correct the option",
                 )
+        if self.base.seed + self.seeds - 1 > 2**32 - 1:
+            raise InputError(
+                "There are no such seeds.",
+                where=f"seed={self.base.seed}, seeds={self.seeds}",
+                expected="seeds up to 4,294,967,295",
+                todo="begin with a smaller one, or ask for fewer",
+            )
         ways = [name for name in ("random", "limit", "halving") if getattr(self, name) is not None]
         if self.bayesian is not None and ways:
             raise InputError(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentome import io
-from latentome.errors import InputError
 from latentome.io import html
 from latentome.io.lock import lock_folder
 from latentome.report.wording import several
@@ -170,8 +169,6 @@ def run_request(
     reporter: Reporter,
 ) -> Sweep:
     """Do what `run` does for a request that is made already."""
-    if workers is not None and workers < 1:
-        raise InputError("No process would train.", where=f"workers={workers}", expected="1 or more", todo="correct it")
     cluster = on if isinstance(on, Cluster) else Cluster.parse(on, workers)
     if cluster.kind == "local":  # JAX would give three quarters of a GPU to the first process, this one
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

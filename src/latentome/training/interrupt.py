@@ -21,7 +21,8 @@ class DeferredInterrupt:
         self._active = threading.current_thread() is threading.main_thread()
         self._previous = {}
         if self._active:
-            self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as of a script's background commands
+                self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 self._previous[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._note)
         return self

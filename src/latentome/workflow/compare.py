@@ -65,7 +65,14 @@ def compare_step(
     labels = None if label_column is None else raw.obs[label_column].to_numpy(dtype=object)
     estimator, scaling = choose_model(config)
     sizes = sizes or [estimator.n_components * estimator.members]
-    methods = methods or [config.model, "pca", "nmf", "ica", *(["genes"] if labels is not None else [])]
+    methods = methods or [
+        config.model,
+        "pca",
+        "nmf",
+        "ica",
+        *(["genes"] if labels is not None else []),
+    ]
+    methods = list(dict.fromkeys(methods))
     if labels is None and "genes" in methods:
         raise InputError(
             "The genes themselves can only be compared by how well they tell classes apart.",

@@ -69,7 +69,7 @@ def generate_samples(
             expected=nearest(source, SOURCES) if source not in SOURCES else f"{FOLDS} samples or more",
             todo="correct the option",
         )
-    if out.is_dir() or not out.parent.is_dir():
+    if (out.exists() and not out.is_file()) or not out.parent.is_dir():
         raise RunFolderError(
             "The samples are written into a file." if out.is_dir() else "There is no such folder to write into.",
             where=str(out),

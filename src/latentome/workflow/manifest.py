@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from latentome._version import __version__
 
@@ -33,6 +36,11 @@ def accelerator() -> str | None:
     import jax
 
     return None if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
+
+
+def split_sum(held_out: np.ndarray) -> str:
+    """The checksum of which samples are held out."""
+    return hashlib.sha256(np.packbits(held_out).tobytes()).hexdigest()
 
 
 def describe_data(prepared: Prepared) -> dict[str, Any]:
@@ -64,6 +72,7 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
             "test": int((~prepared.training).sum()),
             "stratified_by": " and ".join(prepared.stratified_by) or None,
             "grouped_by": prepared.grouped_by,
+            "sha256": split_sum(~prepared.training),
         },
     }
 

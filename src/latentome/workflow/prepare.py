@@ -17,6 +17,7 @@ from latentome.io.labels import agreeing_columns
 from latentome.io.orientation import check_orientation
 from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
 from latentome.report.wording import several
+from latentome.workflow.manifest import split_sum
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -133,7 +134,16 @@ def prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter | None =
     """
     raw, label_column, notes = read_again(config, run, reporter)
     kept = Preprocessing.load(run.require("preprocessing"))
-    return _scale(raw, kept, hold_out(raw, label_column, config), label_column, notes, config)
+    held_out = hold_out(raw, label_column, config)
+    then = run.read_manifest()["split"].get("sha256")  # none of runs of older versions
+    if then is not None and then != split_sum(held_out):
+        raise RunFolderError(
+            "The held-out samples are not those of the training.",
+            where=f"{run.config}: seed {config.seed}, test_size {config.test_size}, stratify, group",
+            expected="the settings that the run was made with; others score the model on samples that it has seen",
+            todo="restore config.toml, or make a new run",
+        )
+    return _scale(raw, kept, held_out, label_column, notes, config)
 
 
 def read_again(

@@ -112,7 +112,7 @@ def process_table(
 
 
 def _check_out(out: Path, replace: bool) -> None:
-    if out.suffix != ".h5ad" or out.is_dir() or (out.exists() and not replace):
+    if out.suffix != ".h5ad" or (out.exists() and not out.is_file()) or (out.exists() and not replace):
         raise RunFolderError(
             "The processed data cannot be written there.",
             where=f"--out {out}" + (", which is there already" if out.is_file() else ""),

@@ -108,7 +108,8 @@ def test_numbers_that_no_sweep_can_have(latentome, tmp_path):
 
 
 def test_results_of_unknown_data_are_not_gone_on_with(tmp_path):
-    how = {"model": "linear", "grid": {"latent_dim": [1, 2]}, "parameters": {"max_epochs": 2}, "out": tmp_path / "sweep"}
+    how = {"model": "linear", "grid": {"latent_dim": [1, 2]}, "out": tmp_path / "sweep"}
+    how |= {"parameters": {"max_epochs": 2}}
     lt.sweep.run("blobs", **how)
     (tmp_path / "sweep" / "manifest.json").unlink()
     with pytest.raises(RunFolderError, match="nothing says of which data"):

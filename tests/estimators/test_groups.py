@@ -7,7 +7,9 @@ from sklearn.decomposition import PCA
 
 import latentome as lt
 from latentome.estimators.holdout import hold_out
+from latentome.estimators.nonlinear_pca import _by_group, _clearly_lower
 from latentome.io import MemoryMatrix
+from latentome.pp.split import group_codes
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -68,3 +70,32 @@ def test_a_run_by_patients_validates_on_whole_patients(tmp_path):
     obs = anndata.read_h5ad(tmp_path / "run" / "latent.h5ad").obs
     patients = obs.loc[obs["split"] == "train", "patient"].to_numpy()
     assert not set(patients[model.training_rows_]) & set(patients[model.validation_rows_])
+
+
+def test_samples_without_a_group_are_groups_of_their_own():
+    assert group_codes(["b", None, "a", "b", float("nan")]).tolist() == [1, 2, 0, 1, 3]
+
+
+def test_a_gain_of_one_group_is_that_of_one_witness():
+    # Ten samples of one donor gained, and two donors lost a little: beyond chance by samples, not by donors.
+    before, after = np.full(12, 5.0), np.array([1.0] * 10 + [5.5, 5.5])
+    donors = np.repeat([0, 1, 2], [10, 1, 1])
+    assert _clearly_lower(after, before)
+    assert not _clearly_lower(_by_group(after, donors), _by_group(before, donors))
+
+
+def test_folds_and_halves_train_by_groups(monkeypatch):
+    adata = lt.datasets.simulate(80, 12, n_types=2, rng=0)
+    groups, told = np.array([f"p{i // 4}" for i in range(80)]), []
+    prepare = lt.LinearAutoencoder._prepare_fit
+
+    def noted(self, X, columns=None, groups=None):
+        told.append(None if groups is None else (len(groups), len(X), np.bincount(groups).max()))
+        return prepare(self, X, columns, groups)
+
+    monkeypatch.setattr(lt.LinearAutoencoder, "_prepare_fit", noted)
+    makers = {"linear": lambda k, seed: lt.LinearAutoencoder(k, max_epochs=1, random_state=seed)}
+    list(lt.tl.compare(adata, makers, [2], None, folds=2, seeds=1, groups=groups))
+    model = makers["linear"](2, 0).fit(adata.X)
+    lt.tl.replication(adata.X, model, 1, groups=groups)
+    assert [one for one in told if one] == [(40, 40, 4)] * 4

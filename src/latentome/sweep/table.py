@@ -104,7 +104,7 @@ def final_round(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval(done: pd.DataFrame, name: str) -> tuple[float, float]:
-    """The 95 % interval of the mean of a score; NaN where there is nothing to take it over."""
+    """The 95 % interval of the mean of an error; NaN where there is nothing to take it over."""
     from scipy.stats import t
 
     folds = done.groupby("fold")[name].mean()

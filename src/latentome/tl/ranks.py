@@ -137,7 +137,7 @@ def correlate(ranked: Ranked, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Spearman's correlation of each feature with a number of n samples, at least 3.
 
     Gives correlations and two-sided p-values, one for each feature: of up to `EXACT` samples by all their orders, of
-    more by Student's t with n - 2 degrees of freedom, for which a perfect order of five samples would have p = 4e-24.
+    more by Student's t with n - 2 degrees of freedom, to which a perfect order of five samples would be certain.
     """
     ranks = rank(values[:, None]).ranks[:, 0]
     rho, p = _correlation(ranked.ranks, ranks, len(values) - 2)

@@ -346,3 +346,15 @@ def usual_labels(adata: AnnData, joined: Sequence[str], notes: list[str]) -> tup
         notes.append(f"Of the labels '{usual[0]}' was taken; --label-column names another one ({others}).")
         return usual[0], classes
     return (classes[0] if len(classes) == 1 else None), classes
+
+
+def groups_of_training(prepared: Prepared, reporter: Reporter) -> np.ndarray | None:
+    """The groups that validation rows are drawn by; None, and a note, where blocks of the data are."""
+    from latentome.training.memory import fits_on_device
+
+    if prepared.groups is None:
+        return None
+    if prepared.matrix is None and fits_on_device(int(prepared.training.sum()), prepared.adata.n_vars):
+        return prepared.groups[prepared.training]
+    reporter.say("The validation samples of the training are blocks of the data, whatever their groups.")
+    return None

@@ -25,7 +25,7 @@ from latentome.workflow.on_disk import (
     streams,
     training_matrix,
 )
-from latentome.workflow.prepare import Prepared, prepare, prepare_again
+from latentome.workflow.prepare import Prepared, groups_of_training, prepare, prepare_again
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _train(
     ):
         estimator.fit(
             data,
-            groups=_groups_of_training(prepared, reporter),
+            groups=groups_of_training(prepared, reporter),
             progress=reporter.progress,
             checkpoint=run.checkpoints,
             resume=going_on,
@@ -180,18 +180,6 @@ def _train(
     clear_checkpoints(run.checkpoints)
     run.remove_matrix()
     return run, prepared
-
-
-def _groups_of_training(prepared: Prepared, reporter: Reporter) -> np.ndarray | None:
-    """The groups that validation rows are drawn by; None, and a note, where blocks of the data are."""
-    from latentome.training.memory import fits_on_device
-
-    if prepared.groups is None:
-        return None
-    if prepared.matrix is None and fits_on_device(int(prepared.training.sum()), prepared.adata.n_vars):
-        return prepared.groups[prepared.training]
-    reporter.say("The validation samples of the training are blocks of the data, whatever their groups.")
-    return None
 
 
 def _move(run: RunFolder, config: RunConfig, command: str) -> None:

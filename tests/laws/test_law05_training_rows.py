@@ -100,3 +100,34 @@ def test_preprocessing_of_an_older_version_still_loads(two_tables, tmp_path):
     old = lt.pp.Preprocessing.load(path)
     assert old.clip is False
     np.testing.assert_array_equal(old.apply(lt.io.read(two_tables[0]))[0], prepared.adata.X)
+
+
+CATEGORIES = np.resize(["one", "two", "three"], 120)
+
+
+@pytest.mark.parametrize(
+    ("make", "how"),
+    [
+        (lambda **more: lt.VariationalAutoencoder(3, hidden=[], **more), {}),
+        (lambda **more: lt.VariationalAutoencoder(3, linear_path=False, hidden=[4], **more), {}),
+        (lambda **more: lt.VariationalAutoencoder(3, hidden=[4], **more), {"covariate": CATEGORIES}),
+        (lambda **more: lt.DenoisingAutoencoder(3, **more), {}),
+        (lambda **more: lt.DeepAutoencoder(3, hidden=[4], **more), {}),
+    ],
+    ids=["vae", "vae without a linear path", "vae with a covariate", "denoising", "deep"],
+)
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_what_is_held_out_of_a_fit_does_not_move_the_model(make, how, where):
+    """Without early stopping; other rows in their place change the validation losses and no weight."""
+    if where == "disk" and "covariate" in how:
+        pytest.skip("a covariate is taken with data in memory")
+    wrap = lt.io.MemoryMatrix if where == "disk" else np.asarray
+    x = np.random.default_rng(0).uniform(size=(120, 10)).astype("float32")
+    first = make(max_epochs=2, batch_size=20, random_state=0).fit(wrap(x), **how)
+    other = x.copy()
+    other[first.validation_rows_] = x[first.validation_rows_] ** 4
+    second = make(max_epochs=2, batch_size=20, random_state=0).fit(wrap(other), **how)
+    assert len(first.validation_rows_) == (20 if where == "disk" else 12)  # whole batches from disk
+    assert not np.allclose(first.history_["val_loss"], second.history_["val_loss"])
+    for mine, theirs in zip(first.model_.get_weights(), second.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

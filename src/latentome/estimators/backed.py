@@ -19,7 +19,7 @@ from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.run import Progress
-from latentome.training.stream import fitted, lay_out, moments, train_stream
+from latentome.training.stream import fitted, lay_out, train_stream
 from latentome.training.train import shifted
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def fit_backed(
     else:
         vars(estimator).pop("feature_names_in_", None)  # of an earlier training
     estimator.seed_ = estimator._seed()
-    members, summary, fits, trainings = estimator.members, None, [], []
+    members, fits, trainings = estimator.members, [], []
     for member in range(members):
         seed = estimator.seed_ + member
         batch = estimator.rows_of_batch(len(matrix))
@@ -87,12 +87,7 @@ def fit_backed(
         steps = math.ceil(len(split.rows) / min(batch, len(matrix)))
         model = estimator._make_model(matrix.shape[1], seed, steps)
         if model.starts_from_data:
-            model.start_from(*moments(matrix, layout))
-        if model.n_axes and estimator._starts_fairly and len(split.held_out):
             model.start_at(summarise(lambda layout=layout: fitted(matrix, layout), model.n_axes))
-        elif model.n_axes:
-            summary = summary or summarise(lambda: blocks_of(matrix), model.n_axes)  # the same for all members
-            model.start_at(summary)
         model.compile(optimizer=estimator._optimizer(steps * estimator.max_epochs))
         at_start = estimator._at_start(model, lambda: blocks_of(matrix), split.held_out)
         fits.append(Fit(model, split, at_start))

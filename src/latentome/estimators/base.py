@@ -30,7 +30,6 @@ from latentome.io import BackedMatrix
 from latentome.models import Autoencoder
 from latentome.models.base import arguments_of
 from latentome.models.presets import find_preset
-from latentome.models.summary import summarise
 from latentome.training import Options, Split, Training, apply_in_blocks
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES
@@ -74,9 +73,6 @@ class BaseAutoencoder(
 
     #: The name of the family on the command line.
     family: ClassVar[str]
-    #: Whether a model that starts from principal axes has them from the rows that are not held out: where its start is
-    #: compared with what it learns.
-    _starts_fairly: ClassVar[bool] = False
     #: Whether there can be a second round of training; see `_anew`.
     _has_second_round: ClassVar[bool] = False
 
@@ -183,24 +179,21 @@ class BaseAutoencoder(
         self._check_shape(*X.shape)
         self._check_data(X)
         self.seed_ = self._seed()
-        shifts, within = (None, X) if columns is None else part_categories(X, columns)
-        fits, summary = [], None
+        fits = []
         for member in range(self.members):
             rows, held_out = self._hold_out(len(X), self.seed_ + member, groups)
             steps = math.ceil(len(rows) / min(self.rows_of_batch(len(X)), len(rows)))
             model = self._make_model(X.shape[1], self.seed_ + member, steps)
             # A copy only where a model looks at its rows: a training set can be most of the memory.
             if model.starts_from_data:
-                model.adapt(X if len(held_out) == 0 else X[rows])
-            if model.n_axes and self._starts_fairly and len(held_out):
-                model.start_at(summarise(lambda own=rows: [within[own]], model.n_axes))
-            elif model.n_axes:
-                summary = summary or summarise(lambda: [within], model.n_axes)  # the same for all members
-                model.start_at(summary)
-            if columns is not None:
-                model.start_shifted(shifts)
+                seen = X if len(held_out) == 0 else X[rows]
+                parted = columns is not None and model.n_axes > 0
+                shifts, within = part_categories(seen, columns[rows]) if parted else (None, seen)
+                model.adapt(within)
+                if parted:
+                    model.start_shifted(shifts)
             model.compile(optimizer=self._optimizer(steps * self.max_epochs))
-            at_start = self._at_start(model, lambda: [within], held_out)
+            at_start = self._at_start(model, lambda: [X], held_out)
             own = None if groups is None else groups[held_out]
             fits.append(Fit(model, Split(rows, held_out, self.seed_ + member), at_start, own))
         return fits

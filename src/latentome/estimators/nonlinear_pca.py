@@ -111,7 +111,6 @@ class NonlinearPCA(BaseAutoencoder):
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "refit": ["boolean", StrOptions({"auto"})],
     }
-    _starts_fairly: ClassVar[bool] = True
     _has_second_round: ClassVar[bool] = True
 
     def __init__(

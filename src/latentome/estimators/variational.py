@@ -41,7 +41,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         Whether the encoder's hidden layers pass a batch normalisation before their activation, as in Tybalt.
     linear_path
         Whether mean and reconstruction also have a linear path beside the hidden layers, which starts at the principal
-        components of the training data, while what the hidden layers add starts at zero. With linear heads only.
+        components of the rows that are not held out, while what the hidden layers add starts at zero. With linear heads
+        only.
     likelihood
         ``gaussian``: a learned variance per feature; ``bernoulli``: cross-entropy of data in [0, 1]; ``mse``: the sum
         of squared errors.

@@ -45,7 +45,7 @@ class Autoencoder(keras.Model):
 
     encoder: keras.Model
     decoder: keras.Model
-    #: How many principal axes of all rows, the held-out ones among them, the model starts from; see `start_at`.
+    #: How many principal axes of the rows that are trained on the model starts from; see `start_at`.
     n_axes: int = 0
 
     def __init__(
@@ -76,18 +76,12 @@ class Autoencoder(keras.Model):
     @property
     def starts_from_data(self) -> bool:
         """Whether the model takes something from the training data before its first step."""
-        return type(self).start_from is not Autoencoder.start_from
+        return type(self).start_at is not Autoencoder.start_at
 
     def adapt(self, x: np.ndarray) -> None:
-        """Start from the training data, samples x features; see `start_from` and `start_at`."""
+        """Start from the training data, samples x features; see `start_at`."""
         if self.starts_from_data:
-            seen = summarise(lambda: [x])
-            self.start_from(seen.mean, seen.variance)
-        if self.n_axes:
             self.start_at(summarise(lambda: [x], self.n_axes))
-
-    def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
-        """Set what a model takes from the moments of the training data (one for each feature); nothing here."""
 
     def start_at(self, summary: Summary) -> None:
         """Set what a model takes from the moments and the principal axes of the data; nothing here."""

@@ -183,27 +183,22 @@ class VariationalModel(Autoencoder):
 
     @property
     def starts_from_data(self) -> bool:
-        """Whether the moments of the data are all that the model starts from; see `start_at`."""
-        return self.likelihood == "gaussian" and not self.n_axes
-
-    def start_from(self, mean: np.ndarray, variance: np.ndarray) -> None:
-        """Start the Gaussian likelihood at the best model without a code: every gene's own mean and variance.
-
-        Parameters
-        ----------
-        mean, variance
-            Of the training data, one for each feature.
-        """
-        self._output.bias.assign(mean.astype("float32"))
-        self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))
+        """Whether there is a linear path, or a Gaussian likelihood, to set; see `start_at`."""
+        return self.n_axes > 0 or self.likelihood == "gaussian"
 
     def start_at(self, summary: Summary) -> None:
-        """Start at probabilistic PCA, whose posterior is known (Tipping and Bishop 1999).
+        """Start at what is known without a training.
 
+        Without a linear path, the Gaussian likelihood starts at the best model without a code: each gene's own mean and
+        variance. With one, the model starts at probabilistic PCA, whose posterior is known (Tipping and Bishop 1999).
         With axes v, variances l along them and noise s, the reconstruction is ``mean + z (l - s)^1/2 v'``, and the
         posterior of z has the mean ``(l - s)^1/2 / l (x - mean) v`` and the variance ``s / l``. Each feature's own
         residual variance is the likelihood's. A Bernoulli mean has these as the first order of its logit.
         """
+        if not self.n_axes:
+            self._output.bias.assign(summary.mean.astype("float32"))
+            self._set_variance(summary.variance)
+            return
         variances = summary.spread * (summary.n_rows - 1) / summary.n_rows
         rest = max(self.n_features - len(variances), 1)
         noise = max((summary.variance.sum() - variances.sum()) / rest, MIN_VARIANCE)
@@ -213,8 +208,7 @@ class VariationalModel(Autoencoder):
         encode, decode = axes * (scale / variances), axes.T * scale[:, None]
         bias, slope = self._linked(summary.mean)
         if self.likelihood == "gaussian":
-            residual = summary.variance - np.square(axes) @ variances
-            self.log_variance.assign(np.log(np.maximum(residual, MIN_VARIANCE)).astype("float32"))
+            self._set_variance(summary.variance - np.square(axes) @ variances)
         heads, into, out = self._linear_layers()
         offsets = np.zeros(2 * self.n_axes)
         offsets[:k] = -summary.mean @ encode
@@ -232,16 +226,17 @@ class VariationalModel(Autoencoder):
         kernel[:k] = decode / slope
         out.kernel.assign(kernel)
 
+    def _set_variance(self, variance: np.ndarray) -> None:
+        self.log_variance.assign(np.log(np.maximum(variance, MIN_VARIANCE)).astype("float32"))
+
     def start_shifted(self, shifts: np.ndarray) -> None:
-        """Start with the mean of each category of the covariate: the code then is about what differs within them.
+        """Start a linear path with the mean of each category of the covariate: the code is about what differs within.
 
         Parameters
         ----------
         shifts
             Categories x features: how far the mean of each category lies from that of all.
         """
-        if not self.n_axes:
-            return
         _, into, out = self._linear_layers()
         bias = np.array(self._output.bias, dtype=np.float64)
         slope = self._linked(1.0 / (1.0 + np.exp(-bias)))[1] if self.likelihood == "bernoulli" else 1.0

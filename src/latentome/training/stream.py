@@ -17,7 +17,6 @@ import numpy as np
 
 from latentome.io import BackedMatrix
 from latentome.models import compiled
-from latentome.models.summary import summarise
 from latentome.training.checkpoint import Checkpoints, describe_models
 from latentome.training.diagnose import diverged
 from latentome.training.engine import Program, program_for
@@ -138,12 +137,6 @@ def _read(source: BackedMatrix, layout: Layout, chunks: np.ndarray, place: np.nd
         source.block(start, stop, place[at : at + stop - start])
         at += stop - start
     return place[:at]
-
-
-def moments(source: BackedMatrix, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each feature over the rows that are not held out, float64."""
-    summary = summarise(lambda: fitted(source, layout))
-    return summary.mean, summary.variance
 
 
 def fitted(source: BackedMatrix, layout: Layout) -> Iterator[np.ndarray]:

@@ -6,6 +6,7 @@ The blocks train for two epochs: that they run is shown, not how well they train
 import doctest
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -51,3 +52,15 @@ def test_the_tables_of_the_models_are_those_of_the_benchmark():
     measured = pd.read_csv(folder / "results" / "quality.tsv", sep="\t")
     for title, lines in module.documented(measured).items():
         assert "\n".join(lines) in page, f"{title}: make it anew with benchmarks/quality_tables.py"
+
+
+@pytest.mark.parametrize("name", ["io", "datasets", "pp", "training", "estimators", "tl", "pl", "report", "sweep"])
+def test_every_argument_of_a_public_function_is_documented(name):
+    module = importlib.import_module(f"latentome.{name}")
+    functions = [f for f in (getattr(module, public) for public in module.__all__) if inspect.isfunction(f)]
+    told = {}
+    for function in functions:
+        section = re.search(r"Parameters\n-+\n(.*?)(?=\n\n\S[^\n]*\n---|\Z)", inspect.getdoc(function), re.DOTALL)
+        heads = re.findall(r"^\S.*$", section[1], re.MULTILINE) if section else []
+        told[function.__name__] = {word.strip(" *") for head in heads for word in head.split(",")}
+    assert told == {function.__name__: set(inspect.signature(function).parameters) for function in functions}

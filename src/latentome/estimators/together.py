@@ -249,6 +249,13 @@ def second_round(lengths: Sequence[int]) -> str:
 def describe_program(estimator: BaseAutoencoder, n_features: int) -> tuple[bool, int]:
     """What decides how many models like this one train together.
 
+    Parameters
+    ----------
+    estimator
+        It may be fitted or not.
+    n_features
+        Width of the data.
+
     Returns
     -------
     Whether they share a program when they differ in `n_components`, and how many values one of them has.

@@ -206,7 +206,15 @@ def write_atomic(
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write bytes atomically."""
+    """Write bytes atomically.
+
+    Parameters
+    ----------
+    path
+        Where the file shall be.
+    content
+        All of it.
+    """
     with write_atomic(path, size=len(content)) as stream:
         stream.write(content)
 

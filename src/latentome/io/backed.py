@@ -68,7 +68,13 @@ class BackedMatrix(AbstractContextManager):
         self._opened.close()
 
     def annotation(self, of: Literal["obs", "var"]) -> pd.DataFrame:
-        """What the file tells about the samples (``obs``) or the genes (``var``): a row for each, perhaps no column."""
+        """What the file tells about the samples (``obs``) or the genes (``var``): a row for each, perhaps no column.
+
+        Parameters
+        ----------
+        of
+            Whose table.
+        """
         import pandas as pd
 
         names = self.samples if of == "obs" else self.genes
@@ -129,7 +135,13 @@ class BackedMatrix(AbstractContextManager):
         return missing_refusal(grid, Cells(wrong.rows, wrong.columns, wrong.values, True))
 
     def rows(self, numbers: np.ndarray) -> np.ndarray:
-        """Read some rows by their numbers, counted from 0 and ascending; otherwise as `block`."""
+        """Read some rows by their numbers, counted from 0 and ascending; otherwise as `block`.
+
+        Parameters
+        ----------
+        numbers
+            Row numbers, int, of shape (rows,).
+        """
         parts = []
         for start, stop, taken in windows(numbers):
             block = self.block(start, stop)

@@ -44,7 +44,13 @@ _BARCODE = re.compile(
 
 
 def looks_like_barcode(name: str) -> bool:
-    """Say whether a name is a TCGA barcode (of 12, 15, 16 or up to 28 characters)."""
+    """Say whether a name is a TCGA barcode (of 12, 15, 16 or up to 28 characters).
+
+    Parameters
+    ----------
+    name
+        A name of a sample, in upper or lower case, with dashes or dots.
+    """
     return _BARCODE.fullmatch(str(name).strip()) is not None
 
 

@@ -192,7 +192,13 @@ class RunFolder:
         return True
 
     def item(self, name: str) -> Path:
-        """Give the path of a part of the run by its name, such as ``"latent"``, whether it exists or not."""
+        """Give the path of a part of the run by its name, such as ``"latent"``, whether it exists or not.
+
+        Parameters
+        ----------
+        name
+            Name of the part, a key of `ITEMS`.
+        """
         if name not in ITEMS:
             raise RunFolderError(
                 f"A run has no part named '{name}'",
@@ -204,6 +210,11 @@ class RunFolder:
 
     def require(self, name: str) -> Path:
         """Give the path of a part of the run that must exist.
+
+        Parameters
+        ----------
+        name
+            As in `item`.
 
         Raises
         ------
@@ -260,7 +271,13 @@ class RunFolder:
         )
 
     def update_manifest(self, **fields: Any) -> dict[str, Any]:
-        """Set top-level fields of manifest.json, keep the others, and give the whole."""
+        """Set top-level fields of manifest.json, keep the others, and give the whole.
+
+        Parameters
+        ----------
+        **fields
+            What JSON can hold.
+        """
         merged = (self.read_manifest() if self.manifest.exists() else {}) | fields
         write_json(self.manifest, merged)
         return merged
@@ -270,7 +287,13 @@ class RunFolder:
         return self._parse("config", tomllib.loads)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write config.toml."""
+        """Write config.toml.
+
+        Parameters
+        ----------
+        config
+            Keys and values that TOML can hold.
+        """
         write_toml(self.config, config)
 
     def read_metrics(self) -> dict[str, Any]:

@@ -127,6 +127,13 @@ class Preprocessing:
     def find(self, adata: AnnData, max_missing: float = MAX_MISSING) -> tuple[np.ndarray, list[str]]:
         """Find the genes of the model among those of some samples, whose values are not looked at.
 
+        Parameters
+        ----------
+        adata
+            Samples x genes.
+        max_missing
+            As in `apply`.
+
         Returns
         -------
         For each gene of the model its column in `adata`, -1 if it is missing; and sentences.
@@ -176,7 +183,13 @@ class Preprocessing:
         return [f"{beyond:,} values ({share:.2%}) lay beyond the training range and were cut to it."] if beyond else []
 
     def save(self, path: Path) -> None:
-        """Write to a JSON file. Numbers are written so that they read back to the same bits."""
+        """Write to a JSON file. Numbers are written so that they read back to the same bits.
+
+        Parameters
+        ----------
+        path
+            Where the file shall be.
+        """
         content = {"schema": SCHEMA, **asdict(self)}
         for name in _ARRAYS:
             content[name] = [float(v) for v in content[name]]

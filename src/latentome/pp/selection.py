@@ -102,6 +102,11 @@ def choose_by(deviations: np.ndarray, some: np.ndarray, n_genes: int, rule: str)
 def read_gene_list(path: str) -> list[str]:
     """Read names of genes, one a line; of a table the first column.
 
+    Parameters
+    ----------
+    path
+        A file of text, compressed or not; lines that begin with ``#`` are passed over.
+
     Raises
     ------
     InputError

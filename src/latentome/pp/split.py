@@ -165,6 +165,13 @@ def _own_labels(labels: np.ndarray | None, groups: np.ndarray) -> tuple[np.ndarr
 def combine(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
     """Give one label for each row of several columns together, such as ``BRCA / female``; None for no columns.
 
+    Parameters
+    ----------
+    obs
+        A row for each sample.
+    columns
+        Names of columns of `obs`.
+
     Raises
     ------
     InputError

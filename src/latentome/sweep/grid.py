@@ -43,7 +43,13 @@ class Span:
         return float(f"{value:.4g}")
 
     def draw(self, rng: np.random.Generator) -> int | float:
-        """One value."""
+        """One value.
+
+        Parameters
+        ----------
+        rng
+            What it is drawn with.
+        """
         if self.whole:
             return int(rng.integers(self.low, self.high + 1))
         return self.shortened(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))

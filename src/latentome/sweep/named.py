@@ -76,6 +76,11 @@ NAMED = {
 def named(name: str) -> NamedSweep:
     """The published sweep of that name.
 
+    Parameters
+    ----------
+    name
+        Such as those of `NAMED`.
+
     Raises
     ------
     InputError

@@ -168,7 +168,17 @@ def run_request(
     resume: bool = False,
     reporter: Reporter,
 ) -> Sweep:
-    """Do what `run` does for a request that is made already."""
+    """Do what `run` does for a request that is made already.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    out
+        The folder of the sweep.
+    on, workers, replace, resume, reporter
+        As in `run`.
+    """
     cluster = on if isinstance(on, Cluster) else Cluster.parse(on, workers)
     if cluster.kind == "local":  # JAX would give three quarters of a GPU to the first process, this one
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

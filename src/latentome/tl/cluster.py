@@ -54,7 +54,13 @@ def cluster(seen: np.ndarray, new: np.ndarray, n_clusters: int, method: str = "k
 
 
 def check_clustering(method: str) -> None:
-    """Refuse a method that there is not, or that is not installed."""
+    """Refuse a method that there is not, or that is not installed.
+
+    Parameters
+    ----------
+    method
+        Its name, as in `cluster`.
+    """
     check_known(method, METHODS, f"There is no clustering by '{method}'.", where=f"clustering '{method}'")
     if method == "leiden":
         missing = "Leiden's clustering is not installed."

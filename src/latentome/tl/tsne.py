@@ -208,6 +208,11 @@ class _Iterations:
 def check_tsne(samples: int) -> None:
     """Refuse fewer samples than a map needs.
 
+    Parameters
+    ----------
+    samples
+        How many there are.
+
     Raises
     ------
     InputError

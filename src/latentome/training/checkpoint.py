@@ -157,7 +157,13 @@ def kept_groups(folder: Path) -> int | None:
 
 
 def clear_checkpoints(folder: Path) -> None:
-    """Remove the states of a finished training, those of its groups and programs too, and the folders left empty."""
+    """Remove the states of a finished training, those of its groups and programs too, and the folders left empty.
+
+    Parameters
+    ----------
+    folder
+        The folder that the states were kept in.
+    """
     folders = [*sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True), folder]
     for inside in filter(Path.is_dir, folders):
         for path in inside.glob(f"*{SUFFIX}"):

@@ -11,7 +11,15 @@ from latentome.errors import TrainingError
 
 
 def n_held_out(n: int, share: float) -> int:
-    """How many of n rows (or chunks) a share is: where one is asked for at least one, and never all."""
+    """How many of n rows (or chunks) a share is: where one is asked for at least one, and never all.
+
+    Parameters
+    ----------
+    n
+        How many rows there are.
+    share
+        In [0, 1).
+    """
     return min(max(round(n * share), 1), n - 1) if share else 0
 
 

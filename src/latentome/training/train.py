@@ -23,7 +23,15 @@ CHECKPOINT_SECONDS = 20.0
 
 
 def train(model: keras.Model, x: np.ndarray, split: Split, options: Options, **how) -> Training:
-    """Train one compiled model in place; see `train_together`."""
+    """Train one compiled model in place; see `train_together`.
+
+    Parameters
+    ----------
+    model, x, split, options
+        The model, compiled; the data, samples x features; its rows; and how it is trained.
+    **how
+        As in `train_together`.
+    """
     return train_together([model], x, [split], options, **how)[0]
 
 
@@ -128,7 +136,15 @@ def _bytes_each(model: keras.Model, split: Split, size: int, keep_best: bool) ->
 
 
 def check_warmup(model: keras.Model, steps: int, epochs: int) -> None:
-    """Refuse a training in which the KL weight would not reach its value."""
+    """Refuse a training in which the KL weight would not reach its value.
+
+    Parameters
+    ----------
+    model
+        Any model; one without a KL term has no warm-up.
+    steps, epochs
+        Length of the training.
+    """
     warmup = getattr(model, "warmup_steps", 0)
     if warmup and warmup >= steps:
         raise TrainingError(

@@ -15,7 +15,13 @@ from latentome.workflow.steps import evaluate_step, predict_step, train_step
 
 
 def default_folder(config: RunConfig) -> str:
-    """The folder of a run for which none was named: after the data and the model."""
+    """The folder of a run for which none was named: after the data and the model.
+
+    Parameters
+    ----------
+    config
+        What is asked for.
+    """
     from pathlib import Path
 
     stem = Path(config.data).name.split(".")[0]
@@ -80,7 +86,17 @@ def run_config(
     reporter: Reporter | None = None,
     command: str = "",
 ) -> RunFolder:
-    """Do what `run` does for a request that is made already."""
+    """Do what `run` does for a request that is made already.
+
+    Parameters
+    ----------
+    config
+        What is asked for.
+    out
+        The folder of the run.
+    replace, resume, reporter, command
+        As in `run`.
+    """
     reporter = reporter or Reporter()
     earlier = RunFolder(out)  # a state or a model shows that some of the training was done by then
     resumed = resume and (earlier.model.exists() or any(earlier.checkpoints.rglob("*.state")))

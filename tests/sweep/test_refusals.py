@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -206,3 +207,19 @@ def test_pca_of_every_size_is_at_its_least_error():
         held_out = x[~training] - mean
         least = np.square(held_out - held_out @ some.T @ some).mean()
         assert row["PCA held-out MSE"] == pytest.approx(least, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('models = "vae"', "no value of the setting 'models' of a sweep"),
+        ('models = ["vae"]\nseeds = "3"', "no value of the setting 'seeds' of a sweep"),
+        ('models = ["vae"]\nsedes = 3', "no setting 'sedes'"),
+        ('models = ["vae"]\n[grid]\nlatent_dim = 3', "nothing that 'latent_dim' can be varied over"),
+        ('models = ["vae"]\n[grid]\nlatent_dim = {low = 1}', "nothing that 'latent_dim' can be varied over"),
+        ("seeds = 3", "not the models of a sweep"),
+    ],
+)
+def test_a_request_that_was_edited_badly(text, what):
+    with pytest.raises(lt.InputError, match=what):
+        SweepRequest.from_dict(tomllib.loads(text), "sweep.toml")

@@ -105,3 +105,21 @@ def test_unknown_models_and_parameters_are_refused(settings, message):
 def test_the_default_folder_is_named_after_data_and_model():
     assert default_folder(RunConfig()) == "latentome-tcga-33-nonlinear-pca"
     assert default_folder(RunConfig(data="/somewhere/my.counts.tsv.gz", model="adage")) == "latentome-my-adage"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('seed = "0"', "a whole number"),
+        ("seed = true", "a whole number"),
+        ("clip = 1", "true or false"),
+        ("genes = 1.5", "a whole number or a text in quotes"),
+        ('stratify = "cancer_type"', "a list"),
+        ("parameters = 3", "a table"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(line, expected):
+    with pytest.raises(InputError, match=f"no value of the setting '{line.split()[0]}' of a run") as refused:
+        RunConfig.from_dict(tomllib.loads(line), "the/config.toml")
+    assert refused.value.expected == expected
+    assert RunConfig.from_dict({"test_size": 1}, "a whole number is a number, too").test_size == 1

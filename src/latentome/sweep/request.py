@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from latentome.errors import InputError
 from latentome.sweep.grid import Span, check_grid, check_names, combinations
 from latentome.workflow.choose import choose_model
-from latentome.workflow.config import RunConfig
+from latentome.workflow.config import RunConfig, checked
 
 if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder
@@ -168,11 +168,25 @@ class SweepRequest:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str) -> SweepRequest:
-        """From a table read from `where`."""
-        own = {n: table[n] for n in (*COUNTS, "keep_models", "named") if n in table}
-        grid = {
-            name: Span(**values) if isinstance(values, dict) else [None if v == "none" else v for v in values]
-            for name, values in table.get("grid", {}).items()
-        }
-        rest = {n: v for n, v in table.items() if n not in own and n not in ("models", "grid")}
-        return cls(RunConfig.from_dict(rest, where), tuple(table["models"]), grid, **own)
+        """From a table read from `where`.
+
+        Raises
+        ------
+        InputError
+            If it holds a key that no sweep has, or a value of another kind than the key's.
+        """
+        names = {f.name for f in fields(cls)} - {"base"}
+        own = checked(cls, {n: table[n] for n in table if n in names}, where, "a sweep")
+        rest = {n: table[n] for n in table if n not in names}
+        grid = {}
+        for name, values in own.pop("grid", {}).items():
+            is_span = isinstance(values, dict) and set(values) == {f.name for f in fields(Span)}
+            if not is_span and not isinstance(values, list):
+                raise InputError(
+                    f"This is nothing that '{name}' can be varied over.",
+                    where=f"{where}: {name} = {values!r}",
+                    expected="a list of values, or a table with low and high",
+                    todo="correct that line",
+                )
+            grid[name] = Span(**values) if is_span else [None if v == "none" else v for v in values]
+        return cls(RunConfig.from_dict(rest, where), tuple(own.pop("models", ())), grid, **own)

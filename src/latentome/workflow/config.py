@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from latentome import datasets
-from latentome.errors import RunFolderError, check_known
+from latentome.errors import InputError, RunFolderError, check_known
+
+#: How the kinds of a setting are called.
+WORDS = {
+    str: "a text in quotes",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
 
 
 @dataclass(frozen=True)
@@ -93,13 +104,37 @@ class RunConfig:
         Raises
         ------
         InputError
-            If it holds a key that no run has.
+            If it holds a key that no run has, or a value of another kind than the key's.
         """
-        known = [f.name for f in fields(cls)]
-        for key in table:
-            what = f"There is no setting '{key}' of a run."
-            check_known(key, known, what, where=where, todo="correct or remove that line")
-        return cls(**table)
+        return cls(**checked(cls, table, where, "a run"))
+
+
+def checked(request: type, table: dict[str, Any], where: str, of: str) -> dict[str, Any]:
+    """What TOML holds for a request (of a run, say), refused where a key is unknown or a value of the wrong kind."""
+    kinds = get_type_hints(request)
+    for key, value in table.items():
+        known = f"There is no setting '{key}' of {of}."
+        check_known(key, [f.name for f in fields(request)], known, where=where, todo="correct or remove that line")
+        if not _is_a(value, kinds[key]):
+            raise InputError(
+                f"This is no value of the setting '{key}' of {of}.",
+                where=f"{where}: {key} = {value!r}",
+                expected=" or ".join(WORDS[kind] for kind in _kinds(kinds[key])),
+                todo="correct that line",
+            )
+    return table
+
+
+def _kinds(hint: Any) -> list[type]:
+    """The types of an annotation as TOML can hold them, which has lists for tuples and no word for nothing."""
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    plain = [get_origin(option) or option for option in options if option is not type(None)]
+    return [list if kind is tuple else kind for kind in plain]
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    kinds = _kinds(hint)
+    return type(value) in kinds or (type(value) is int and float in kinds)
 
 
 def _plain(table: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,10 @@ import pytest
 
 import latentome as lt
 from latentome.cli.main import run as command
-from latentome.sweep import SweepRequest, work
+from latentome.sweep import Configuration, SweepRequest, work
 from latentome.sweep import folder as sweep_folder
 from latentome.sweep.grid import Span, combinations, parse_grid
-from latentome.sweep.plan import Unit
+from latentome.sweep.plan import Trial, Unit
 from latentome.sweep.store import Fold, Store, prepare_store
 from latentome.workflow import RunConfig
 from latentome.workflow.prepare import prepare
@@ -193,6 +194,15 @@ def test_groups_stay_together_in_every_fold_as_in_the_run(files, tmp_path):
             assert np.array_equal(store.folds[0].training, prepare(base, "zero-one").training)
         else:
             assert np.all(sum((~fold.training).astype(int) for fold in store.folds) == 1)
+        # Nor does a training divide them, from the data as another process reads them.
+        store.save(tmp_path / f"store-{folds}")
+        store, configuration = Store.load(tmp_path / f"store-{folds}"), Configuration(1, "linear", {"n_components": 2})
+        sizes = [fold.training.sum() for fold in store.folds]
+        unit = Unit(1, tuple(Trial(configuration, fold, 0) for fold in range(folds) if sizes[fold] == sizes[0]))
+        short = SweepRequest(replace(base, parameters={"max_epochs": 1}), ("linear",), folds=folds)
+        for trained, trial in zip(work.train_unit(unit, short, store, tmp_path, None)[0], unit.trials, strict=True):
+            own = groups[store.folds[trial.fold].training]
+            assert not set(own[trained.training_rows_]) & set(own[trained.validation_rows_])
 
 
 def test_pca_of_every_size_is_at_its_least_error():

@@ -12,6 +12,7 @@ import numpy as np
 from latentome import io
 from latentome.errors import InputError
 from latentome.pp import Preprocessing, fit_preprocessing, fold_rows
+from latentome.pp.split import group_codes
 from latentome.workflow.choose import choose_model
 from latentome.workflow.prepare import fit_options, hold_out, how_to_cut, read_labelled
 
@@ -30,13 +31,15 @@ class Fold:
 
 @dataclass(frozen=True)
 class Store:
-    """The data of a sweep: its folds, and a class for each sample as text, empty where there is none, or None.
+    """The data of a sweep: its folds, and of each sample a class as text, empty where there is none, and a group.
 
-    What was done to each fold and where the data are from is not kept on disk.
+    Labels and groups are None where nobody asked for them. What was done to each fold and where the data are from is
+    not kept on disk.
     """
 
     folds: list[Fold]
     labels: np.ndarray | None
+    groups: np.ndarray | None = None
     preprocessing: list[Preprocessing] = field(default_factory=list)
     source: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -49,7 +52,8 @@ class Store:
                 with io.write_atomic(folder / f"{name}-{number}.npy", size=array.nbytes) as stream:
                     np.save(stream, array, allow_pickle=False)
         labels = None if self.labels is None else [str(label) for label in self.labels]
-        io.write_json(folder / "store.json", {"folds": len(self.folds), "labels": labels})
+        groups = None if self.groups is None else self.groups.tolist()
+        io.write_json(folder / "store.json", {"folds": len(self.folds), "labels": labels, "groups": groups})
 
     @classmethod
     def load(cls, folder: Path) -> Store:
@@ -59,7 +63,7 @@ class Store:
             Fold(np.load(folder / f"x-{i}.npy", mmap_mode="r"), np.load(folder / f"training-{i}.npy"))
             for i in range(about["folds"])
         ]
-        return cls(folds, None if about["labels"] is None else np.array(about["labels"]))
+        return cls(folds, *(None if about[name] is None else np.array(about[name]) for name in ("labels", "groups")))
 
 
 def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> Store:
@@ -79,10 +83,10 @@ def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> St
     values = None if column is None else raw.obs[column]
     # As `latentome.run` reads the labels, so that both split alike.
     texts = None if values is None else values.astype(str).to_numpy()
+    cut, groups = how_to_cut(raw, column, base)
     if request.folds == 1:
         held_out = [hold_out(raw, column, base)]
     else:
-        cut, groups = how_to_cut(raw, column, base)
         rng = np.random.default_rng([base.seed, 0])
         dealt = fold_rows(raw.n_obs, request.folds, cut, rng, equal=True, groups=groups)
         held_out = [dealt == i for i in range(request.folds)]
@@ -92,7 +96,8 @@ def prepare_store(request: SweepRequest, reporter: Reporter | None = None) -> St
         folds.append(Fold(preprocessing.apply(raw)[0], ~test))
         fitted.append(preprocessing)
     labels = None if values is None else np.where(values.isna(), "", texts).astype(str)
-    return Store(folds, labels, fitted, dict(raw.uns["source"]), [*notes, *fitted[0].notes])
+    codes = None if groups is None else group_codes(groups)
+    return Store(folds, labels, codes, fitted, dict(raw.uns["source"]), [*notes, *fitted[0].notes])
 
 
 def _scaling(request: SweepRequest) -> str:

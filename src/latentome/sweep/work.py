@@ -94,13 +94,15 @@ def train_unit(
 
     estimators = [request.estimator(trial.configuration, trial.seed)[0] for trial in unit.trials]
     folds = sorted({trial.fold for trial in unit.trials})
-    parts = [store.folds[fold].x[store.folds[fold].training] for fold in folds]
+    training = [store.folds[fold].training for fold in folds]
+    parts = [store.folds[fold].x[rows] for fold, rows in zip(folds, training, strict=True)]
     n = len(parts[0])
     places = {fold: slice(i * n, (i + 1) * n) for i, fold in enumerate(folds)}
     checkpoint = folder / "checkpoints" / f"unit-{unit.number:05d}"
     trainings = fit_together(
         estimators,
         parts[0] if len(parts) == 1 else np.concatenate(parts),
+        groups=None if store.groups is None else np.concatenate([store.groups[rows] for rows in training]),
         rows=[places[trial.fold] for trial in unit.trials],
         tolerate=True,
         checkpoint=checkpoint,

@@ -151,3 +151,25 @@ def test_genes_are_named_as_the_model_knows_them():
     unnamed = lt.LinearAutoencoder(3, max_epochs=3, random_state=0).fit(adata.X)
     with pytest.raises(InputError, match="not known by name"):
         lt.tl.decoded_difference(adata[:, :4].copy(), unnamed, *asked)
+
+
+def test_a_model_with_a_covariate_decodes_as_one_of_its_categories():
+    rng = np.random.default_rng(0)
+    batch = np.resize(["north", "south"], 60)
+    x = rng.normal(size=(60, 6)).astype("float32") + 5.0 * (batch == "south")[:, None]
+    adata = AnnData(x, obs=pd.DataFrame({"batch": batch, "half": np.repeat(["a", "b"], 30)}, index=map(str, range(60))))
+    model = lt.VariationalAutoencoder(2, hidden=[], max_epochs=2, random_state=0).fit(x, covariate=batch)
+    tl.encode(adata, model, "vae", covariate="batch")
+    codes = adata.obsm["X_vae"]
+    ends = codes[:30].mean(axis=0), codes[30:].mean(axis=0)
+    north, south = (tl.interpolate(model, *ends, 3, covariate=name) for name in ("north", "south"))
+    assert (south - north).mean() == pytest.approx(5.0, abs=0.5)
+    table = tl.decoded_difference(adata, model, "X_vae", "half", "a", "b", covariate="north").set_index("gene")
+    np.testing.assert_allclose(table["difference"][adata.var_names], north[0] - north[-1], atol=1e-5)
+    moved = tl.analogy(model, ends[0], codes[:30], codes[30:], covariate="south")
+    np.testing.assert_allclose(moved[0], south[-1], atol=1e-5)
+    with pytest.raises(lt.InputError, match="none was given"):
+        tl.interpolate(model, *ends, 3)
+    plain = lt.VariationalAutoencoder(2, hidden=[], max_epochs=2, random_state=0).fit(x)
+    with pytest.raises(lt.InputError, match="takes no covariate"):
+        tl.interpolate(plain, *ends, 3, covariate="north")

@@ -113,7 +113,14 @@ def group_difference(
 
 
 def decoded_difference(
-    adata: AnnData, model: BaseAutoencoder, use_rep: str, groupby: str, one: str, other: str
+    adata: AnnData,
+    model: BaseAutoencoder,
+    use_rep: str,
+    groupby: str,
+    one: str,
+    other: str,
+    *,
+    covariate: str | None = None,
 ) -> pd.DataFrame:
     """Which genes tell two groups apart, by the decoder: the decoded mean of one less that of the other.
 
@@ -126,6 +133,8 @@ def decoded_difference(
         The trained estimator.
     use_rep, groupby, one, other
         As of `group_difference`.
+    covariate
+        Of a model that is conditional on one: the category as which the codes are decoded.
 
     Returns
     -------
@@ -141,7 +150,7 @@ def decoded_difference(
 
     codes = representation(adata, use_rep)
     means = np.stack([codes[rows].mean(axis=0) for rows in two_groups(adata, groupby, one, other)])
-    decoded = np.asarray(model.inverse_transform(means), dtype=np.float64)
+    decoded = _decode(model, means, covariate).astype(np.float64)
     named = getattr(model, "feature_names_in_", None)
     if named is None and adata.n_vars != decoded.shape[1]:
         raise InputError(
@@ -156,7 +165,9 @@ def decoded_difference(
     return table.iloc[order].reset_index(drop=True)
 
 
-def interpolate(model: BaseAutoencoder, start: np.ndarray, end: np.ndarray, steps: int = 9) -> np.ndarray:
+def interpolate(
+    model: BaseAutoencoder, start: np.ndarray, end: np.ndarray, steps: int = 9, *, covariate: str | None = None
+) -> np.ndarray:
     """Decode what lies between two points of the latent space, such as the means of two groups.
 
     Parameters
@@ -167,6 +178,8 @@ def interpolate(model: BaseAutoencoder, start: np.ndarray, end: np.ndarray, step
         Codes, one number for each component.
     steps
         How many points, both ends included; 2 or more.
+    covariate
+        Of a model that is conditional on one: the category as which the codes are decoded.
 
     Returns
     -------
@@ -182,11 +195,17 @@ def interpolate(model: BaseAutoencoder, start: np.ndarray, end: np.ndarray, step
             "A way has two ends.", where=f"steps={steps}", expected="2 steps or more", todo="ask for more steps"
         )
     along = np.linspace(0.0, 1.0, steps)[:, None]
-    return np.asarray(model.inverse_transform((1.0 - along) * np.asarray(start) + along * np.asarray(end)))
+    return _decode(model, (1.0 - along) * np.asarray(start) + along * np.asarray(end), covariate)
 
 
 def analogy(
-    model: BaseAutoencoder, a: np.ndarray, c: np.ndarray, d: np.ndarray, features: np.ndarray | None = None
+    model: BaseAutoencoder,
+    a: np.ndarray,
+    c: np.ndarray,
+    d: np.ndarray,
+    features: np.ndarray | None = None,
+    *,
+    covariate: str | None = None,
 ) -> np.ndarray:
     """Decode A - C + D: samples of A with what separates C from D exchanged.
 
@@ -200,6 +219,8 @@ def analogy(
         Codes of the groups whose difference is exchanged; where they are samples their means are taken.
     features
         Numbers of the features to change; all by default.
+    covariate
+        Of a model that is conditional on one: the category as which the codes are decoded.
 
     Returns
     -------
@@ -210,7 +231,18 @@ def analogy(
         kept = np.zeros_like(shift)
         kept[features] = shift[features]
         shift = kept
-    return np.asarray(model.inverse_transform(np.atleast_2d(a) + shift))
+    return _decode(model, np.atleast_2d(a) + shift, covariate)
+
+
+def _decode(model: BaseAutoencoder, codes: np.ndarray, category: str | None) -> np.ndarray:
+    """Decode codes, all as one category of the covariate where there is one."""
+    if category is None:
+        return np.asarray(model.inverse_transform(codes))
+    if getattr(model, "categories_", None) is None:
+        from latentome.estimators.covariate import no_covariate
+
+        raise no_covariate(f"covariate='{category}' with a {type(model).__name__} that has none")
+    return np.asarray(model.inverse_transform(codes, covariate=np.repeat(str(category), len(codes))))
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -159,3 +159,9 @@ def test_estimators_that_train_together_may_come_one_by_one(linear, x, same):
     models = [linear(random_state=seed, max_epochs=2) for seed in (0, 1)]
     lt.estimators.fit_together((model for model in models), x)
     same(models[1].model_, linear(random_state=1, max_epochs=2).fit(x).model_)
+
+
+def test_numbers_beyond_what_steps_are_counted_in_are_only_large(linear, x, same):
+    same(linear(patience=10**30, max_epochs=2).fit(x).model_, linear(patience=2, max_epochs=2).fit(x).model_)
+    with pytest.raises(lt.TrainingError, match="would not end inside the training"):
+        lt.VariationalAutoencoder(2, hidden=(), max_epochs=2, warmup=10**30).fit(x)

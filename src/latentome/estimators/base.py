@@ -225,7 +225,7 @@ class BaseAutoencoder(
             epochs=self.max_epochs,
             batch_size=self.rows_of_batch(n_samples),
             shuffle=bool(self.shuffle),
-            patience=self.patience,
+            patience=None if self.patience is None else min(self.patience, self.max_epochs),
             keep_best=self.patience is not None,
             tolerate=tolerate,
         )

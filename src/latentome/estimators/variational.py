@@ -21,6 +21,8 @@ from latentome.training import apply_in_blocks, bounds_in_blocks
 
 #: A component is active where its posterior mean varies by more than this over the samples (Burda et al. 2016).
 ACTIVE = 0.01
+#: The longest warm-up in steps, which are counted in int32; none of that length would end inside a training.
+MOST_STEPS = 2**31 - 1
 #: Draws of the posterior behind each sample's `score`; the KL divergence is exact.
 SCORE_DRAWS = 32
 
@@ -145,7 +147,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _warmup_steps(self, steps_per_epoch: int) -> int:
         if isinstance(self.warmup, Integral):
-            return int(self.warmup) * steps_per_epoch
+            return min(int(self.warmup) * steps_per_epoch, MOST_STEPS)
         # Rounded down, so that a fraction below 1 always ends inside the training.
         return math.floor(self.warmup * self.max_epochs * steps_per_epoch)
 

@@ -141,7 +141,9 @@ def node_types(table: pd.DataFrame) -> Figure:
             axes.scatter(rows[x], rows[y], s=area, label=label, **look)
         axes.set(xlabel=across, ylabel=upwards)
         axes.margins(0.07)
-        axes.yaxis.get_major_locator().set_params(nbins=5)
+        counts = x == "genes_positive"
+        axes.xaxis.get_major_locator().set_params(integer=counts)
+        axes.yaxis.get_major_locator().set_params(nbins=5, integer=counts)
     grid[0].axvline(0, color=tones().line, linewidth=0.5, zorder=0)
     grid[0].axhline(0, color=tones().line, linewidth=0.5, zorder=0)
     if table["kurtosis"].max() > 30:

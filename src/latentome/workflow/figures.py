@@ -102,7 +102,11 @@ def _of_samples(encoded: AnnData, prepared: Prepared, model: BaseAutoencoder, fa
 
     color, title, codes = prepared.label_column or "split", TITLES[family], encoded.obsm[f"X_{family}"]
     k = codes.shape[1]
-    names = [f"t-SNE of the {title}'s {k} features", f"t-SNE of {k} principal components"]
+    many = k > 1
+    names = [
+        f"t-SNE of the {title}'s {f'{k} features' if many else 'feature'}",
+        f"t-SNE of {f'{k} principal components' if many else 'one principal component'}",
+    ]
     shown = encoded[_at_most(encoded.n_obs, 2000)]
     some = shown.obsm[f"X_{family}"]
     standard = (some - some.mean(axis=0)) / np.maximum(some.std(axis=0), 1e-12)

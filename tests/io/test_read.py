@@ -316,3 +316,16 @@ def test_reading_tells_how_far_it_is(write, monkeypatch, pack):
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == size
     assert told[0][0] <= (size if pack is gzip.compress else 5000)
+
+
+def test_what_goes_wrong_while_unpacking_reaches_the_reader(tmp_path, monkeypatch):
+    """It happens in another thread, whose end would otherwise be waited for without end."""
+    path = tmp_path / "t.tsv.gz"
+    path.write_bytes(gzip.compress(TABLE.encode()))
+
+    def fail(*_):
+        raise MemoryError("no memory for the block")
+
+    monkeypatch.setattr(gzip.GzipFile, "read1", fail)
+    with pytest.raises(MemoryError, match="no memory for the block"):
+        read(path)

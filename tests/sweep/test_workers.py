@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import queue
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from latentome.errors import InputError, TrainingError, WriteError
-from latentome.sweep import work, workers
+from latentome.sweep import cluster, pool, work, workers
 from latentome.sweep.cluster import Cluster, ClusterError
 from latentome.sweep.plan import Trial, Unit
 from latentome.sweep.request import Configuration, SweepRequest
@@ -190,3 +196,37 @@ def test_what_a_worker_says_about_itself(tmp_path):
     assert told[f"sees {tmp_path / 'data'}"] is False
     assert {"latentome", "jax", "keras", "numpy"} <= told.keys()
     json.dumps(told)
+
+
+def test_a_process_that_dies_between_two_units_is_replaced(monkeypatch, tmp_path):
+    made = []
+
+    class OneUnit(ThreadPoolExecutor):
+        """A process that is dead when its second unit comes."""
+
+        _processes: ClassVar[dict] = {}
+
+        def submit(self, *asked):
+            if self in made:
+                raise BrokenProcessPool
+            made.append(self)
+            return super().submit(*asked)
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda *_, **__: OneUnit(1))
+    monkeypatch.setattr(pool, "do_unit_from_disk", pretend)
+    assert [unit.number for unit, _ in pool.in_processes(UNITS, None, tmp_path, 1)] == [1, 2, 3, 4]
+    assert len(made) == 4
+
+
+@pytest.mark.parametrize(("error", "told"), [(KeyError("x"), "it failed in a way of its own"), (OSError("no"), "no")])
+def test_whatever_happens_to_a_job_is_told(error, told):
+    """Who waits for the answer would wait without end."""
+    answers = queue.SimpleQueue()
+
+    class Job:
+        async def start(self):
+            raise error
+
+    with contextlib.suppress(KeyError):
+        asyncio.run(cluster._telling(Job, answers)().start())
+    assert answers.get(timeout=5) == told

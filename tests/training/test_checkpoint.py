@@ -248,3 +248,11 @@ def test_a_second_training_with_the_folder_of_one_that_goes_on_is_refused(
     same(model.model_, whole.model_)
     assert not [name for name in names(folder) if not name.endswith(".state")]
     linear().fit(given(x), checkpoint=folder)
+
+
+@pytest.mark.parametrize("of", [np.asarray, lt.io.MemoryMatrix], ids=["array", "in buffers"])
+def test_a_state_further_than_the_training_shall_go_is_refused(of, linear, x, small_chunks, stop_after, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        linear().fit(of(x), checkpoint=tmp_path, progress=stop_after(3))
+    with pytest.raises(lt.TrainingError, match="went on for longer than is asked for"):
+        linear(max_epochs=2).fit(of(x), checkpoint=tmp_path, resume=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 
 import latentome as lt
+from latentome.training.engine import Program
 
 
 def refusals(x, estimator):
@@ -165,3 +168,19 @@ def test_numbers_beyond_what_steps_are_counted_in_are_only_large(linear, x, same
     same(linear(patience=10**30, max_epochs=2).fit(x).model_, linear(patience=2, max_epochs=2).fit(x).model_)
     with pytest.raises(lt.TrainingError, match="would not end inside the training"):
         lt.VariationalAutoencoder(2, hidden=(), max_epochs=2, warmup=10**30).fit(x)
+
+
+def test_threads_that_train_models_of_one_architecture_do_not_meet(x, same, monkeypatch):
+    """All trace one model, which then reads traced values: a pause there lets the threads meet where they can."""
+    once = Program._epoch
+
+    def slowly(*given, **named):
+        time.sleep(0.1)
+        return once(*given, **named)
+
+    monkeypatch.setattr(Program, "_epoch", slowly)
+    models = [lt.VariationalAutoencoder(2, hidden=(7,), beta=beta, max_epochs=2, random_state=0) for beta in (0.5, 4.0)]
+    with ThreadPoolExecutor(2) as pool:  # of two shapes, so that each is traced
+        list(pool.map(lambda i: models[i].fit(x[: len(x) - i]), range(2)))
+    alone = lt.VariationalAutoencoder(2, hidden=(7,), beta=4.0, max_epochs=2, random_state=0).fit(x[:-1])
+    same(models[1].model_, alone.model_)

@@ -31,7 +31,7 @@ def cache_folder(kind: str) -> Path | None:
     wanted = os.environ.get(VARIABLE, "")
     if wanted.lower() == "off":
         return None
-    base = Path(wanted) if wanted else Path(platformdirs.user_cache_dir("latentome", appauthor=False))
+    base = Path(wanted).expanduser() if wanted else Path(platformdirs.user_cache_dir("latentome", appauthor=False))
     return base / kind
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import queue
-import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
@@ -133,7 +132,7 @@ def _unix(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _raw(path: Path) -> Iterator[tuple[bytes | Exception, int]]:
+def _raw(path: Path) -> Generator[tuple[bytes | Exception, int], None, None]:
     """The unpacked bytes, and where in the file they end (0: not known).
 
     What goes wrong is handed on as the last item, since it happens in another thread.
@@ -166,35 +165,14 @@ def _inside(path: Path, packed: IO[bytes]) -> AbstractContextManager[Any]:
     return _open_zstd(path) if word == "zstd" else _OPENERS[word](packed, "rb")
 
 
-def _ahead(source: Iterator[Any]) -> Iterator[Any]:
-    """Let another thread be two items ahead."""
-    items: queue.Queue[Any] = queue.Queue(maxsize=2)
-    done, stopped = object(), threading.Event()
-
-    def put(item: Any) -> bool:
-        while not stopped.is_set():
-            try:
-                items.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        with closing(source):
-            for item in source:
-                if not put(item):
-                    return
-        put(done)
-
-    thread = threading.Thread(target=work, name="unpack", daemon=True)
-    thread.start()
-    try:
-        while (item := items.get()) is not done:
+def _ahead(source: Generator[Any, None, None]) -> Iterator[Any]:
+    """Let another thread be an item ahead; whatever goes wrong there is raised here."""
+    end = object()
+    with closing(source), ThreadPoolExecutor(1, "unpack") as reader:
+        coming = reader.submit(next, source, end)
+        while (item := coming.result()) is not end:
+            coming = reader.submit(next, source, end)
             yield item
-    finally:
-        stopped.set()
-        thread.join()
 
 
 @contextmanager

@@ -194,13 +194,16 @@ def _telling(kind: Any, told: queue.SimpleQueue) -> Any:
 
     class Telling(kind):
         async def start(self) -> None:
-            problem = ""
+            problem = "it failed in a way of its own"
             try:
                 await super().start()
+                problem = ""
             except (OSError, RuntimeError, ValueError) as error:
-                self.status = import_extra("distributed").Status.running  # so that it can be closed
                 problem = " ".join(str(error).split())
-            told.put(problem)
+            finally:  # whatever happens, somebody waits for the answer
+                if problem:
+                    self.status = import_extra("distributed").Status.running  # so that it can be closed
+                told.put(problem)
 
     return Telling
 

@@ -59,7 +59,13 @@ def in_processes(units: Sequence[Unit], request: SweepRequest, folder: Path, wor
                 if place not in busy and waiting:
                     unit = waiting.pop()
                     attempts[unit.number] += 1
-                    running[pools[place].submit(do_unit_from_disk, unit, request, str(folder))] = (place, unit)
+                    asked = (do_unit_from_disk, unit, request, str(folder))
+                    try:
+                        future = pools[place].submit(*asked)
+                    except BrokenProcessPool:  # it died between two units
+                        pools[place] = _pool()
+                        future = pools[place].submit(*asked)
+                    running[future] = (place, unit)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 place, unit = running.pop(future)
                 try:

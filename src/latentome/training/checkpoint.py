@@ -120,6 +120,22 @@ class Checkpoints:
             )
         return None
 
+    def check_length(self, done: int, asked: int) -> None:
+        """Refuse a state that is further than a training shall go.
+
+        Parameters
+        ----------
+        done, asked
+            Epochs of the state, and of the training.
+        """
+        if done > asked:
+            raise TrainingError(
+                "This training went on for longer than is asked for now.",
+                where=f"{self.folder}: the state after epoch {done}",
+                expected=f"a state within the {asked} epochs of this training",
+                todo="ask for as many epochs as before, or start anew with --replace",
+            )
+
     def _files(self) -> list[Path]:
         """The states that are there, the newest first."""
         return sorted(self.folder.glob(f"[0-9]*{SUFFIX}"), reverse=True) if self.folder.is_dir() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from latentome.training.schedules import schedule_of
 
 #: The name of the schedule's peak among the live values.
 PEAK = "peak_learning_rate"
+#: Held while a model reads traced values: threads that train models of one architecture trace the same one.
+_TRACING = threading.RLock()
 
 
 def live_names(model: keras.Model) -> list[str]:
@@ -29,13 +32,17 @@ def read_live(model: keras.Model) -> dict[str, float]:
 
 @contextmanager
 def live_values(model: keras.Model, values: Mapping[str, Any]) -> Iterator[None]:
-    """Let `model` read these values, which may be traced ones, instead of its own while the block runs."""
-    before = read_live(model)
-    _write(model, values)
-    try:
-        yield
-    finally:
-        _write(model, before)
+    """Let `model` read these values, which may be traced ones, instead of its own while the block runs.
+
+    Only one thread at a time is in such a block.
+    """
+    with _TRACING:
+        before = read_live(model)
+        _write(model, values)
+        try:
+            yield
+        finally:
+            _write(model, before)
 
 
 def _write(model: keras.Model, values: Mapping[str, Any]) -> None:

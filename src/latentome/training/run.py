@@ -109,13 +109,7 @@ class Run:
             leaves, tree = jax.tree.flatten(self.state)
             self.state = self.program.place(jax.tree.unflatten(tree, [kept[f"state.{i}"] for i in range(len(leaves))]))
             self.rows = kept["rows"]
-            if len(self.rows) > self.options.epochs:
-                raise TrainingError(
-                    "This training went on for longer than is asked for now.",
-                    where=f"{checkpoints.folder}: the state after epoch {len(self.rows)}",
-                    expected=f"a state within the {self.options.epochs} epochs of this training",
-                    todo="ask for as many epochs as before, or start anew with --replace",
-                )
+            checkpoints.check_length(len(self.rows), self.options.epochs)
 
     def save(self) -> None:
         """Keep the last good state."""

@@ -211,6 +211,7 @@ class _Stream:
             read = jax.device_put([kept[f"state.{i}"] for i in range(len(leaves))])
             self.state, self.metrics = jax.tree.unflatten(tree, read)
             self.rows, self.buffer = kept["rows"], int(kept["buffer"])
+            checkpoints.check_length(len(self.rows), self.options.epochs)
 
     def save(self) -> None:
         """Keep the state between two buffers."""

@@ -171,16 +171,24 @@ def test_numbers_beyond_what_steps_are_counted_in_are_only_large(linear, x, same
 
 
 def test_threads_that_train_models_of_one_architecture_do_not_meet(x, same, monkeypatch):
-    """All trace one model, which then reads traced values: a pause there lets the threads meet where they can."""
+    """All trace one model, which then reads traced values: pauses around it let the threads meet where they can."""
     once = Program._epoch
 
     def slowly(*given, **named):
-        time.sleep(0.1)
-        return once(*given, **named)
+        time.sleep(0.2)
+        done = once(*given, **named)
+        time.sleep(0.2)
+        return done
 
+    def model(beta):
+        return lt.VariationalAutoencoder(2, hidden=(7,), beta=beta, max_epochs=2, random_state=0)
+
+    def later(i):
+        time.sleep(0.1 * i)
+        return model(0.5 + i).fit(x[: len(x) - i])  # another shape, which is traced anew
+
+    model(1.0).fit(x)
     monkeypatch.setattr(Program, "_epoch", slowly)
-    models = [lt.VariationalAutoencoder(2, hidden=(7,), beta=beta, max_epochs=2, random_state=0) for beta in (0.5, 4.0)]
-    with ThreadPoolExecutor(2) as pool:  # of two shapes, so that each is traced
-        list(pool.map(lambda i: models[i].fit(x[: len(x) - i]), range(2)))
-    alone = lt.VariationalAutoencoder(2, hidden=(7,), beta=4.0, max_epochs=2, random_state=0).fit(x[:-1])
-    same(models[1].model_, alone.model_)
+    with ThreadPoolExecutor(2) as pool:
+        _, second = pool.map(later, (2, 3))
+    same(second.model_, model(3.5).fit(x[:-3]).model_)

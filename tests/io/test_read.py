@@ -14,6 +14,8 @@ import pytest
 
 from latentome.errors import InputError
 from latentome.io import gene_table, read
+from latentome.io.genes import tidy_genes
+from latentome.io.orientation import find_orientation
 
 BARCODES = ["TCGA-OR-A5J1-01", "TCGA-OR-A5J2-01", "TCGA-OR-A5J3-11"]
 TABLE = "sample\tTP53\tKRAS\nTCGA-OR-A5J1-01\t1.5\t2\nTCGA-OR-A5J2-01\t0\t4e1\nTCGA-OR-A5J3-11\t-1\t0.25\n"
@@ -329,3 +331,36 @@ def test_what_goes_wrong_while_unpacking_reaches_the_reader(tmp_path, monkeypatc
     monkeypatch.setattr(gzip.GzipFile, "read1", fail)
     with pytest.raises(MemoryError, match="no memory for the block"):
         read(path)
+
+
+def test_names_of_other_animals_and_of_other_programs_tell_genes():
+    human = gene_table()["symbol"][200:240].tolist()
+    mouse = [name.capitalize() for name in human]
+    depmap = [f"{name} ({number})" for name, number in zip(human, gene_table()["entrez"][200:240], strict=True)]
+    gencode = [f"ENST00000456{i:03d}.2|ENSG00000223{i:03d}.5|-|{name}|" for i, name in enumerate(human)]
+    replicates = [f"WT_{i}" for i in range(60)]
+    for names in (mouse, depmap, gencode):
+        assert find_orientation(names, replicates, "")[0] == "genes-by-samples"
+        assert find_orientation(replicates, names, "")[0] == "samples-by-genes"
+    assert find_orientation([f"WT ({i})" for i in range(9)], human, "")[0] == "samples-by-genes"
+    tidy = tidy_genes(depmap, str, "depmap.csv")
+    assert tidy.names == human
+    assert tidy.columns["entrez"] == gene_table()["entrez"][200:240].tolist()
+
+
+def test_commas_of_thousands_are_not_told_to_become_points(tmp_path):
+    """10,374 would be 10.374, and 135 would stay 135."""
+    path = tmp_path / "t.tsv"
+    for values, todo in ((("10,374", "135", "1,234,567"), "s/,//g"), (("10,374", "1,5", "2"), "s/,/./g")):
+        path.write_text("sample\tTP53\tKRAS\tEGFR\na\t1\t2\t3\nb\t" + "\t".join(values) + "\n")
+        with pytest.raises(InputError) as refused:
+            read(path)
+        assert todo in refused.value.todo
+
+
+def test_a_series_matrix_of_geo_is_named_as_one(tmp_path):
+    path = tmp_path / "GSE1_series_matrix.txt"
+    path.write_text('!Series_title\t"x"\n\n!series_matrix_table_begin\n"ID_REF"\t"GSM1"\n')
+    with pytest.raises(InputError, match="a series matrix of GEO") as refused:
+        read(path)
+    assert "grep -v '^!'" in refused.value.todo

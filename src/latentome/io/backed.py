@@ -241,12 +241,12 @@ class MappedMatrix(BackedMatrix):
         Samples x genes; stays open, and is closed with this one.
     change
         Makes of a block of its rows (rows x genes, float32) a new one with as many rows, float32.
-    genes
-        Names of the genes that come out.
+    genes, var
+        Names of the genes that come out, and what is known about them.
     """
 
-    def __init__(self, source: BackedMatrix, change: Callable[[np.ndarray], np.ndarray], genes: Sequence[str]) -> None:
-        self.source, self._change = source, change
+    def __init__(self, source: BackedMatrix, change: Callable, genes: Sequence[str], var: Any = None) -> None:
+        self.source, self._change, self._var = source, change, var
         self.shape, self.path = (len(source), len(genes)), source.path
         self.samples, self.genes = source.samples, np.array(genes, dtype=str)
 
@@ -255,10 +255,12 @@ class MappedMatrix(BackedMatrix):
         self.source.close()
 
     def annotation(self, of: Literal["obs", "var"]) -> pd.DataFrame:
-        """What is known about the samples or the genes; of the genes only their names."""
+        """What is known about the samples or the genes; of the genes only their names where nothing more was given."""
         import pandas as pd
 
-        return self.source.annotation(of) if of == "obs" else pd.DataFrame(index=self.genes)
+        if of == "obs":
+            return self.source.annotation(of)
+        return pd.DataFrame(index=self.genes) if self._var is None else self._var
 
     def block(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """As `BackedMatrix.block`."""

@@ -18,7 +18,7 @@ from latentome.io.text import DELIMITERS, MISSING, Layout, numbered_fields
 #: The largest shares of missing values, of all and of one sample or gene, that are filled on request.
 MOST_MISSING, MOST_MISSING_OF_ONE = 0.1, 0.5
 _MOST_CELLS = 100_000
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+\.\d*")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+(\.\d{3})*,\d+")
 
 
@@ -148,13 +148,17 @@ def missing_refusal(grid: Grid, cells: Cells) -> InputError:
 def text_refusal(grid: Grid, cells: Cells, missing: int, first_column: str) -> InputError:
     """Say which values are text, and what the text may be."""
     todo = "Correct these values, or delete these columns."
-    if any(_COMMA_DECIMAL.fullmatch(word.strip()) for word in cells.values[:100]):
+    commas = [word.strip() for word in cells.values[:100] if "," in word]
+    if commas and all(map(_THOUSANDS.fullmatch, commas)):
+        todo = (
+            "The commas seem to separate thousands: export the table without them (with sed, for a file with tabs or "
+            "semicolons: sed 's/,//g'). If they are decimal ones, export it with decimal points."
+        )
+    elif any(map(_COMMA_DECIMAL.fullmatch, commas)):
         todo = (
             "The numbers seem to have a decimal comma: export the table with decimal points "
             "(with sed, for a file with tabs or semicolons: sed 's/,/./g')."
         )
-    elif any(_THOUSANDS.fullmatch(word.strip()) for word in cells.values[:100]):
-        todo = "The numbers have separators of thousands: export the table without them."
     elif first_column:
         todo = (
             f"The column '{first_column}' looks like labels or a description. Put labels of samples into a separate "

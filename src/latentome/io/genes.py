@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: What to do with several genes of the same name.
 DUPLICATES = ("refuse", "drop", "most-variable", "sum")
 
-_SYMBOL_ENTREZ = re.compile(r"(.+)\|(\d+)")
+_SYMBOL_ENTREZ = re.compile(r"(.+?)(?:\|(?=\d+$)| \((?=\d+\)$))(\d+)\)?")
 _ENSEMBL = re.compile(r"(ENS[A-Z]{0,4}[GT]\d{11})\.\d+(_PAR_Y)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 #: As programs write what is not there; the last ones are those of the GDC and of TCGA's clinical tables.
-_MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "'--", "[Not Available]")
+MISSING_LABELS = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "'--", "[Not Available]")
 #: Beside numbers; beside words they may be classes, as in a treatment 'None' or a genotype 'null'.
 _MISSING_NUMBERS = ("null", "NULL", "None", "none")
 #: Numbers of which some have a comma, and such as may have it for a thousand.
@@ -222,7 +222,7 @@ def _typed(values: pd.Series, commas: bool) -> pd.Series:
     """Make a column of text a column of numbers where nothing is lost by it; `commas` may be those of decimals."""
     import pandas as pd
 
-    values = values.where(~values.isin(_MISSING), None)
+    values = values.where(~values.isin(MISSING_LABELS), None)
     numbers = values.where(~values.isin(_MISSING_NUMBERS), None)
     present = numbers.dropna()
     if commas and _all_match(present, _DECIMAL_COMMA) and not _all_match(present, _THOUSANDS):

@@ -21,6 +21,14 @@ def find_format(path: Path) -> tuple[str, Layout, dict[str, list[str]]]:
     with closing(lines(path)) as content:
         first = [line.rstrip("\n") for line in islice(content, 3)]
     version = first[0].strip()
+    if version.startswith(("!Series_", "!Sample_")):
+        raise InputError(
+            f"{path.name} is a series matrix of GEO, with lines about the samples around the table",
+            where=f"{path}, line 1: '{version[:60]}'",
+            expected="the table alone",
+            todo=f"Take these lines away: gzip -cdf {path.name} | grep -v '^!' > table.tsv. What they tell of the "
+            "samples can be given as --labels, samples in rows.",
+        )
     if re.fullmatch(r"#1\.[23]\t*", version) or data_suffix(path) == ".gct":
         layout, samples = _gct(path, version.rstrip("\t"), first)
         return "gct", layout, samples

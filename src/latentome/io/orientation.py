@@ -17,8 +17,8 @@ CHOICES = ("auto", "samples-by-genes", "genes-by-samples")
 TRANSCRIPTOME = 5000
 
 _GENE = re.compile(
-    r"ENS[A-Z]{0,4}[GT]\d{11}(\.\d+)?|.+\|\d+|\d+(_[a-z])?_at|Y[A-P][LR]\d{3}[WC](-[A-Z])?|PA\d{4}(\.\d)?"
-    r"|(gene|feature|probe)[-_. ]?\d+",
+    r"ENS[A-Z]{0,4}[GT]\d{11}(\.\d+)?(\|.*)?|.+\|\d+|\S+ \(\d{3,}\)|\d+(_[a-z])?_at"
+    r"|Y[A-P][LR]\d{3}[WC](-[A-Z])?|PA\d{4}(\.\d)?|(gene|feature|probe)[-_. ]?\d+",
     re.IGNORECASE,
 )
 _SAMPLE = re.compile(
@@ -86,7 +86,7 @@ def find_orientation(rows: Sequence[str], columns: Sequence[str], corner: str) -
     word = "genes-by-samples" if long else "samples-by-genes"
     return word, (
         f"Read as {word} by its shape alone ({len(rows)} rows, {len(columns)} columns), since no name was recognised: "
-        f"give orientation= if this is wrong."
+        f"say which way round it is (--orientation, orientation=) if this is wrong."
     )
 
 
@@ -121,7 +121,8 @@ def _share(names: Sequence[str], test) -> float:
 
 
 def _is_gene(name: str) -> bool:
-    return name in known_names() or _GENE.fullmatch(name) is not None
+    # Symbols of the mouse and other animals are those of their human relatives in other letters.
+    return name in known_names() or name.upper() in known_names() or _GENE.fullmatch(name) is not None
 
 
 def _is_gene_word(name: str) -> bool:

@@ -14,7 +14,9 @@ def text_size(text: str, points: float, weight: str = "normal") -> tuple[float, 
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    box = TextPath((0, 0), text or " ", prop=FontProperties(size=points, weight=weight)).get_extents()
+    if not text.strip():  # matplotlib knows no extent of it
+        return 0.0, 0.72 * points / 72
+    box = TextPath((0, 0), text, prop=FontProperties(size=points, weight=weight)).get_extents()
     return box.width / 72, 0.72 * points / 72
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: The largest share of a model's genes that new samples may lack.
 MAX_MISSING = 0.2
+#: Values are centred where their mean is within this share of their range of zero.
+CENTRED = 0.05
 
 
 def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check_range: bool = True) -> AnnData:
@@ -195,7 +197,9 @@ def check_depth(shares: np.ndarray, n_genes: int, preprocessing: Preprocessing, 
 def check_range(low: float, high: float, preprocessing: Preprocessing, source: str) -> None:
     """As `check_scale`, of samples of which the range is known, and where they are from."""
     trained_low, trained_high = _training_range(preprocessing)
-    problem = _another_scale(low, high, trained_low, trained_high, preprocessing.transform != "none")
+    # Of values around zero a sample always has negative ones; of others that dip below it a few samples may have none.
+    centred = abs(float(np.mean(preprocessing.mean))) < CENTRED * (trained_high - trained_low)
+    problem = _another_scale(low, high, trained_low, trained_high, preprocessing.transform != "none", centred)
     if problem is None:
         return
     logged = " after log2(x + 1)" if preprocessing.transform != "none" else ""
@@ -209,7 +213,7 @@ def check_range(low: float, high: float, preprocessing: Preprocessing, source: s
 
 
 def _another_scale(
-    low: float, high: float, trained_low: float, trained_high: float, logged: bool
+    low: float, high: float, trained_low: float, trained_high: float, logged: bool, centred: bool
 ) -> tuple[str, str] | None:
     """What tells two scales apart, and the way from one to the other; None if they may be the same."""
     if low < -1 and trained_low >= -0.01:
@@ -217,7 +221,7 @@ def _another_scale(
             "they have negative values, as z-scores and centred values do",
             "give the values before they were centred",
         )
-    if low >= 0 and trained_low < -1:
+    if low >= 0 and trained_low < -1 and centred:
         return "the training data had negative values, and they have none", "centre them as the training data were"
     if logged:
         if high <= LOG_MAXIMUM and 2.0**trained_high > 50 * max(high, 1.0):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.pp.split import group_codes
 from latentome.tl.encode import check_pca, make_pca
 from latentome.tl.features import check_training
 from latentome.training import apply_in_blocks
@@ -32,6 +33,7 @@ def dimensions(
     *,
     gene_sets: Mapping[str, Sequence[str]] | None = None,
     genes: Sequence[str] | None = None,
+    groups: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Train a model with each number of latent dimensions and see what that gives on held-out samples.
@@ -55,6 +57,9 @@ def dimensions(
     gene_sets, genes
         Gene sets, as `read_gmt` gives them, and the names of the genes of `x`: then the sets that some feature stands
         for are counted, too.
+    groups
+        The group of each sample, such as its patient: no training validates on a part of one, and they are what the
+        standard error counts.
     progress
         Is told how many sizes are done, of how many.
 
@@ -97,7 +102,8 @@ def dimensions(
     for done, size in enumerate(sizes):
         if progress is not None:
             progress(done, len(sizes))
-        fitted = clone(model).set_params(n_components=int(size), members=members, random_state=rng).fit(x[training])
+        fitted = clone(model).set_params(n_components=int(size), members=members, random_state=rng)
+        fitted.fit(x[training], groups=None if groups is None else np.asarray(groups)[training])
         codes = np.asarray(fitted.transform(held_out))
         found = stability(codes, members)
         parts = np.split(codes, members, axis=1)
@@ -125,7 +131,10 @@ def dimensions(
     # The same samples are hard at every size: in pairs their differences say much more than the errors themselves.
     above = errors - errors[table["error"].idxmin()]
     table.insert(2, "above", above.mean(axis=1))
-    table.insert(3, "standard_error", above.std(axis=1, ddof=1) / np.sqrt(above.shape[1]))
+    together = np.arange(len(held_out)) if groups is None else group_codes(np.asarray(groups)[~training])
+    sums = np.stack([np.bincount(together, row) for row in above - above.mean(axis=1, keepdims=True)])
+    n = sums.shape[1]
+    table.insert(3, "standard_error", np.sqrt(n / max(n - 1, 1) * np.square(sums).sum(axis=1)) / len(held_out))
     return table
 
 

@@ -86,7 +86,7 @@ def errors_by_class(
     }
     model, *others = methods
     for label in np.unique(classes[known & test]):
-        here = (classes == label)[test]
+        here = (known & (classes == label))[test]
         together = None if groups is None else groups[test][here]
         row = {"class": label, "samples": int(here.sum())}
         row |= {f"{name} MSE": float(error[here].mean()) for name, error in errors.items()}

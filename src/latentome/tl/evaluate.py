@@ -119,7 +119,7 @@ def evaluate(
             together = None if groups is None else groups[known & test]
             of_labels = _of_labels(right, classes[known & training], classes[known & test], together)
         for label in np.unique(classes[known & test]):
-            here = classes[test] == label
+            here = (known & (classes == label))[test]
             by_class[str(label)] = {name: float(e[here].mean()) for name, e in errors.items()}
             n_by_class[str(label)] = int(here.sum())
     model, *others = methods

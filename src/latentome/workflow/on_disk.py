@@ -108,7 +108,7 @@ def read_backed(
         "notes": [*map(str, earlier.get("notes", [])), "Read from disk in blocks, as samples-by-genes.", *tidy.notes],
     }
     kept = np.flatnonzero(tidy.keep)
-    matrix = io.MappedMatrix(source, lambda block: block if tidy.keep.all() else block[:, kept], tidy.names)
+    matrix = io.MappedMatrix(source, lambda block: block if tidy.keep.all() else block[:, kept], tidy.names, told.var)
     return matrix, told
 
 

@@ -13,7 +13,7 @@ from latentome import datasets, io
 from latentome.errors import InputError, RunFolderError, check_known, nearest
 from latentome.io.files import sha256
 from latentome.io.genes import check_duplicates
-from latentome.io.labels import agreeing_columns
+from latentome.io.labels import MISSING_LABELS, agreeing_columns
 from latentome.io.orientation import check_orientation
 from latentome.pp import Preprocessing, combine, find_groups, fit_preprocessing, read_gene_list, split_rows
 from latentome.report.wording import several
@@ -267,6 +267,12 @@ def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | Non
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     column = _label_column(adata, config, notes)
+    for name in {column, config.group, *config.stratify} & set(adata.obs.columns):
+        # As a file of labels is read: programs write words for what is not there.
+        absent = adata.obs[name].astype(object).isin(MISSING_LABELS)
+        if absent.any():
+            adata.obs[name] = adata.obs[name].astype(object).where(~absent, None)
+            notes.append(f"'{name}' is empty, or a word for a missing value, for {int(absent.sum())} samples.")
     if column is not None and adata.obs[column].isna().all():
         raise InputError(
             f"No sample has a label: '{column}' is empty.",

@@ -75,10 +75,10 @@ def dimensions_step(
             )
     for size in sizes:
         tl.check_pca(int(training.sum()), x.shape[1], size)
-    options = {}
+    options = {"groups": prepared.groups}
     if gene_sets is not None:
         genes = [str(gene) for gene in prepared.adata.var_names]
-        options = {"gene_sets": tl.read_gmt(Path(gene_sets) if gene_sets != "hallmark" else gene_sets), "genes": genes}
+        options |= {"gene_sets": tl.read_gmt(Path(gene_sets) if gene_sets != "hallmark" else gene_sets), "genes": genes}
     with reporter.step("sizes", "sizes"):
         table = tl.dimensions(
             x, estimator, sizes, training, prepared.labels, members, config.seed, **options, progress=reporter.progress

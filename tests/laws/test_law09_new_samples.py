@@ -172,3 +172,18 @@ def test_models_and_what_is_no_model(halves, fitted, model, tmp_path):
         align(new, object())
     fitted.save(tmp_path / "preprocessing.json")
     assert align(new, Preprocessing.load(tmp_path / "preprocessing.json")).X.tobytes() == scaled.X.tobytes()
+
+
+def test_a_sample_without_a_negative_value_is_none_of_another_scale(halves):
+    """Of batch-corrected logarithms, which dip below zero, some samples have no negative value; of z-scores none."""
+    old, _ = halves
+    shifted = old.copy()
+    shifted.X = old.X - 1.5  # the zeros are negative now
+    fitted = fit_preprocessing(shifted, scaling="zero-one")
+    whole = shifted[:1].copy()
+    whole.X = np.abs(whole.X)
+    assert align(whole, fitted).n_obs == 1
+    scores = old.copy()
+    scores.X = (old.X - old.X.mean(axis=0)) / old.X.std(axis=0)
+    with pytest.raises(InputError, match="had negative values, and they have none"):
+        align(old[:3].copy(), fit_preprocessing(scores, scaling="zero-one"))

@@ -123,3 +123,18 @@ def test_sizes_are_not_compared_on_one_sample():
     x = np.zeros((30, 6), np.float32)
     with pytest.raises(InputError, match="differences need some"):
         tl.dimensions(x, lt.LinearAutoencoder(max_epochs=2), [1, 2], np.arange(30) != 0)
+
+
+def test_sizes_of_grouped_samples_validate_and_count_by_groups():
+    """Five equal samples of each of 24 donors: the error has the standard error of 6 held-out donors, not of 30."""
+    rng, groups = np.random.default_rng(0), np.repeat(np.arange(24), 5)
+    x = np.repeat(rng.normal(size=(24, 10)), 5, axis=0).astype("float32")
+    model, training = lt.NonlinearPCA(2, max_epochs=2, batch_size=20, refit=False), groups >= 6
+    one, together = (tl.dimensions(x, model, [1, 2], training, groups=g) for g in (np.arange(120), groups))
+    own = lt.NonlinearPCA(2, max_epochs=2, batch_size=20, refit=False, members=2, random_state=0)
+    own.fit(x[training], groups=groups[training])
+    assert not set(groups[training][own.training_rows_]) & set(groups[training][own.validation_rows_])
+    parts = np.split(own.transform(x[~training]), 2, axis=1)
+    errors = [np.square(x[~training] - m.decoder(p)).mean() for m, p in zip(own.models_, parts, strict=True)]
+    assert together["error"][1] == pytest.approx(np.mean(errors), rel=1e-5)
+    assert together["standard_error"][0] > 1.8 * one["standard_error"][0]

@@ -30,7 +30,9 @@ FILES = {
 def asked(config, simulated, tmp_path_factory):
     """The same request on an .h5ad file, with few rows to a chunk."""
     path = tmp_path_factory.mktemp("disk") / "big.h5ad"
-    simulated.write_h5ad(path)
+    known = simulated.copy()  # ids of genes are learned from disk, too
+    known.var["entrez"] = [str(1000 + i) for i in range(known.n_vars)]
+    known.write_h5ad(path)
     parameters = {**config.parameters, "batch_size": 16}
     return replace(config, data=str(path), genes=30, on_disk=True, parameters=parameters)
 

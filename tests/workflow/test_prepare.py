@@ -242,3 +242,19 @@ def test_patients_on_both_sides_are_told(tmp_path):
     assert one[0].startswith("1 patient has samples among the training")
     together = prepare(replace(config, group="patient"), "zero-one")
     assert not any("--group patient" in note for note in together.notes)
+
+
+@pytest.mark.parametrize("word", ["", " ", "nan", "NA"])
+def test_words_for_missing_labels_in_the_data_are_read_as_those_of_a_file(word, simulated, tmp_path):
+    labels = simulated.obs["type"].astype(str).to_numpy().copy()
+    labels[::4] = word
+    whole = AnnData(simulated.X, pd.DataFrame({"kind": labels}, index=simulated.obs_names), simulated.var[[]])
+    whole.write_h5ad(tmp_path / "whole.h5ad")
+    simulated.to_df().to_csv(tmp_path / "values.tsv", sep="\t")
+    whole.obs.to_csv(tmp_path / "labels.tsv", sep="\t")
+    inside = prepare(RunConfig(str(tmp_path / "whole.h5ad"), label_column="kind"), "zero-one")
+    file = {"labels": str(tmp_path / "labels.tsv"), "label_column": "kind"}
+    beside = prepare(RunConfig(str(tmp_path / "values.tsv"), **file), "zero-one")
+    assert inside.adata.obs["kind"].isna().sum() == len(labels[::4])
+    assert np.array_equal(inside.training, beside.training)
+    assert inside.adata.obs["kind"].astype(object).equals(beside.adata.obs["kind"].astype(object))

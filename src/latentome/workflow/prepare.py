@@ -269,7 +269,7 @@ def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | Non
     column = _label_column(adata, config, notes)
     for name in {column, config.group, *config.stratify} & set(adata.obs.columns):
         # As a file of labels is read: programs write words for what is not there.
-        absent = adata.obs[name].astype(object).isin(MISSING_LABELS)
+        absent = adata.obs[name].notna() & adata.obs[name].astype(str).str.strip().isin(MISSING_LABELS)
         if absent.any():
             adata.obs[name] = adata.obs[name].astype(object).where(~absent, None)
             notes.append(f"'{name}' is empty, or a word for a missing value, for {int(absent.sum())} samples.")

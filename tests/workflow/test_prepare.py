@@ -258,3 +258,12 @@ def test_words_for_missing_labels_in_the_data_are_read_as_those_of_a_file(word, 
     assert inside.adata.obs["kind"].isna().sum() == len(labels[::4])
     assert np.array_equal(inside.training, beside.training)
     assert inside.adata.obs["kind"].astype(object).equals(beside.adata.obs["kind"].astype(object))
+
+
+@pytest.mark.parametrize("values", [["same"] * 120, [f"own {i}" for i in range(120)]])
+def test_labels_without_classes_are_refused_with_the_reason(values, simulated, tmp_path):
+    simulated.to_df().to_csv(tmp_path / "values.tsv", sep="\t")
+    pd.DataFrame({"label": values}, index=simulated.obs_names).to_csv(tmp_path / "labels.tsv", sep="\t")
+    with pytest.raises(InputError, match="classes that some samples share") as refused:
+        prepare(RunConfig(str(tmp_path / "values.tsv"), labels=str(tmp_path / "labels.tsv")), "zero-one")
+    assert f"label ({len(set(values))} different values); 120 samples" in refused.value.where

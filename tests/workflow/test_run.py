@@ -211,3 +211,10 @@ def test_an_accelerator_is_named_where_it_trains(config, tmp_path, monkeypatch, 
     monkeypatch.setattr(told, "step", lambda title, unit="": titles.append(title) or step(title, unit))
     train_step(config, str(tmp_path / "run"), told, command="latentome train ...")
     assert "train on NVIDIA of a test" in titles
+
+
+def test_data_that_were_moved_are_missed_by_the_name_of_the_run(config, finished):
+    moved = replace(config, data="/nowhere/expression.tsv")
+    with pytest.raises(RunFolderError, match="The data of this run are not where they were") as refused:
+        prepare_again(moved, finished)
+    assert f"change the line 'data =' in {finished.config}" in refused.value.todo

@@ -158,9 +158,23 @@ def read_again(
     """
     if run.trained_from_disk:
         raise run.needs_memory()
+    check_there(config, run)
     raw, label_column, notes = read_labelled(config, reporter)
     check_unchanged(raw, config, run)
     return raw, label_column, notes
+
+
+def check_there(config: RunConfig, run: RunFolder) -> None:
+    """Refuse to go on without the files that a run was made with, which whoever named the run has not named."""
+    names = {str(entry["name"]) for entry in datasets.available()}
+    for file, key in ((config.data, "data"), (config.labels, "labels")):
+        if file is not None and file not in names and not Path(file).expanduser().exists():
+            raise RunFolderError(
+                f"The {key} of this run are not where they were.",
+                where=f"{file}, which {run.config} names",
+                expected="the very file that the run was made with",
+                todo=f"put it back, or change the line '{key} =' in {run.config}: its checksum is compared",
+            )
 
 
 def check_unchanged(raw: AnnData, config: RunConfig, run: RunFolder) -> None:
@@ -320,12 +334,20 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
     if own:
         notes.append(f"The file names '{own}' as its labels, and has no such column.")
     chosen, classes = usual_labels(adata, joined, notes)
+    if joined and chosen is None and not classes:
+        told = [f"{name} ({adata.obs[name].nunique()} different values)" for name in joined[:8]]
+        raise InputError(
+            "No column of the labels has classes that some samples share.",
+            where=f"{config.labels}; columns: {', '.join(told)}; {adata.n_obs} samples",
+            expected=f"a column of 2 to {max(2, adata.n_obs // 3)} different values",
+            todo="give labels of classes, or leave --labels out; --label-column takes a column nevertheless",
+        )
     if joined and chosen is None:
         raise InputError(
             "It is not clear which column of the labels to use.",
             where=f"{config.labels}; columns: {', '.join(joined)}",
             expected="--label-column with one of these",
-            todo=f"add --label-column {classes[0] if classes else joined[0]}, say",
+            todo=f"add --label-column {classes[0]}, say",
         )
     if not joined:
         told = f", though --label-column could name one of {', '.join(map(str, adata.obs.columns[:8]))}"

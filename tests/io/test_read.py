@@ -364,3 +364,20 @@ def test_a_series_matrix_of_geo_is_named_as_one(tmp_path):
     with pytest.raises(InputError, match="a series matrix of GEO") as refused:
         read(path)
     assert "grep -v '^!'" in refused.value.todo
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("target_id\tlength\teff_length\test_counts\ttpm\nENST00000456328\t9\t8\t1\t2\n", "one sample of kallisto"),
+        ("Name\tLength\tEffectiveLength\tTPM\tNumReads\nENST00000456328\t9\t8\t1\t2\n", "one sample of Salmon"),
+        ("N_unmapped\t5\t5\t5\nN_multimapping\t1\t2\t3\nENSG00000223972\t0\t0\t0\n", "one sample of STAR"),
+        (",baseMean,log2FoldChange,lfcSE,stat,pvalue,padj\nTP53,1,2,3,4,5,6\n", "results of a test"),
+        (",logFC,AveExpr,t,P.Value,adj.P.Val,B\nTP53,1,2,3,4,5,6\n", "results of a test"),
+    ],
+)
+def test_results_that_are_no_matrix_are_named_as_what_they_are(text, what, tmp_path):
+    path = tmp_path / "table.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=what):
+        read(path)

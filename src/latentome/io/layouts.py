@@ -14,6 +14,19 @@ from latentome.io.unpack import lines
 
 _PCL_COLUMNS = {"name", "gweight", "gorder"}
 _PCL_ROWS = {"eweight", "aid", "eorder"}
+#: Columns, in lower case, that tell the result of one sample, by the program that writes it.
+_OF_ONE_SAMPLE = {
+    "kallisto": {"est_counts", "tpm"},
+    "Salmon": {"effectivelength", "numreads"},
+    "STAR": {"n_unmapped"},
+}
+_JOINED_BY = {
+    "kallisto": "tximport, in R, does",
+    "Salmon": "salmon quantmerge does",
+    "STAR": "each has the counts in its second to fourth column",
+}
+#: Columns that tell the results of a test: of DESeq2, limma and edgeR.
+_OF_A_TEST = ({"log2foldchange", "padj"}, {"logfc", "adj.p.val"}, {"logfc", "fdr"})
 
 
 def find_format(path: Path) -> tuple[str, Layout, dict[str, list[str]]]:
@@ -36,7 +49,29 @@ def find_format(path: Path) -> tuple[str, Layout, dict[str, list[str]]]:
     second = first[1].split("\t")[0].strip().lower() if len(first) > 1 else ""
     if data_suffix(path) == ".pcl" or (len(heads) > 2 and heads[2] == "gweight") or second == "eweight":
         return "pcl", _pcl(path), {}
-    return "table", find_layout(path), {}
+    layout = find_layout(path)
+    _check_no_results(path, {head.lower() for head in (layout.corner, *layout.extra, *layout.columns)})
+    return "table", layout, {}
+
+
+def _check_no_results(path: Path, heads: set[str]) -> None:
+    """Refuse what programs write of one sample, or of a test, whose columns would be taken for samples."""
+    program = next((name for name, telling in _OF_ONE_SAMPLE.items() if telling <= heads), None)
+    if program is not None:
+        raise InputError(
+            f"{path.name} is one sample of {program}",
+            where=f"{path}: columns such as {' and '.join(sorted(_OF_ONE_SAMPLE[program]))}",
+            expected="a value for each gene in each sample",
+            todo=f"Join all samples into one table; {_JOINED_BY[program]}.",
+        )
+    found = next((telling for telling in _OF_A_TEST if telling <= heads), None)
+    if found is not None:
+        raise InputError(
+            f"{path.name} has results of a test of differential expression, and no expression",
+            where=f"{path}: columns such as {' and '.join(sorted(found))}",
+            expected="a value for each gene in each sample",
+            todo="Give the table that the test was made of: counts, or normalised values.",
+        )
 
 
 def _gct(path: Path, version: str, first: list[str]) -> tuple[Layout, dict[str, list[str]]]:

@@ -291,8 +291,9 @@ def fit_preprocessing(
     constant = names[~varies].tolist()
     if constant:
         shown = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
-        many = "1 gene has" if len(constant) == 1 else f"{len(constant)} genes have"
-        notes.append(f"{many} one value in all training samples and were dropped: {shown}")
+        one = len(constant) == 1
+        many = "1 gene has" if one else f"{len(constant)} genes have"
+        notes.append(f"{many} one value in all training samples and {'was' if one else 'were'} dropped: {shown}")
     keep = _one_of_each_name(values, np.flatnonzero(varies), selection, notes)
     how = "all"
     if n_genes is not None and not isinstance(n_genes, Integral):

@@ -61,7 +61,7 @@ def map_quality(
     if labels is not None:
         present = ~pd.isna(labels)
         classes, codes = np.unique(np.asarray(labels, dtype=object)[present].astype(str), return_inverse=True)
-        if len(codes) > k:
+        if len(codes) > k and (np.bincount(codes) > 1).sum() > 1:  # one class is always right, one sample never
             around = NearestNeighbors(n_neighbors=k).fit(positions[present]).kneighbors(return_distance=False)
             votes = (codes[around][:, :, None] == np.arange(len(classes))).sum(axis=1)
             quality["class k-NN accuracy"] = float((votes.argmax(axis=1) == codes).mean())

@@ -222,7 +222,7 @@ def _enrichment(
     except InputError as refused:
         if gene_sets is not None or method != "over-representation":
             raise
-        reporter.say(f"{refused.what} The Hallmark sets name genes by symbols; give others with --gene-sets.")
+        reporter.say(f"{refused.what} Of the Hallmark sets there are {refused.where}; give others with --gene-sets.")
         return {}
     return {"enrichment": table}
 

@@ -177,3 +177,14 @@ def test_a_training_that_a_callback_ended_is_not_gone_on_with(same, stop_after, 
     resumed = lt.NonlinearPCA(2, **how).fit(curved, callbacks=[End()], checkpoint=tmp_path, resume=True)
     same(resumed.model_, whole.model_)
     assert (resumed.best_epoch_, resumed.n_iter_) == (10, 10)
+
+
+def test_callbacks_know_the_length_of_the_training(x):
+    seen = []
+
+    class Length(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(self.params["epochs"])
+
+    lt.LinearAutoencoder(2, max_epochs=3, random_state=0).fit(x, callbacks=[Length()])
+    assert seen == [3, 3, 3]

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
-from latentome.estimators.checks import outside_zero_one
+from latentome.estimators.checks import ROUNDING, outside_zero_one
 from latentome.estimators.covariate import no_covariate
 from latentome.io import BackedMatrix, MemoryMatrix
 from latentome.models.summary import summarise
@@ -58,7 +58,7 @@ def fit_backed(
     if covariate is not None:
         raise no_covariate("training from a matrix that is not in memory")
     for name in ("callbacks", "devices"):
-        if len(how.pop(name, ())):
+        if how.pop(name, None):
             raise InputError(
                 f"Training from a matrix that is not in memory takes no {name}.",
                 where=f"fit(matrix, {name}=...), shape {matrix.shape}",
@@ -148,8 +148,8 @@ def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
 def _check_zero_one(matrix: BackedMatrix, needs: str, instead: str) -> None:
     """Refuse a matrix with a value outside [0, 1], and name the first one."""
     for number, block in enumerate(blocks_of(matrix)):
-        if block.min() < 0.0 or block.max() > 1.0:
-            wrong = (block < 0.0) | (block > 1.0)
+        if block.min() < -ROUNDING or block.max() > 1.0 + ROUNDING:
+            wrong = (block < -ROUNDING) | (block > 1.0 + ROUNDING)
             row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
             value, row = float(block[row, column]), row + number * ROWS
             sample = "" if matrix.samples is None else f" (sample '{matrix.samples[row]}')"

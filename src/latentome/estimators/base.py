@@ -353,6 +353,7 @@ class BaseAutoencoder(
 
     def _inverse_transform(self, Z: Any, covariate: Any = None) -> np.ndarray:
         check_is_fitted(self)
+        check_order(Z, covariate)
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise InputError(

@@ -12,6 +12,9 @@ from latentome.errors import InputError
 from latentome.training import check_warmup, n_held_out
 from latentome.training.cache import keep_compiled_programs
 
+#: How far beyond [0, 1] the rounding of float32 may carry what was scaled to it.
+ROUNDING = 1e-6
+
 
 class Checked:
     """The part of every estimator that looks at parameters and data before anything is trained."""
@@ -86,9 +89,9 @@ def refuse_anndata(X: object) -> None:
 def check_zero_one(X: np.ndarray, needs: str, instead: str) -> None:
     """Refuse data outside [0, 1], which the argument `needs` asks for and `instead` does not."""
     low, high = float(X.min()), float(X.max())
-    if low < 0.0 or high > 1.0:
-        row, column = np.argwhere((X < 0.0) | (X > 1.0))[0]
-        where = f"X of shape {X.shape} ranges over [{low:.4g}, {high:.4g}], first at row {row}, column {column}"
+    if low < -ROUNDING or high > 1.0 + ROUNDING:
+        row, column = np.argwhere((X < -ROUNDING) | (X > 1.0 + ROUNDING))[0]
+        where = f"X of shape {X.shape} ranges over [{low:.7g}, {high:.7g}], first at row {row}, column {column}"
         raise outside_zero_one(where, needs, instead)
 
 

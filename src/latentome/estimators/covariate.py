@@ -32,8 +32,8 @@ def read_categories(covariate: Any, n_samples: int) -> np.ndarray:
     return values.astype(str)
 
 
-def check_order(X: Any, covariate: Any) -> None:
-    """Refuse a covariate that names the samples of `X` in another order: it is taken row by row, not by name."""
+def check_order(X: Any, covariate: Any, what: str = "covariate") -> None:
+    """Refuse a covariate, or groups, naming the samples of `X` in another order: they are taken row by row."""
     import pandas as pd
 
     samples, named = getattr(X, "index", None), getattr(covariate, "index", None)
@@ -43,10 +43,10 @@ def check_order(X: Any, covariate: Any) -> None:
         return
     first = int(np.argmax(samples.to_numpy(dtype=object) != named.to_numpy(dtype=object)))
     raise InputError(
-        "The covariate has the samples in another order than the data.",
-        where=f"row {first}: '{samples[first]}' in the data, '{named[first]}' in the covariate",
+        f"The {what} has the samples in another order than the data.",
+        where=f"row {first}: '{samples[first]}' in the data, '{named[first]}' in the {what}",
         expected="one category for each sample, in the order of the samples",
-        todo="pass covariate.loc[X.index]",
+        todo=f"pass {what}.loc[X.index]",
     )
 
 

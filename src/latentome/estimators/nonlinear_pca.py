@@ -236,7 +236,7 @@ class NonlinearPCA(BaseAutoencoder):
         """The share of the variance of the data that each component explains."""
         check_is_fitted(self)
         whole = [float(model.data_variance) or 1.0 for model in self.models_]
-        return self.explained_variance_ / np.repeat(whole, self.n_components)
+        return self.explained_variance_ / np.repeat(whole, self._n_features_out // len(self.models_))
 
 
 def _errors(model: NonlinearPCAModel, blocks: Blocks, rows: np.ndarray) -> np.ndarray:

@@ -177,6 +177,8 @@ def load_model(folder: str | Path) -> BaseAutoencoder:
                 raise ValueError(f"{len(estimator.feature_names_in_)} names of {estimator.n_features_in_} features")
         if "categories" in description:
             estimator.categories_ = np.array(description["categories"], dtype=str)
+        elif estimator.family == "vae":  # as a fit without a covariate leaves it
+            estimator.categories_ = None
         estimator.training_rows_ = np.array(description["training_rows"], dtype=np.int64)
         estimator.validation_rows_ = np.array(description["validation_rows"], dtype=np.int64)
     with _content_of(folder / "history.tsv"):

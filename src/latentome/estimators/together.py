@@ -135,6 +135,7 @@ def fit_together(
         keep_compiled_programs()  # from the first on: initial weights are drawn by programs, too
         check_order(X, covariate)
         check_groups(groups, X)
+        check_order(X, groups, "groups")
         for estimator in estimators:
             estimator._validate_params()
             x = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, ensure_min_samples=2)
@@ -278,7 +279,9 @@ def _programs(
     families: dict[tuple[Any, ...], list[int]] = {}
     for i in numbers:
         fit = prepared[i][0]
-        shared = _key(fit.model.family_of_widths or fit.model.architecture, fit, options[i])
+        # Adafactor takes means over the rows and columns of a matrix, which zeros beside it change.
+        padded = None if isinstance(fit.model.optimizer, keras.optimizers.Adafactor) else fit.model.family_of_widths
+        shared = _key(padded or fit.model.architecture, fit, options[i])
         families.setdefault(shared, []).append(i)
     programs = []
     for members in families.values():

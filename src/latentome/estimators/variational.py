@@ -351,8 +351,16 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Returns
         -------
-        float32, samples x features: the mean of the likelihood for each drawn code.
+        float32, samples x features: the mean of the likelihood for each drawn code. Of an ensemble each sample is drawn
+        from one member, itself drawn: a mean of independent draws would vary too little.
         """
         check_is_fitted(self)
-        codes = np.random.default_rng(random_state).standard_normal((n_samples, self._n_features_out))
-        return self._inverse_transform(codes, covariate)
+        rng, members = np.random.default_rng(random_state), len(self.models_)
+        codes = rng.standard_normal((n_samples, self._n_features_out // members))
+        if members == 1:
+            return self._inverse_transform(codes, covariate)
+        codes, drawn = self._join(codes.astype(np.float32), covariate), rng.integers(members, size=n_samples)
+        decoded = np.empty((n_samples, self.n_features_in_), np.float32)
+        for member, model in enumerate(self.models_):
+            decoded[drawn == member] = apply_in_blocks(model, "decoder", codes[drawn == member])
+        return decoded

@@ -109,7 +109,7 @@ class Autoencoder(keras.Model):
 
     def _architecture_but_width(self, code_activation: str) -> str | None:
         """That text for a model whose code has this activation; one with a live `width` needs no zero there."""
-        if "width" not in vars(self.live) and not zero_at_zero(code_activation):
+        if not unit_by_unit(code_activation) or ("width" not in vars(self.live) and not zero_at_zero(code_activation)):
             return None
         width = f'"n_components": {json.loads(self._config)["n_components"]}'
         return self.architecture.replace(width, '"n_components": any')
@@ -142,6 +142,14 @@ def arguments_of(constructor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
+def unit_by_unit(activation: str) -> bool:
+    """Whether the activation of a unit does not depend on the other units of its layer, as that of softmax does."""
+    function = keras.activations.get(activation)
+    one, other = (function(ops.convert_to_tensor([[-2.0, 0.0, 0.5, last]]))[0, :3] for last in (3.0, -7.0))
+    return bool(np.array_equal(one, other))
+
+
+@functools.cache
 def zero_at_zero(activation: str) -> bool:
     """Whether a unit with this activation, by its Keras name, is zero where its input is."""
-    return float(keras.activations.get(activation)(ops.zeros((1, 1)))[0, 0]) == 0.0
+    return float(keras.activations.get(activation)(ops.zeros((1, 2)))[0, 0]) == 0.0

@@ -41,9 +41,8 @@ def apply_in_blocks(model: Autoencoder, part: str, x: np.ndarray) -> np.ndarray:
     """
     layer: keras.Model = getattr(model, part)
     run = _program(model, part)
-    trainable = [v.value for v in layer.trainable_variables]
-    fixed = [v.value for v in layer.non_trainable_variables]
-    return _in_blocks(x, layer.output_shape[-1], lambda block, start: run(trainable, fixed, block))
+    values = [v.value for v in layer.variables]
+    return _in_blocks(x, layer.output_shape[-1], lambda block, start: run(values, block))
 
 
 def bounds_in_blocks(model: VariationalModel, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -88,7 +87,13 @@ def _program(model: Autoencoder, part: str) -> Callable:
 
     def build(template: Autoencoder) -> Callable:
         layer = getattr(template, part)
-        return lambda t, f, x: layer.stateless_call(t, f, x, training=False)[0]
+
+        def run(values, x):
+            # By all variables in their order: which of them train, the user may have changed.
+            with keras.StatelessScope(state_mapping=list(zip(layer.variables, values, strict=True))):
+                return layer(x, training=False)
+
+        return run
 
     return _kept(model, part, build)
 

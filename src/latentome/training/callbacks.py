@@ -14,10 +14,12 @@ class Callbacks:
     ``model.stop_training`` ends the training after the epoch.
     """
 
-    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model) -> None:
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int) -> None:
         self.model = model
         self.model.stop_training = False
-        self._all = keras.callbacks.CallbackList(list(callbacks), add_history=False, model=model)
+        self._all = keras.callbacks.CallbackList(
+            list(callbacks), add_history=False, model=model, epochs=epochs, verbose=0
+        )
         self._logs: dict[str, float] = {}
 
     @property

@@ -280,7 +280,7 @@ class _Stream:
     def _diverged(self, good: tuple[State, list[jax.Array]], step: int, block: np.ndarray) -> None:
         """Go back to the state before this buffer, keep it, and say what happened."""
         (self.state, self.metrics), at = good, self.buffer
-        rate = float(self.program.learning_rate(self.state))
+        rate = float(self._rate())
         self.save()
         write_state(self.model, self.state)
         kept = "The last good state is that before this buffer"
@@ -292,13 +292,17 @@ class _Stream:
         raise error
 
     def _end_epoch(self, patience: int) -> None:
-        row = [*self.program.results(self.metrics), self.program.learning_rate(self.state), *self._validate()]
+        row = [*self.program.results(self.metrics), self._rate(), *self._validate()]
         self.rows = np.concatenate([self.rows, np.array([[float(v) for v in row]], np.float32)])
         self.metrics, self.buffer = self.program.zero_metrics(), 0
         self.state = self.state._replace(epochs=self.state.epochs + 1)
         if self.keep:
             loss = jnp.float32(self.rows[-1, self.program.columns.index("val_loss")])
             self.state = self.program.keep_best(self.state, loss, patience, self.first_candidate)
+
+    def _rate(self) -> jax.Array:
+        with live_values(self.program.model, self.live):  # the program's own model may have another one's
+            return self.program.learning_rate(self.state)
 
     def _validate(self) -> list[jax.Array]:
         metrics = self.program.zero_metrics()

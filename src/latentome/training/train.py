@@ -114,7 +114,7 @@ def train_together(
             folder = checkpoint if len(groups) == 1 else checkpoint / f"group-{number + 1}-of-{len(groups)}"
             run.keep_in(Checkpoints(folder, run.identity(hashed), CHECKPOINT_SECONDS), resume, notes)
         shown = shifted(progress, number, len(groups), options.epochs)
-        called = Callbacks(callbacks, models[0]) if callbacks else None
+        called = Callbacks(callbacks, models[0], options.epochs) if callbacks else None
         done += run.finish(shown, called, keep_end or number + 1 < len(groups))
     return done
 

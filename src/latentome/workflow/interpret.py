@@ -222,7 +222,10 @@ def _enrichment(
     except InputError as refused:
         if gene_sets is not None or method != "over-representation":
             raise
-        reporter.say(f"{refused.what} Of the Hallmark sets there are {refused.where}; give others with --gene-sets.")
+        reporter.say(
+            f"{refused.what} The Hallmark sets name genes by symbols; there are {refused.where}. "
+            "Give others with --gene-sets."
+        )
         return {}
     return {"enrichment": table}
 

@@ -69,3 +69,11 @@ def test_what_a_wider_neighbour_would_change_is_not_padded(x, how):
     lt.estimators.fit_together(models, x)
     alone = lt.DeepAutoencoder(3, hidden=(), max_epochs=3, random_state=0, **how).fit(x)
     np.testing.assert_allclose(models[1].history_["loss"], alone.history_["loss"], rtol=1e-6)
+
+
+def test_what_was_learned_does_not_hang_on_what_is_set_or_saved(x, tmp_path):
+    model = lt.NonlinearPCA(4, max_epochs=1, random_state=0).fit(x)
+    before = model.explained_variance_ratio_
+    np.testing.assert_array_equal(model.set_params(n_components=3).explained_variance_ratio_, before)
+    lt.VariationalAutoencoder(2, hidden=(), max_epochs=1, random_state=0).fit(x).save(tmp_path / "vae")
+    assert lt.load_model(tmp_path / "vae").categories_ is None

@@ -14,6 +14,7 @@ import pytest
 
 from latentome.errors import InputError
 from latentome.io import gene_table, read
+from latentome.io.converted import cache_folder
 from latentome.io.genes import tidy_genes
 from latentome.io.orientation import find_orientation
 
@@ -381,3 +382,9 @@ def test_results_that_are_no_matrix_are_named_as_what_they_are(text, what, tmp_p
     path.write_text(text)
     with pytest.raises(InputError, match=what):
         read(path)
+
+
+def test_the_cache_may_be_named_from_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LATENTOME_CACHE", "~/kept")
+    assert cache_folder("tables") == tmp_path / "kept" / "tables"

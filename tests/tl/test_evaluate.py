@@ -314,3 +314,20 @@ def test_clusters_are_not_judged_where_each_held_out_sample_is_a_class_of_its_ow
     table = tl.evaluate(x, {"VAE": noisy(x, 0.1), "PCA": noisy(x, 0.2)}, training, single)["table"]
     assert "probe accuracy" in table
     assert not {"ARI", "NMI"} & set(table)
+
+
+def test_samples_without_a_label_are_of_no_class_not_even_of_one_without_a_name(groups):
+    x, labels, training = groups
+    labels = labels.copy()
+    labels[::7], labels[1::7] = "", None
+    result = tl.evaluate(x, {"noisy": noisy(x, 0.1)}, training, labels)
+    assert sum(result["n_by_class"].values()) == result["n_labelled"] == (~training[np.arange(600) % 7 != 1]).sum()
+    rows = errors_by_class(x, {"a": noisy(x, 0.1), "b": noisy(x, 0.2)}, training, labels)
+    assert rows["samples"].sum() == result["n_labelled"]
+
+
+@pytest.mark.parametrize("labels", [["one"] * 60, [f"own {i}" for i in range(60)]])
+def test_classes_that_tell_nothing_have_no_score_on_a_map(labels):
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    assert "class k-NN accuracy" not in tl.map_quality(x, x[:, :2], labels=np.array(labels, dtype=object))
+    assert "class k-NN accuracy" in tl.map_quality(x, x[:, :2], labels=np.resize(["a", "b"], 60).astype(object))

@@ -281,7 +281,7 @@ def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | Non
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     column = _label_column(adata, config, notes)
-    for name in {column, config.group, *config.stratify} & set(adata.obs.columns):
+    for name in dict.fromkeys(n for n in (column, config.group, *config.stratify) if n in adata.obs):
         # As a file of labels is read: programs write words for what is not there.
         absent = adata.obs[name].notna() & adata.obs[name].astype(str).str.strip().isin(MISSING_LABELS)
         if absent.any():

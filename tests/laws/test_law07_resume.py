@@ -108,7 +108,8 @@ def test_each_member_has_a_second_round_of_its_own_length():
         single = lt.NonlinearPCA(3, hidden=(8,), learning_rate=0.01, **{**SMALL, "random_state": member}).fit(x)
         assert single.best_epoch_ == model.second_round_[member]
         for mine, other in zip(single.model_.get_weights(), model.models_[member].get_weights(), strict=True):
-            np.testing.assert_allclose(mine, other, **SAME)
+            # Two rounds at ten times the usual rate: on a GPU rounding grows to 3e-5.
+            np.testing.assert_allclose(mine, other, **{name: 10 * value for name, value in SAME.items()})
 
 
 @pytest.mark.parametrize(

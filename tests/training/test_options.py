@@ -6,6 +6,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -161,7 +162,8 @@ def test_a_folder_of_states_may_be_given_as_text(of, linear, x, same, small_chun
 def test_estimators_that_train_together_may_come_one_by_one(linear, x, same):
     models = [linear(random_state=seed, max_epochs=2) for seed in (0, 1)]
     lt.estimators.fit_together((model for model in models), x)
-    same(models[1].model_, linear(random_state=1, max_epochs=2).fit(x).model_)
+    rounding = {} if jax.default_backend() == "cpu" else {"rtol": 1e-4, "atol": 1e-5}  # other sums: see law 7
+    same(models[1].model_, linear(random_state=1, max_epochs=2).fit(x).model_, **rounding)
 
 
 def test_numbers_beyond_what_steps_are_counted_in_are_only_large(linear, x, same):

@@ -19,7 +19,7 @@ from latentome.models.summary import summarise
 from latentome.training import Split
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.run import Progress
-from latentome.training.stream import fitted, lay_out, train_stream
+from latentome.training.stream import CHUNK_ROWS, fitted, lay_out, train_stream
 from latentome.training.train import shifted
 
 if TYPE_CHECKING:
@@ -147,11 +147,14 @@ def check_backed(estimator: BaseAutoencoder, matrix: BackedMatrix) -> None:
 
 def _check_zero_one(matrix: BackedMatrix, needs: str, instead: str) -> None:
     """Refuse a matrix with a value outside [0, 1], and name the first one."""
-    for number, block in enumerate(blocks_of(matrix)):
+    place = np.empty((min(CHUNK_ROWS, len(matrix)), matrix.shape[1]), np.float32)  # new memory would cost more time
+    for start in range(0, len(matrix), CHUNK_ROWS):
+        stop = min(start + CHUNK_ROWS, len(matrix))
+        block = matrix.block(start, stop, place[: stop - start])
         if block.min() < -ROUNDING or block.max() > 1.0 + ROUNDING:
             wrong = (block < -ROUNDING) | (block > 1.0 + ROUNDING)
             row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-            value, row = float(block[row, column]), row + number * ROWS
+            value, row = float(block[row, column]), row + start
             sample = "" if matrix.samples is None else f" (sample '{matrix.samples[row]}')"
             gene = "" if matrix.genes is None else f" (gene '{matrix.genes[column]}')"
             raise outside_zero_one(

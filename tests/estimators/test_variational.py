@@ -146,6 +146,18 @@ def test_a_squared_error_counts_as_a_normal_of_variance_one_half(tumours):
     assert estimator.score(tumours[:50]) == pytest.approx(likelihood.mean() - 0.5 * 3 * (60.0 - 1.0), rel=1e-5)
 
 
+@pytest.mark.parametrize("of", [np.asarray, lt.io.MemoryMatrix], ids=["array", "in buffers"])
+def test_values_too_small_to_be_told_from_noise_are_refused_before_they_collapse(of, tumours):
+    varying = tumours[:, tumours.std(axis=0) > 0.0]
+    small = varying * np.float32(0.0009 / np.median(varying.std(axis=0)))
+    with pytest.raises(lt.InputError, match="vary too little for the Gaussian likelihood") as refusal:
+        lt.VariationalAutoencoder(**FIVE).fit(of(small))
+    assert "of 0.0009" in refusal.value.where
+    constant = np.full((len(small), 2 * small.shape[1]), 0.3, np.float32)  # says nothing of the scale
+    lt.VariationalAutoencoder(**{**FIVE, "max_epochs": 1}).fit(of(np.hstack([small * 1.2, constant])))
+    lt.VariationalAutoencoder(**{**FIVE, "max_epochs": 1}, likelihood="mse").fit(of(small))
+
+
 def test_units_that_carry_nothing_are_told_from_those_that_do(trained, tumours):
     kl = trained.kl_per_unit(tumours)
     mean, log_variance = (np.asarray(part) for part in trained.model_.posterior(tumours))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import latentome as lt
 
@@ -46,6 +47,27 @@ def test_no_global_seed_is_read_or_set():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     digests(["vae"])
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(("policy", "kind"), [("mixed_bfloat16", "float32"), ("float64", "float64")])
+def test_a_precision_that_was_set_for_other_models_does_not_matter(policy, kind, tmp_path, monkeypatch):
+    import keras
+
+    from latentome.training import engine
+
+    expected, x = digests(FAMILIES), lt.datasets.load("tcga-33").X[:150, :30] / 20.0
+    codes = FAMILIES["vae"].transform(x)
+    FAMILIES["vae"].save(tmp_path / "model")
+    monkeypatch.setattr(engine, "_programs", {})  # those that were compiled before
+    keras.config.set_floatx(kind)
+    keras.config.set_dtype_policy(policy)
+    try:
+        np.testing.assert_array_equal(lt.load_model(tmp_path / "model").transform(x), codes)
+        assert digests(FAMILIES) == expected
+        assert (keras.config.floatx(), keras.config.dtype_policy().name) == (kind, policy)
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
 
 
 def test_another_process_gives_the_same_numbers():

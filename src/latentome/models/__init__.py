@@ -3,7 +3,7 @@
 from latentome.models.base import Autoencoder
 from latentome.models.deep import DeepModel
 from latentome.models.denoising import DenoisingModel
-from latentome.models.exact import compiled
+from latentome.models.exact import compiled, in_float32
 from latentome.models.layers import InputNoise, TiedDecoder
 from latentome.models.nonlinear_pca import NonlinearPCAModel
 from latentome.models.variational import VariationalModel
@@ -17,4 +17,5 @@ __all__ = [
     "TiedDecoder",
     "VariationalModel",
     "compiled",
+    "in_float32",
 ]

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from latentome.models.exact import in_float32
 from latentome.models.summary import Summary, summarise
 
 
@@ -48,6 +49,12 @@ class Autoencoder(keras.Model):
     #: How many principal axes of the rows that are trained on the model starts from; see `start_at`.
     n_axes: int = 0
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let a leaf build its layers whatever the user has set as the precision of other models."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = in_float32(cls.__init__)
+
     def __init__(
         self, config: Mapping[str, Any], terms: tuple[str, ...], name: str, live: Mapping[str, float] | None = None
     ) -> None:
@@ -62,6 +69,11 @@ class Autoencoder(keras.Model):
     def build(self, input_shape=None) -> None:
         """Nothing is left to build: the layers are made, and get their weights, in the constructor."""
         self.built = True
+
+    @in_float32
+    def compile(self, *args: Any, **how: Any) -> None:
+        """As of every `keras.Model`."""
+        super().compile(*args, **how)
 
     def weights_of_terms(self, step) -> dict[str, Any]:
         """The weights at a training step of the terms after the first, by the name under which history keeps them."""

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from latentome.errors import InputError
 from latentome.models.base import Autoencoder, arguments_of
 from latentome.models.layers import Dense, Seeds, batch_normalisation, dense_stack, dtype_policy
 from latentome.models.losses import (
@@ -194,7 +195,14 @@ class VariationalModel(Autoencoder):
         With axes v, variances l along them and noise s, the reconstruction is ``mean + z (l - s)^1/2 v'``, and the
         posterior of z has the mean ``(l - s)^1/2 / l (x - mean) v`` and the variance ``s / l``. Each feature's own
         residual variance is the likelihood's. A Bernoulli mean has these as the first order of its logit.
+
+        Raises
+        ------
+        InputError
+            If most features vary less than the Gaussian likelihood can tell from noise.
         """
+        if self.likelihood == "gaussian":
+            _check_scale(summary)
         if not self.n_axes:
             self._output.bias.assign(summary.mean.astype("float32"))
             self._set_variance(summary.variance)
@@ -259,3 +267,15 @@ class VariationalModel(Autoencoder):
             return mean, 1.0
         mean = np.clip(mean, *BERNOULLI_RANGE)
         return np.log(mean / (1.0 - mean)), mean * (1.0 - mean)
+
+
+def _check_scale(summary: Summary) -> None:
+    """Refuse features of which most vary less than `MIN_VARIANCE`: all would be noise, and the code would collapse."""
+    varying = summary.variance[summary.variance > 1e-12 * np.square(summary.mean)]  # the others are constant
+    if len(varying) and np.median(varying) < MIN_VARIANCE:
+        raise InputError(
+            "The features vary too little for the Gaussian likelihood.",
+            where=f"standard deviations of {np.sqrt(np.median(varying)):.2g} (median of {len(varying)} features)",
+            expected=f"{math.sqrt(MIN_VARIANCE):g} or more, the least that it tells from noise",
+            todo="scale the features, to z-scores or to [0, 1]; or multiply all values by the same number",
+        )

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from latentome.models import compiled
+from latentome.models import compiled, in_float32
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.lanes import COMPILER_OPTIONS, fit_in_lanes, in_one_function, is_plain, pass_in_lanes
 from latentome.training.live import live_names, live_values, read_live
@@ -142,7 +142,7 @@ class Program:
         """The compiled chunk of epochs of a piece; compiled here, so that threads which share it do not each do it."""
         key = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(args))
         if key not in self._pieces:
-            run = jax.jit(self._run_piece, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
+            run = jax.jit(in_float32(self._run_piece), donate_argnums=0, compiler_options=COMPILER_OPTIONS)
             self._pieces[key] = run.lower(*args).compile()
         return self._pieces[key]
 
@@ -272,6 +272,7 @@ class Program:
 _programs: dict[tuple[Any, ...], Program] = {}
 
 
+@in_float32
 def program_for(model: keras.Model, batch_size: int, shuffle: bool, devices: Sequence[jax.Device] = ()) -> Program:
     """The program of `model`, shared by all models of the same architecture and optimizer, so that it compiles once.
 

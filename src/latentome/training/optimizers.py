@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from latentome.errors import InputError, check_known
+from latentome.models import in_float32
 from latentome.training.schedules import Schedule, schedule_of
 
 _OPTIMIZERS = {
@@ -46,6 +47,7 @@ def program_key(model: keras.Model, architecture: str) -> tuple[Any, ...]:
     return (*classes, architecture, str(description))
 
 
+@in_float32
 def make_optimizer(
     name: str,
     learning_rate: float | Schedule,

@@ -168,6 +168,21 @@ def test_more_epochs_are_advised_only_where_those_before_were_not_too_many(run):
     assert "--patience" not in said
 
 
+def test_a_training_that_went_wrong_is_called_that_and_gets_a_lower_learning_rate(run):
+    sources = read_sources(RunFolder(run))
+    known = {"command": "latentome run my.tsv -l 0.5", "model": {**MODEL, "parameters": {"learning_rate": 0.5}}}
+    numbers = {"mean": 9.0, "low": 8.0, "high": 10.0, "percent": 9876.5, "percent_low": 8000.0, "percent_high": 1e5}
+    metrics = {"table": {"variance explained": {"VAE": -1.5}}, "difference": {"PCA": numbers}, "n_test": 50}
+    wrong = sources._replace(
+        manifest=Record({**sources.manifest.values, **known}), metrics=Metrics({**sources.metrics.values, **metrics})
+    )
+    told = summarise(wrong)
+    assert told["learned"][-1].endswith("farther from them than the mean of each gene: its training went wrong.")
+    assert "9,880\N{NO-BREAK SPACE}% higher" in told["beats"][0]
+    assert "+8,000\N{NO-BREAK SPACE}% to +100,000\N{NO-BREAK SPACE}%" in told["beats"][0]
+    assert told["next"][0][1] == f"latentome run my.tsv -l 0.05 -o {run.name}-slower"
+
+
 MODEL = {"name": "vae", "family": "vae", "parameters": {"max_epochs": 50}}
 NUMBERS = {"mean": -0.1, "low": -0.2, "high": -0.05, "percent": -10.0, "percent_low": -20.0, "percent_high": -5.0}
 

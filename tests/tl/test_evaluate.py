@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -239,6 +240,17 @@ def test_a_baseline_without_error_is_no_defect(groups):
     both = tl.evaluate(x, {"VAE": Representation(x, x), "PCA": Representation(x, x)}, training, labels)
     assert "about equally well" in tl.verdict(both, "VAE")[0]
     assert "nan" not in " ".join(tl.verdict(both, "VAE"))
+
+
+def test_a_model_that_does_worse_than_the_mean_went_wrong(groups):
+    x, labels, training = groups
+    methods = {"VAE": noisy(x, 30.0, 3), "PCA": noisy(x, 0.3, 3)}
+    first, second, *_ = tl.verdict(tl.evaluate(x, methods, training, labels), "VAE")
+    assert second.startswith("The mean of each gene would do better than VAE: its training went wrong.")
+    # The squared error is 10,000 times that of PCA: within the fifth that 60 samples leave.
+    assert 8e5 < float(re.search(r"\((\S+) %, 95 % interval", first)[1]) < 1.2e6
+    sound = tl.evaluate(x, {**methods, "VAE": noisy(x, 0.9, 3)}, training, labels)
+    assert "went wrong" not in " ".join(tl.verdict(sound, "VAE"))
 
 
 def test_clusters_by_leiden_are_an_extra(groups, monkeypatch):

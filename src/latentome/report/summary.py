@@ -61,6 +61,11 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
             f"From these features alone it gives back {_share(explained)} of the variation of the genes in samples "
             "that it has not seen."
         )
+    elif _is_number(explained) and explained < 0:
+        told.append(
+            "What it gives back of samples that it has not seen is farther from them than the mean of each gene: its "
+            "training went wrong."
+        )
     probe = sources.metrics.table("table", "probe accuracy").get(model)
     label = manifest.text("data", "label_column")
     held_out = sum(sources.metrics.table("n_by_class").values()) or sources.metrics.at("n_test")
@@ -166,6 +171,14 @@ def _another_chance(sources: Sources, named: str) -> tuple[str, str | None]:
     """What may help a model that lost to PCA: more epochs only where those that it had were not too many."""
     best, last = _best_epoch(sources.history)
     more = "it has to win on held-out samples, too"
+    explained = sources.metrics.table("table", "variance explained").get(sources.metrics.methods[0])
+    rate = sources.manifest.at("model", "parameters", "learning_rate")
+    if _is_number(explained) and explained < 0.0:
+        command = _again(sources, {"-l": rate / 10}, "slower") if _is_number(rate) else None
+        return (
+            f"The training of {named} went wrong. Give it another chance with a lower learning rate; {more}:",
+            command,
+        )
     if best is None or best > _LATE * last:
         epochs = sources.manifest.at("model", "parameters", "max_epochs")
         command = _again(sources, {"-e": 2 * epochs}, "longer") if isinstance(epochs, int) else None
@@ -197,7 +210,7 @@ def _best_epoch(history: list[dict[str, str]]) -> tuple[int | None, int]:
     return min(means, key=lambda epoch: means[epoch], default=None), max(means, default=0)
 
 
-def _again(sources: Sources, other: dict[str, int], suffix: str) -> str | None:
+def _again(sources: Sources, other: dict[str, float], suffix: str) -> str | None:
     """The command of the run with `other` options and a folder of its own; None where it was a call from Python."""
     command = sources.manifest.text("command")
     if not command.startswith(("latentome run ", "latentome train ")):
@@ -214,7 +227,7 @@ def _again(sources: Sources, other: dict[str, int], suffix: str) -> str | None:
 
 
 #: Long spellings of the options that are given anew.
-_LONG = {"-e": "--epochs", "-o": "--out"}
+_LONG = {"-e": "--epochs", "-l": "--learning-rate", "-o": "--out"}
 #: A best epoch before this share of the last one is no chance of the last epochs: the training went on too long.
 _LATE = 0.8
 #: Epochs without a better validation loss after which a proposed training stops.
@@ -279,8 +292,13 @@ def _share(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{abs(value):.1f}\N{NO-BREAK SPACE}% {'lower' if value < 0 else 'higher'}"
+    return f"{_digits(abs(value))}\N{NO-BREAK SPACE}% {'lower' if value < 0 else 'higher'}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.1f}" if value < 1000.0 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _signed(value: float) -> str:
-    return f"{value:+z.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
+    sign = "\N{MINUS SIGN}" if f"{value:z.1f}".startswith("-") else "+"
+    return f"{sign}{_digits(abs(value))}\N{NO-BREAK SPACE}%"

@@ -236,6 +236,11 @@ def _parts(codes: np.ndarray, known: np.ndarray, training: np.ndarray) -> tuple[
     return codes[known & training].astype(np.float64), codes[known & ~training].astype(np.float64)
 
 
+def percent(share: float) -> str:
+    """A difference in percent, with its sign; one in the thousands with three digits."""
+    return f"{share:+z.1f} %" if abs(share) < 1000.0 else f"{share:+.3g} %"
+
+
 def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> list[str]:
     """Say in sentences how the model did against the baseline of equal size; if the baseline wins, it says so.
 
@@ -253,7 +258,7 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     beside = f"over {result['n_test']} samples{of_groups}"
     if "percent_low" in difference:
         mean, low, high = (difference[key] for key in ("percent", "percent_low", "percent_high"))
-        beside = f"{mean:+z.1f} %, 95 % interval {low:+z.1f} % to {high:+z.1f} % {beside}"
+        beside = f"{percent(mean)}, 95 % interval {percent(low)} to {percent(high)} {beside}"
     said = answer(difference, tested)
     beside = "no interval" if said == "too few" else beside
     first = {
@@ -265,6 +270,11 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
         "undecided": f"{model} and {baseline} of equal size reconstruct held-out samples about equally well",
     }[said]
     sentences = [f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({beside})."]
+    if said != "too few" and table["variance explained"][model] < 0.0:
+        sentences.append(
+            f"The mean of each gene would do better than {model}: its training went wrong. A lower learning rate is "
+            "the first thing to try."
+        )
     labelled = result.get("n_labelled", 0)
     if said == "too few" or labelled < MIN_TESTED:
         return sentences

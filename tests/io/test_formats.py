@@ -316,9 +316,27 @@ def test_numbered_rows_are_named_by_their_column_of_names(write):
     numbered = FRAME.T.rename_axis("symbol").reset_index().set_index(pd.Index(["1", "2"]))
     adata = check(read(write("r.csv", numbered.to_csv())), "genes-by-samples")
     assert "The rows are numbered; their names are those of the column 'symbol'." in adata.uns["source"]["notes"]
+    for head, frame, way in (("gene", FRAME.T, "genes-by-samples"), ("sample_id", FRAME, "samples-by-genes")):
+        adata = check(read(write("n.csv", frame.rename_axis(head).reset_index().to_csv())), way)
+        assert list((adata.var if head == "gene" else adata.obs)[head]) == list(frame.index)
+    both = FRAME.T.rename_axis("symbol").reset_index().assign(gene=["x", "y"])[["gene", "symbol", *FRAME.index]]
+    check(read(write("b.csv", both.to_csv())), "genes-by-samples")
+    twice = FRAME.T.set_axis(["TP53", "TP53"]).rename_axis("gene").reset_index()
+    with pytest.raises(InputError, match="1 gene name more than once: TP53"):
+        read(write("t.csv", twice.to_csv()))
     plain = anndata.AnnData(VALUES)  # its genes are 0 and 1, which are no Entrez ids
     plain.write_h5ad(path := write("x.h5ad", "").with_name("plain.h5ad"))
     assert "symbol" not in read(path).var
+
+
+def test_what_is_computed_of_the_others_is_noticed_among_samples_and_genes(write):
+    total = pd.concat([FRAME, FRAME.sum().rename("Total").to_frame().T]).assign(batch=1, total_counts=9, MAX=2)
+    notes = " ".join(read(write("t.csv", total.to_csv())).uns["source"]["notes"])
+    assert "labels or clinical data are: batch. If" in notes
+    assert "Taken for samples, though named as what is computed of the others: Total." in notes
+    assert "Taken for genes, though named as what is computed of the others: total_counts." in notes  # MAX is a gene
+    notes = " ".join(read(write("f.csv", FRAME.to_csv())).uns["source"]["notes"])
+    assert "Taken for" not in notes
 
 
 def test_symbols_of_the_file_are_kept(write):

@@ -35,15 +35,26 @@ NOT_ASSIGNED = {
     *("__no_feature", "__too_low_aQual", "__not_aligned", "__alignment_not_unique"),
     *("no_feature", "too_low_aQual", "not_aligned", "alignment_not_unique"),
 }
-#: Names of what is known of patients, in usual tables of clinical data.
+#: Names of what is known of samples or patients, in usual tables of them.
 _CLINICAL = re.compile(
-    r"(age|bmi|sex|gender|stage|grade|days|months|years|time|dead|death|event|censored|status|survival"
+    r"(labels?|class(es)?|cluster|batch|group|target|outcome|response|condition|treatment|plate|patient|donor|subject"
+    r"|age|bmi|sex|gender|stage|grade|days|months|years|time|dead|death|event|censored|status|survival"
     r"|os|dss|dfs|dfi|pfs|pfi|rfs|purity)([-_. ].*)?"
     r"|.*[-_. ](age|stage|grade|days|months|years|time|event|status|survival)",
     re.IGNORECASE,
 )
 #: The families of genes whose names spreadsheets take for dates, by month.
 _DATED = {3: "MARCH", 9: "SEPT", 12: "DEC", 10: "OCT", 4: "APR", 2: "FEB", 11: "NOV"}
+
+
+#: Names of what is computed of the other samples, or genes, of a table: sums, means, numbers of values.
+_COMPUTED = re.compile(
+    r"(grand[-_. ]?)?(total|sum|mean|average|avg|median|std|sd|stdev|variance|min|minimum|max|maximum)"
+    r"|(total|sum|mean|n|num|number)[-_. ](of[-_. ])?(counts?|reads|genes?|features?|expression|umis?|samples?)"
+    r"|n(Count|Feature)_\w+|(pct|percent)[-_. ]\w+|n_genes_by_counts|library[-_. ]?size|lib[-_. ]?size"
+    r"|(gene[-_. ]?|effective[-_. ]?)?length",
+    re.IGNORECASE,
+)
 
 
 class Genes(NamedTuple):
@@ -112,9 +123,10 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, dup
     clinical = [s for s, kept in zip(symbols, keep, strict=True) if kept and _is_clinical(s)]
     if clinical:
         notes.append(
-            f"Taken for genes, though no known gene is named so and clinical data are: {listed(clinical)}. "
+            f"Taken for genes, though no known gene is named so and labels or clinical data are: {listed(clinical)}. "
             "If they are none, delete them from the matrix, and give them as --labels."
         )
+    notes += note_computed([s for s, kept in zip(symbols, keep, strict=True) if kept], "genes")
     entrez = [match[2] if split and match else "" for match in matches]
     count = Counter(symbol for symbol, kept in zip(symbols, keep, strict=True) if kept)
     if duplicates == "refuse":
@@ -125,6 +137,14 @@ def tidy_genes(names: Sequence[str], where: Callable[[int], str], file: str, dup
 
 def _is_clinical(name: str) -> bool:
     return _CLINICAL.fullmatch(name) is not None and name.upper() not in known_names()
+
+
+def note_computed(names: Sequence[str], what: str) -> list[str]:
+    """A note on `what` (samples or genes) with names that sums and means of the others have; none without them."""
+    computed = [name for name in names if _COMPUTED.fullmatch(name) and name.upper() not in known_names()]
+    if not computed:
+        return []
+    return [f"Taken for {what}, though named as what is computed of the others: {listed(computed)}. Delete them if so."]
 
 
 def are_row_numbers(names: Sequence[str]) -> bool:

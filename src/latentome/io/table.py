@@ -11,15 +11,19 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.io import checks
-from latentome.io.genes import Genes, are_row_numbers, tidy_genes
+from latentome.io.genes import Genes, are_row_numbers, note_computed, tidy_genes
 from latentome.io.orientation import SAMPLE_HEADS, Orientation, find_orientation
 from latentome.io.text import ENTREZ, TextTable
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-#: Columns of names, of which numbered rows take theirs.
-_NAMES = ("gene_symbol", "hugo_symbol", "symbol", "gene_name")
+#: Columns of names, of which numbered rows take theirs, the first that there is.
+_NAMES = (
+    *("gene_symbol", "hugo_symbol", "symbol", "gene_name", "gene", "genes", "gene_id", "geneid"),
+    *("ensembl_gene_id", "ensembl_id", "ensembl", "entrez_gene_id", "entrez_id", "entrez", "probe_id", "probe", "name"),
+    *("sample_id", "sampleid", "sample", "samples", "barcode", "tcga_id", "cell", "patient_id", "patient"),
+)
 
 
 @dataclass
@@ -60,6 +64,7 @@ def to_anndata(
     grid = checks.Grid(path, *names, *places)
     checks.check_samples(grid, min_samples)
     said += checks.check_finite(grid, table.values, turned, missing)
+    said += note_computed(grid.samples, "samples")
     genes = tidy_genes(grid.genes, grid.gene_place, path.name, duplicates)
     check_any_gene(path, genes)
     values = _assemble(table.values, turned, genes.keep)
@@ -85,9 +90,10 @@ def name_rows(table: TextTable) -> tuple[list[str], list[str]]:
     """
     rows, heads = table.rows, [head.lower() for head in table.layout.extra]
     column = dict(zip(heads, zip(*table.descriptions, strict=True), strict=False))
-    named = next((head for head in _NAMES if head in column and "" not in column[head]), None)
+    whole = [head for head in _NAMES if head in column and "" not in column[head]]
+    named = next((head for head in whole if len(set(column[head])) == len(rows)), whole[0] if whole else None)
     of_samples = table.layout.corner.lower() in SAMPLE_HEADS
-    if are_row_numbers(rows) and named is not None and not of_samples and len(set(column[named])) == len(rows):
+    if are_row_numbers(rows) and named is not None and not of_samples:
         return list(column[named]), [f"The rows are numbered; their names are those of the column '{named}'."]
     ids = next((head for head in heads if head in ENTREZ), None)
     if (

@@ -25,16 +25,17 @@ _NO_FIELD = b"\x1f"  # the separator of units, which no table of text holds
 #: Words for a value that is not there.
 MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "#n/a", "-"})
 _MISSING_SPELLINGS = sorted({form for word in MISSING for form in (word, word.upper(), word.title(), "NaN", "n/A")})
-#: What programs write between the name of a gene and its values; lower case.
+#: What programs write between the name of a gene, or the number of a row, and its values; lower case.
 DESCRIPTIONS = frozenset(
     [
         *("description", "name", "accession", "gene_name", "gene_symbol", "symbol", "hugo_symbol"),
+        *("geneid", "ensembl", "ensembl_id", "ensembl_gene_id", "probe", "probe_id", *NAME_HEADS),
         *("entrez", "entrez_id", "entrez_gene_id", "transcript_id", "transcript_id(s)"),
         *("gene_type", "gene_biotype", "biotype", "length", "gene_length", "effective_length", "gweight"),
         *("chr", "chrom", "chromosome", "start", "end", "strand"),
     ]
 )
-#: Those of them that are Entrez ids.
+#: Those of DESCRIPTIONS that are Entrez ids.
 ENTREZ = frozenset({"entrez", "entrez_id", "entrez_gene_id"})
 #: No table of expression has more rows; their names would fill the memory before the values do.
 MAX_ROWS = 5_000_000

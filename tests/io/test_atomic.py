@@ -138,7 +138,7 @@ def test_toml_leaves_out_none(tmp_path):
     assert tomllib.loads(path.read_text()) == {"z": 100, "train": {"lr": 5e-4, "hidden": [100, 300]}}
 
 
-@pytest.mark.parametrize("name", ["t.tsv", "t.tsv.gz"])
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.csv.gz", "t.tsv.gz"])
 def test_tables_are_reproducible_to_the_byte_and_read_back(tmp_path, name):
     frame = pd.DataFrame(
         {"z1": np.array([0.1, 1 / 3], np.float32), "type": ["a", "b"]}, index=pd.Index(["s1", "s2"], name="sample")
@@ -147,7 +147,7 @@ def test_tables_are_reproducible_to_the_byte_and_read_back(tmp_path, name):
     write_table(one, frame)
     write_table(two, frame)
     assert one.read_bytes() == two.read_bytes()
-    back = pd.read_csv(one, sep="\t", index_col=0)
+    back = pd.read_csv(one, sep="," if ".csv" in name else "\t", index_col=0)
     assert back.index.name == "sample"
     np.testing.assert_array_equal(back["z1"].to_numpy(np.float32), frame["z1"].to_numpy())
 

@@ -250,12 +250,13 @@ def write_toml(path: str | os.PathLike[str], obj: Mapping[str, Any]) -> None:
 
 
 def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
-    """Write a data frame as tab-separated text, atomically; the same frame gives the same bytes.
+    """Write a data frame as text, atomically; the same frame gives the same bytes.
 
     Parameters
     ----------
     path
-        Where the file shall be; compressed if it ends in ``.gz``.
+        Where the file shall be; compressed if it ends in ``.gz``. Commas separate the fields where it is named as
+        ``.csv``, tabs otherwise.
     frame
         Rows x columns. The index is the first column, headed by its name.
     """
@@ -264,7 +265,8 @@ def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
         # A fixed time and no file name inside the header: equal tables are equal files.
         packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else None
         text = io.TextIOWrapper(packed or raw, encoding="utf-8", newline="\n")
-        frame.to_csv(text, sep="\t", index_label=frame.index.name or "", lineterminator="\n")
+        mark = "," if ".csv" in (suffix.lower() for suffix in path.suffixes[-2:]) else "\t"
+        frame.to_csv(text, sep=mark, index_label=frame.index.name or "", lineterminator="\n")
         text.flush()
         text.detach()
         if packed is not None:

@@ -246,6 +246,15 @@ def test_the_lock_of_a_removed_file_guards_nothing(tmp_path):
     assert isinstance(one._lock, FileLock)
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no file system that makes no folders")
+def test_a_place_that_makes_no_folders_is_refused():
+    with (
+        pytest.raises(RunFolderError, match="x cannot be made: its place holds no folders of yours"),
+        lock_folder(Path("/proc/x")),
+    ):
+        pass
+
+
 def test_a_folder_that_cannot_be_written_is_refused_to_writers_and_open_to_readers(tmp_path, monkeypatch):
     run = RunFolder.create(tmp_path / "run")
     run.write_config({"seed": 1})

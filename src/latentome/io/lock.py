@@ -56,7 +56,15 @@ def lock_folder(folder: Path) -> Iterator[bool]:
         yield False
         return
     with guard_writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as failure:
+            raise RunFolderError(
+                f"{folder.name} cannot be made: its place holds no folders of yours",
+                where=f"{folder}: {failure.strerror}",
+                expected="a place where folders can be made",
+                todo="Give another folder (-o).",
+            ) from failure
         lock = _take(folder)
     _held.add(key)
     try:

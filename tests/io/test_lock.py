@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -250,7 +251,7 @@ def test_the_lock_of_a_removed_file_guards_nothing(tmp_path):
 def test_a_place_that_makes_no_folders_is_refused():
     with (
         pytest.raises(RunFolderError, match="x cannot be made: its place holds no folders of yours"),
-        lock_folder(Path("/proc/x")),
+        lock.lock_folder(Path("/proc/x")),
     ):
         pass
 

@@ -98,6 +98,9 @@ def test_words_for_what_is_missing(write):
     labels = read_labels(write("l.tsv", f"id\ttype\tage\n{rows}S9\tx\tnull\n"))
     assert labels["type"].tolist() == ["null", "None", None, None, "none", "x"]
     assert labels["age"].dtype == np.float64
+    stages = ("Stage I", "Not Reported", "[Not Applicable]", "Not reported by whom", "[Unknown]", "not reported")
+    labels = read_labels(write("s.tsv", "id\tstage\n" + "".join(f"S{i}\t{word}\n" for i, word in enumerate(stages))))
+    assert labels["stage"].tolist() == ["Stage I", None, None, "Not reported by whom", None, None]
 
 
 def test_a_column_that_describes_genes_elsewhere_is_a_label(write):

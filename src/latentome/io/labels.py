@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 #: As programs write what is not there; the last ones are those of the GDC and of TCGA's clinical tables.
-MISSING_LABELS = ("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "'--", "[Not Available]")
+MISSING_LABELS = (
+    *("", "NA", "NaN", "nan", "N/A", "#N/A", "<NA>", "'--", "Not Reported", "not reported"),
+    *("[Not Available]", "[Not Applicable]", "[Not Evaluated]", "[Unknown]"),
+)
 #: Beside numbers; beside words they may be classes, as in a treatment 'None' or a genotype 'null'.
 _MISSING_NUMBERS = ("null", "NULL", "None", "none")
 #: Numbers of which some have a comma, and such as may have it for a thousand.

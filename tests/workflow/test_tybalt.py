@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,13 +37,13 @@ def small():
     """Models of 4 features in place of 100, and runs that end before their figures and reports, which take longest."""
 
     def run_to_metrics(config, out, *, replace, reporter, command):
+        config = dataclasses.replace(config, parameters={**config.parameters, "n_components": 4})
         folder, prepared = train_step(config, out, reporter, command=command, replace=replace)
         predict_step(folder, prepared, reporter)
         evaluate_step(folder, prepared, reporter)
         return folder
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tybalt, "_PARAMETERS", {"n_components": 4})
         patch.setattr(tybalt, "run_config", run_to_metrics)
         yield
 

@@ -192,7 +192,7 @@ def run_request(
     for note in store.notes:
         reporter.say(note)
     with lock_folder(out) as alone, Session(cluster, out, reporter) as session:
-        for note in open_folder(out, request, _about(request, store), replace=replace, alone=alone):
+        for note in open_folder(out, request, _about(store), replace=replace, alone=alone):
             reporter.say(note)
         trained, units, results = [], [], []
         try:
@@ -279,7 +279,7 @@ def _counted(done: Iterator[Done], units: Sequence[Unit], reporter: Reporter) ->
         yield unit, result
 
 
-def _about(request: SweepRequest, store: Store) -> dict[str, Any]:
+def _about(store: Store) -> dict[str, Any]:
     kept = {name: str(store.source.get(name) or "") for name in ("name", "sha256", "labels_sha256")}
     return {"data": kept, "n_samples": len(store.folds[0].x), "n_genes_used": [f.x.shape[1] for f in store.folds],
             "notes": store.notes, **describe_environment()}  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentome import io, pl
 from latentome.io import RunFolder
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 FILES = ("tables", "vae", "adage", "tsne.png", "metrics.tsv", "tybalt_features_with_clinical.tsv")
 #: Share of the samples that the authors held out.
 TEST_SIZE = 0.1
-#: Arguments that replace those of both presets.
-_PARAMETERS: dict[str, Any] = {}
 
 
 def reproduce_tybalt(
@@ -84,7 +82,7 @@ def reproduce_tybalt(
         remove_files(folder, FILES)
         runs = {
             family: run_config(
-                RunConfig(data, model, parameters={**_PARAMETERS, **limit}, test_size=TEST_SIZE, seed=seed),
+                RunConfig(data, model, parameters=limit, test_size=TEST_SIZE, seed=seed),
                 str(folder / family),
                 replace=replace,
                 reporter=reporter,

@@ -13,6 +13,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io import gene_table, parse_barcodes
 from latentome.io.genes import listed
+from latentome.pp.scaling import fit_scaling
 from latentome.pp.tcga.rows import Wide, open_wide
 from latentome.pp.transform import LOG_MAXIMUM, apply_transform
 
@@ -105,12 +106,8 @@ def scale_all(values: np.ndarray, how: str) -> np.ndarray:
     -------
     Samples x genes, float32. A gene with one value everywhere becomes 0.
     """
-    if how == "zero-one":
-        centre, width = values.min(axis=0), np.ptp(values, axis=0)
-    else:
-        centre, width = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    width = np.where(width == 0, 1, width)
-    return ((values - centre.astype(np.float32)) / width.astype(np.float32)).astype(np.float32, copy=False)
+    centre, width = fit_scaling(values, how)
+    return ((values - centre) / np.where(width == 0, 1, width)).astype(np.float32, copy=False)
 
 
 class _Choice:

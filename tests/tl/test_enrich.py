@@ -104,6 +104,7 @@ def test_a_file_may_be_packed_and_have_blank_lines(tmp_path):
         (b"a\tabout\tG1\nb\tabout\n", "Line 2 .* has no genes .set 'b'"),
         (b"a\tabout\tG1\n\tabout\tG2\n", "Line 2 .* no name"),
         (b"a\tx\tG1\nb\tx\tG1\na\tx\tG2\n", "Line 3 .* 'a' a second time"),
+        (b"id\tS1\tS2\nTP53\t0.5\t1.25\t-3.0e-2\n", "Line 2 .* has numbers in place of genes .'1.25'.: it is a table"),
         (b"a b c\n", "Line 1 .* has no genes"),
         (b"\n\n", "is empty"),
         (b"a\tx\t\xff\xfe\n", "is damaged, or no text"),

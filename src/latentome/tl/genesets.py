@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from latentome.errors import InputError
 #: The name of the bundled Hallmark sets.
 HALLMARK = "hallmark"
 _BUNDLED = "h.all.v7.0.symbols.gmt.gz"
+_DECIMAL = re.compile(r"-?\d+\.\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def read_gmt(path: str | os.PathLike[str] = HALLMARK) -> dict[str, list[str]]:
@@ -77,6 +79,8 @@ def _parse(text: str, where: str) -> dict[str, list[str]]:
             raise _damaged(where, number, "has no name of a set")
         if not genes:
             raise _damaged(where, number, f"has no genes (set '{name[:60]}')")
+        if all(_DECIMAL.fullmatch(gene) for gene in genes):  # whole numbers may be Entrez ids
+            raise _damaged(where, number, f"has numbers in place of genes ('{genes[0]}'): it is a table of values")
         if name in sets:
             raise _damaged(where, number, f"names the set '{name[:60]}' a second time")
         sets[name] = genes

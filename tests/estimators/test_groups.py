@@ -10,6 +10,7 @@ from latentome.estimators.holdout import hold_out
 from latentome.estimators.nonlinear_pca import _by_group, _clearly_lower
 from latentome.io import MemoryMatrix
 from latentome.pp.split import group_codes
+from latentome.workflow import Reporter
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -70,6 +71,20 @@ def test_a_run_by_patients_validates_on_whole_patients(tmp_path):
     obs = anndata.read_h5ad(tmp_path / "run" / "latent.h5ad").obs
     patients = obs.loc[obs["split"] == "train", "patient"].to_numpy()
     assert not set(patients[model.training_rows_]) & set(patients[model.validation_rows_])
+
+
+def test_data_too_large_for_a_device_validate_on_blocks_and_a_note_says_so(tmp_path, monkeypatch):
+    adata = lt.datasets.simulate(120, 30, n_types=3, rng=0)
+    adata.obs["patient"] = [f"p{i // 3}" for i in range(120)]
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    for module in ("training.memory", "estimators.base"):
+        monkeypatch.setattr(f"latentome.{module}.fits_on_device", lambda *shape: False)
+    said = []
+    monkeypatch.setattr(Reporter, "say", lambda self, text: said.append(text))
+    how = {"model": "linear", "out": tmp_path / "run", "group": "patient", "parameters": {"max_epochs": 2}}
+    lt.run(tmp_path / "x.h5ad", **how)
+    assert "The validation samples of the training are blocks of the data, whatever their groups." in said
+    assert "The data do not fit on the device: they are trained on in buffers, block-shuffled." in said
 
 
 def test_samples_without_a_group_are_groups_of_their_own():

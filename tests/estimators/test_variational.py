@@ -234,6 +234,15 @@ def test_a_covariate_leaves_the_code(conditional, batches):
     assert conditional.score(x, covariate=batch) > plain.score(x)
 
 
+def test_samples_of_an_ensemble_are_of_the_category_that_was_asked_for(batches):
+    x, batch, shift = batches
+    model = lt.VariationalAutoencoder(**FIVE, members=2).fit(x, covariate=batch)
+    drawn = {name: model.sample(400, 0, covariate=[name] * 400).mean(axis=0) for name in "AB"}
+    moved = drawn["B"] - drawn["A"]
+    assert moved[shift > 0].mean() == pytest.approx(0.2, abs=0.03)
+    assert moved[shift == 0].mean() == pytest.approx(0.0, abs=0.03)
+
+
 def test_a_covariate_travels_with_the_model(conditional, batches, tmp_path):
     x, batch, _ = batches
     loaded = lt.load_model(conditional.save(tmp_path / "model"))

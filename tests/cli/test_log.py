@@ -70,6 +70,8 @@ def test_whatever_a_command_does_each_line_is_an_object(monkeypatch, latentome, 
         warnings.simplefilter("always")
         assert latentome("train", "blobs", "--log-json")[0] == code
         told = events(latentome("train", "blobs", "--log-json")[2])
+        plain = latentome("train", "blobs")[2]
+    assert "\n  UserWarning: take care\n" in plain, "a warning is told without its place in the code"
     assert [event["event"] for event in told] == [
         *("start", "start", "progress", "note", "note", "note", "warning", "error")
     ]

@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 
 from latentome.cli.later import load_later
@@ -50,7 +51,9 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     # Looked for before the options are parsed: what is wrong with them is told in the same way.
     if "--log-json" not in arguments:
-        return _run(arguments, _print)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return _run(arguments, _print)
     from latentome.cli.log import logging_to
 
     with logging_to(sys.stderr, arguments) as log:
@@ -60,6 +63,11 @@ def run(arguments: list[str]) -> int:
 def _print(code: int, message: str, **fields: str) -> None:
     lead = "\n" if code == 130 else ""
     print(f"{fields.get('traceback', '')}{lead}latentome: {message}", file=sys.stderr)
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Tell what a library warns of without the place in its code."""
+    print(f"  {category.__name__}: {message}", file=sys.stderr)
 
 
 def _run(arguments: list[str], tell: Tell) -> int:

@@ -176,11 +176,15 @@ def test_a_training_that_went_wrong_is_called_that_and_gets_a_lower_learning_rat
     wrong = sources._replace(
         manifest=Record({**sources.manifest.values, **known}), metrics=Metrics({**sources.metrics.values, **metrics})
     )
+    rows = [{"epoch": str(epoch), "reconstruction": str(error)} for epoch, error in ((1, 1.0), (2, 7.0))]
+    wrong = wrong._replace(history=rows)
     told = summarise(wrong)
-    assert told["learned"][-1].endswith("farther from them than the mean of each gene: its training went wrong.")
+    assert told["learned"][-1].endswith("it was trained too little, or its training went wrong.")
     assert "9,880\N{NO-BREAK SPACE}% higher" in told["beats"][0]
     assert "+8,000\N{NO-BREAK SPACE}% to +100,000\N{NO-BREAK SPACE}%" in told["beats"][0]
     assert told["next"][0][1] == f"latentome run my.tsv -l 0.05 -o {run.name}-slower"
+    early = wrong._replace(history=rows[::-1][:1] + [{"epoch": "3", "reconstruction": "2.0"}])
+    assert "lower learning rate" not in summarise(early)["next"][0][0], "it only had too few epochs"
 
 
 MODEL = {"name": "vae", "family": "vae", "parameters": {"max_epochs": 50}}

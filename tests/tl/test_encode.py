@@ -43,6 +43,12 @@ def test_training_samples_are_told_by_booleans():
             tl.pca(adata, 3, wrong)
         with pytest.raises(lt.InputError, match="no list of booleans"):
             tl.evaluate(adata.X, {}, wrong, None)
+        with pytest.raises(lt.InputError, match="no list of booleans"):
+            tl.confusion(adata.X, adata.obs["type"], wrong)
+        with pytest.raises(lt.InputError, match="no list of booleans"):
+            tl.errors_by_gene(adata.X, {}, wrong, list(adata.var_names))
+        with pytest.raises(lt.InputError, match="no list of booleans"):
+            tl.errors_by_class(adata.X, {}, wrong, adata.obs["type"])
     tl.pca(adata, 3, training.astype(object))
     first = adata.obsm["X_pca"].copy()
     tl.pca(adata, 3, training)

@@ -4,11 +4,12 @@ import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 
-from latentome import io
+from latentome import io, tl
 from latentome.errors import InputError
 from latentome.io import RunFolder
 from latentome.workflow import (
@@ -19,6 +20,7 @@ from latentome.workflow import (
     prepare_again,
     train_step,
 )
+from latentome.workflow.contrast import _once_in_each
 
 
 def read(path) -> pd.DataFrame:
@@ -124,7 +126,28 @@ def test_intervals_and_tests_of_a_grouped_run_count_patients(config, simulated, 
     metrics = evaluate_step(run, prepared, told)
     assert (metrics["n_test"], metrics["n_independent"]) == (72, 24)
     assert "over 72 samples of 24 groups" in metrics["verdict"][0]
-    interpret_step(run, prepared, told, labels=str(tmp_path / "labels.tsv"))
+    interpret_step(run, prepared, told, labels=str(tmp_path / "labels.tsv"), groups=("part", "a", "b"))
+    assert len(read(run.interpretation / "difference.tsv"))
     n = read(run.interpretation / "associations.tsv").drop_duplicates("column").set_index("column")["n"]
     assert (n["age"], n["part"], n["type"]) == (40, 120, 84)
     assert any("Not the same within each group: 'type', 'part'" in said for said in told.said)
+
+
+def test_groups_that_are_compared_in_a_grouped_run_are_of_patients():
+    """Copies of a patient's sample are no evidence: where each counts, chance is taken for a difference."""
+    rng, chance, counted = np.random.default_rng(0), [], []
+    codes = np.repeat(rng.normal(size=(40, 5)), 6, axis=0) + 0.01 * rng.normal(size=(240, 5))
+    adata = anndata.AnnData(codes.astype(np.float32), obsm={"X_vae": codes.astype(np.float32)})
+    patients = np.repeat([f"p{i}" for i in range(40)], 6)
+    for _ in range(40):
+        adata.obs["arm"] = np.repeat(rng.permutation(["A", "B"] * 20), 6)
+        once = _once_in_each(adata, patients, "arm", "X_vae")
+        assert once.shape == (40, 5)
+        counted += list(tl.group_difference(adata, "X_vae", "arm", "A", "B")["p"] < 0.05)
+        chance += list(tl.group_difference(once, "X_vae", "arm", "A", "B")["p"] < 0.05)
+    assert np.mean(counted) > 0.3
+    assert np.mean(chance) < 0.1, "of 200 tests of nothing a twentieth is expected"
+    adata.obs["arm"] = np.tile(["A", "B", "A", "B", "A", None], 40)  # varies within patients: each counts once in each
+    once = _once_in_each(adata, patients, "arm", "X_vae")
+    assert once.obs["arm"].value_counts().to_dict() == {"A": 40, "B": 40}
+    np.testing.assert_allclose(once.X[0], adata.X[[0, 2, 4]].mean(axis=0), rtol=1e-5)

@@ -63,8 +63,8 @@ def _learned(sources: Sources, model: str, named: str) -> list[str]:
         )
     elif _is_number(explained) and explained < 0:
         told.append(
-            "What it gives back of samples that it has not seen is farther from them than the mean of each gene: its "
-            "training went wrong."
+            "What it gives back of samples that it has not seen is farther from them than the mean of each gene: it "
+            "was trained too little, or its training went wrong."
         )
     probe = sources.metrics.table("table", "probe accuracy").get(model)
     label = manifest.text("data", "label_column")
@@ -173,7 +173,7 @@ def _another_chance(sources: Sources, named: str) -> tuple[str, str | None]:
     more = "it has to win on held-out samples, too"
     explained = sources.metrics.table("table", "variance explained").get(sources.metrics.methods[0])
     rate = sources.manifest.at("model", "parameters", "learning_rate")
-    if _is_number(explained) and explained < 0.0:
+    if _is_number(explained) and explained < 0.0 and not _fell(sources.history):
         command = _again(sources, {"-l": rate / 10}, "slower") if _is_number(rate) else None
         return (
             f"The training of {named} went wrong. Give it another chance with a lower learning rate; {more}:",
@@ -194,6 +194,15 @@ def _another_chance(sources: Sources, named: str) -> tuple[str, str | None]:
         f"best epoch kept (--patience), fewer epochs (-e {best}) or other sizes (-z); {more}:",
         _again(sources, {"--patience": _PATIENCE}, "patience"),
     )
+
+
+def _fell(history: list[dict[str, str]]) -> bool:
+    """Whether the reconstruction of the training samples became better from the first epoch to the last."""
+    errors: dict[int, list[float]] = {}
+    for row in history:
+        errors.setdefault(int(parse(row.get("epoch"))), []).append(parse(row.get("reconstruction")))
+    means = [sum(values) / len(values) for _, values in sorted(errors.items())]
+    return bool(means) and means[-1] < means[0]
 
 
 def _best_epoch(history: list[dict[str, str]]) -> tuple[int | None, int]:

@@ -272,8 +272,8 @@ def verdict(result: Mapping[str, object], model: str, baseline: str = "PCA") -> 
     sentences = [f"{first}: mean squared error {mse[model]:.4g} against {mse[baseline]:.4g} for {baseline} ({beside})."]
     if said != "too few" and table["variance explained"][model] < 0.0:
         sentences.append(
-            f"The mean of each gene would do better than {model}: its training went wrong. A lower learning rate is "
-            "the first thing to try."
+            f"The mean of each gene would do better than {model}: it was trained too little, or its training went "
+            "wrong."
         )
     labelled = result.get("n_labelled", 0)
     if said == "too few" or labelled < MIN_TESTED:

@@ -124,7 +124,7 @@ def interpret_step(
         if rotate and model.members == 1:
             tables["turned_latent"] = _turn(adata, family)
         if groups is not None:
-            tables |= contrast(adata, model, family, groups, cutoff)
+            tables |= contrast(adata, model, family, groups, cutoff, prepared.groups)
         edges = None if network is None else tl.gene_network(adata, key, least=network)
     name = "turned" if model.members == 1 else "consensus"
     if rotate and f"X_{name}" in adata.obsm:

@@ -1,5 +1,6 @@
 """Maps made side by side are those made one after the other, and end together."""
 
+import shutil
 import time
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from anndata import AnnData
 
 from latentome import tl
+from latentome.io import RunFolder
+from latentome.workflow import predict_run
 from latentome.workflow.maps import map_side_by_side
 from latentome.workflow.reporter import Reporter
 
@@ -49,3 +52,18 @@ def test_an_interruption_ends_both_and_leaves_the_data_as_they_were():
     assert len(reporter.seen) <= 4, "each map is told of the end at its next ten iterations"
     assert list(adata.obsm) == ["X_vae", "X_pca"]
     assert time.perf_counter() - start < 30
+
+
+def test_what_is_left_of_another_map_is_removed(config, finished, tmp_path, told):
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    before = run.read_metrics()
+    predict_run(run, config, told)
+    assert run.read_metrics() == before, "the same map, the same scores"
+    assert (run.figures / "tsne.png").exists()
+    predict_run(run, config, told, settings={"perplexity": 5.0})
+    assert run.tsne.read_bytes() != finished.tsne.read_bytes()
+    assert not (run.figures / "tsne.png").exists()
+    assert (run.figures / "scores.png").exists()
+    assert run.read_metrics() == {key: value for key, value in before.items() if key != "maps"}
+    assert "The map is another one" in told.said[-1]

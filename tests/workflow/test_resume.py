@@ -109,6 +109,21 @@ def test_resume_without_a_run_starts_one(config, finished, tmp_path, told):
     assert run.history.read_bytes() == finished.history.read_bytes()
 
 
+def test_a_trained_run_without_its_model_is_not_gone_on_with(finished, config, tmp_path, told):
+    shutil.copytree(finished.path, tmp_path / "run")
+    (tmp_path / "run" / "model.keras").unlink()
+    for step in (
+        lambda: train_step(config, str(tmp_path / "run"), told, command="", resume=True),
+        lambda: io.RunFolder(tmp_path / "run").require("model"),
+    ):
+        with pytest.raises(RunFolderError, match="has no model.keras yet") as refused:
+            step()
+        assert refused.value.todo.endswith("--replace")
+    io.RunFolder(tmp_path / "run").update_manifest(status="training")
+    with pytest.raises(RunFolderError, match="--resume"):
+        io.RunFolder(tmp_path / "run").require("model")
+
+
 def test_resume_leaves_a_trained_model_alone(finished, config, told):
     before = finished.model.read_bytes()
     run, prepared = train_step(config, str(finished.path), told, command="", resume=True)

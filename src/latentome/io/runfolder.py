@@ -227,7 +227,11 @@ class RunFolder:
         command = ITEMS[name].command
         if command not in ("train", "predict") and self.manifest.is_file() and self.trained_from_disk:
             raise self.needs_memory()
-        what = f"DATA -m MODEL -o {self.typed}" if command == "train" else self.typed
+        what = self.typed
+        if command == "train":
+            begun = self.manifest.exists() and self.read_manifest().get("status") == "training"
+            there = self.manifest.exists() or self.config.exists()
+            what = f"DATA -m MODEL -o {self.typed}{' --resume' if begun else ' --replace' if there else ''}"
         raise RunFolderError(
             f"The run {self.name} has no {ITEMS[name].path} yet",
             where=str(path),

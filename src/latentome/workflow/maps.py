@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
+from latentome import io
+from latentome.io import RunFolder
 from latentome.workflow.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -48,3 +51,22 @@ def map_side_by_side(adata: AnnData, representations: Sequence[str], reporter: R
     for alone in maps:  # in their order, whichever was done first
         for key, made in alone.uns.items():
             adata.obsm[f"X_{key}"], adata.uns[key] = alone.obsm[f"X_{key}"], made
+
+
+@contextmanager
+def without_stale(run: RunFolder, methods: Sequence[str], reporter: Reporter) -> Iterator[None]:
+    """Remove the figures and the scores of maps that the block replaces by others: they would pass for the new ones'."""
+    before = {name: run.item(name).read_bytes() for name in methods if run.item(name).exists()}
+    yield
+    changed = [name for name, content in before.items() if run.item(name).read_bytes() != content]
+    figures = [path for name in changed for path in run.figures.glob(f"{name}.*")]
+    for path in figures:
+        path.unlink()
+    scored = changed and run.metrics.exists() and "maps" in run.read_metrics()
+    if scored:
+        io.write_json(run.metrics, {key: value for key, value in run.read_metrics().items() if key != "maps"})
+    if figures or scored:
+        reporter.say(
+            f"The map is another one: the figure and the scores of the earlier one were removed. latentome evaluate "
+            f"{run.typed}, visualize and report make them anew."
+        )

@@ -17,7 +17,7 @@ from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import RunConfig, check_same
 from latentome.workflow.encode_backed import predict_own
 from latentome.workflow.manifest import accelerator, describe_data, describe_environment, describe_model
-from latentome.workflow.maps import map_side_by_side
+from latentome.workflow.maps import map_side_by_side, without_stale
 from latentome.workflow.on_disk import (
     extremes,
     prepare_backed,
@@ -123,6 +123,7 @@ def _train(
             reporter.say(f"The run in {run.path} was stopped before its training began; it starts afresh.")
             replace = True
         elif _is_trained(run):
+            run.require("model")
             reporter.say(f"The model in {run.path} is trained; going on after it.")
             with reporter.step("read and prepare", "bytes"):
                 prepared = _prepare_again(config, run, reporter, goes_on, dask)
@@ -269,7 +270,7 @@ def predict_step(
         with reporter.step("UMAP of both"):
             for representation in (family, "pca"):
                 tl.tsne(adata, f"X_{representation}", rng=seed, method="umap")
-    with reporter.step("write the features"):
+    with reporter.step("write the features"), without_stale(run, methods, reporter):
         _write_features(run, adata, family, weights, table, prepared.label_column, methods)
 
 

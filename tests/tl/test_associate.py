@@ -321,6 +321,21 @@ def test_what_varies_within_patients_is_the_test_of_means_of_each_value():
     pd.testing.assert_frame_equal(found[["n", "effect", "p"]], expected[["n", "effect", "p"]])
 
 
+def test_what_could_explain_a_column_is_known_of_its_samples_and_need_not_be_asked_for(known):
+    rng, adata = np.random.default_rng(0), known.copy()
+    for number in range(8):  # known of nine samples, which chance divides as it likes
+        adata.obs[f"lab {number}"] = np.where(np.isin(np.arange(300), rng.permutation(300)[:9]), "x", None)
+        seen = adata.obs[f"lab {number}"].notna()
+        adata.obs.loc[seen, f"lab {number}"] = rng.permutation(["a"] * 4 + ["b"] * 5)
+    for columns in (None, ["sex"]):
+        table = tl.associate(adata, "X_vae", columns, min_samples=5, combine=False).columns
+        row = table.set_index("column").loc["sex"]
+        assert row["confounder"] == "tissue"
+        assert row["effect_within"] > 0.95
+    table = tl.associate(adata, "X_vae", ["sex", "age"], combine=False).columns.set_index("column")
+    assert table.loc["sex", "confounder"] == "tissue"
+
+
 def test_a_column_of_patients_can_explain_one_that_varies_within_them():
     """All samples of most patients of a site have one state; the others' second sample tells the two apart."""
     adata, patients = cohort(np.random.default_rng(3))

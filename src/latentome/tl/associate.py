@@ -11,7 +11,7 @@ from latentome.errors import InputError
 from latentome.io import html
 from latentome.pp.split import group_codes
 from latentome.tl import ranks as r
-from latentome.tl.covariates import MIN_SAMPLES, Covariate, read_covariates, relation
+from latentome.tl.covariates import MIN_SAMPLES, Covariate, read_column, read_covariates, relation
 from latentome.tl.features import feature_names, representation
 from latentome.tl.probe import probe_classes, probe_number
 from latentome.tl.survival import cox
@@ -150,6 +150,13 @@ def associate(
     features["q"] = np.maximum(r.adjust(features["p"].to_numpy()), [q_of[p] for p in gates])
     # What could explain a column is known of each sample, not of the first of its group alone.
     others = [everywhere.get(c.name, c) for c in covariates]
+    if columns is not None:  # what was not asked for can explain all the same
+        pairs = [survival] if survival and isinstance(survival[0], str) else survival
+        used = {c.column or c.name for c in covariates}.union(*pairs)
+        more = (
+            read_column(values, str(name), min_samples)[0] for name, values in adata.obs.items() if name not in used
+        )
+        others += [covariate for covariate in more if covariate is not None]
     table = _columns(features, covariates, others, [seen_by(c) for c in covariates], names, combine, rng)
     params = {"use_rep": use_rep, "min_samples": min_samples, "combine": combine, "rng": rng}
     found = Associations(features, table, notes)

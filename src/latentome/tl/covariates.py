@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: A class of fewer samples is not compared: five folds need five, and the normal approximation of ranks as many.
 MIN_SAMPLES = 5
+#: How often two columns that are independent may look related.
+RATE_OF_CHANCE = 0.05
 #: What pandas calls columns of the type object that hold numbers alone, as those read from lists with None do.
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 
@@ -82,7 +84,7 @@ def read_covariates(
         check_column(obs, name)
         if columns is None and name in used:
             continue
-        covariate, why = _read(obs[name], str(name), min_samples)
+        covariate, why = read_column(obs[name], str(name), min_samples)
         if covariate is not None:
             found.append(covariate)
         elif columns is not None:
@@ -111,7 +113,7 @@ def check_column(obs: pd.DataFrame, name: str) -> None:
     check_known(name, obs.columns, what, where=where, todo=todo)
 
 
-def _read(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | None, str]:
+def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covariate | None, str]:
     """The covariate, or None; and why it, or some of its classes, cannot be used."""
     import pandas as pd
 
@@ -189,23 +191,29 @@ def _unusable(name: str, why: str, n: int, min_samples: int) -> InputError:
 
 
 def relation(one: Covariate, other: Covariate, n: int) -> float:
-    """How much two covariates have in common: Cramer's V, with bias corrected; numbers are cut into fifths.
+    """How much a covariate has in common with another: Cramer's V, with bias corrected; numbers are cut into fifths.
 
-    From 0 (independent, or never known together) to 1 (one tells the other).
+    From 0 (independent, within chance by a chi-square test at `RATE_OF_CHANCE`, or the other one not known for half of
+    the samples of the first) to 1 (one tells the other).
 
     References
     ----------
     Bergsma (2013). A bias-correction for Cramer's V and Tschuprow's T. J. Korean Stat. Soc. 42, 323-328.
     """
+    from scipy.stats import chi2
+
     a, b = one.strata(n), other.strata(n)
     both = (a >= 0) & (b >= 0)
-    if both.sum() < 2:
+    if both.sum() < max(2, (a >= 0).sum() / 2):
         return 0.0
     table = np.zeros((a.max() + 1, b.max() + 1))
     np.add.at(table, (a[both], b[both]), 1.0)
     table = table[table.any(axis=1)][:, table.any(axis=0)]
     total, (r, c) = table.sum(), table.shape
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / total
-    phi = max(0.0, (np.square(table - expected) / expected).sum() / total - (r - 1) * (c - 1) / (total - 1))
+    statistic = (np.square(table - expected) / expected).sum()
+    if chi2.sf(statistic, (r - 1) * (c - 1)) > RATE_OF_CHANCE:
+        return 0.0
+    phi = max(0.0, statistic / total - (r - 1) * (c - 1) / (total - 1))
     least = min(r - (r - 1) ** 2 / (total - 1), c - (c - 1) ** 2 / (total - 1)) - 1
     return float(min(1.0, np.sqrt(phi / least))) if least > 0 else 0.0

@@ -55,7 +55,7 @@ def map_side_by_side(adata: AnnData, representations: Sequence[str], reporter: R
 
 @contextmanager
 def without_stale(run: RunFolder, methods: Sequence[str], reporter: Reporter) -> Iterator[None]:
-    """Remove the figures and the scores of maps that the block replaces by others: they would pass for the new ones'."""
+    """Remove the figures and the scores of maps that the block replaces: they would pass for those of the new ones."""
     before = {name: run.item(name).read_bytes() for name in methods if run.item(name).exists()}
     yield
     changed = [name for name, content in before.items() if run.item(name).read_bytes() != content]

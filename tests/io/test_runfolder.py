@@ -207,6 +207,13 @@ def test_open_names_the_nearest_run(tmp_path):
         RunFolder.open(tmp_path / "data")
 
 
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_removed(tmp_path):
+    for way in (RunFolder.open, RunFolder.check_free, lambda path: RunFolder.create(path, replace=True)):
+        with pytest.raises(RunFolderError, match="no text in UTF-8"):
+            way(f"{tmp_path}/n\udce9")
+    assert not list(tmp_path.iterdir())
+
+
 def test_require_names_the_command_that_makes_the_file(tmp_path):
     run = RunFolder.create(tmp_path / "run")
     for name, command in (("tsne", "predict"), ("metrics", "evaluate"), ("signatures", "predict")):

@@ -173,3 +173,16 @@ def test_a_model_with_a_covariate_decodes_as_one_of_its_categories():
     plain = lt.VariationalAutoencoder(2, hidden=[], max_epochs=2, random_state=0).fit(x)
     with pytest.raises(lt.InputError, match="takes no covariate"):
         tl.interpolate(plain, *ends, 3, covariate="north")
+
+
+def test_codes_of_classes_are_spelled_as_in_the_tables_whatever_is_missing():
+    """Of 0, 1 and an empty field pandas makes 0.0, 1.0 and NaN."""
+    rng = np.random.default_rng(0)
+    adata = AnnData(np.zeros((12, 1)), obsm={"X_v": rng.normal(size=(12, 2))})
+    adata.obs["whole"] = [0, 1] * 6
+    adata.obs["gap"] = adata.obs["whole"].astype(float).where(np.arange(12) > 1)
+    for column in ("whole", "gap"):
+        assert len(tl.group_difference(adata, "X_v", column, "0", "1")) == 2
+    pd.testing.assert_frame_equal(
+        tl.group_difference(adata, "X_v", "gap", 0.0, 1.0), tl.group_difference(adata, "X_v", "gap", "0", "1")
+    )

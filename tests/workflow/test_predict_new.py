@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from latentome import io
 from latentome.errors import InputError, RunFolderError
 from latentome.pp import align
 from latentome.workflow import predict_new
+from latentome.workflow.judge_new import judge_errors
 
 
 def read(path) -> pd.DataFrame:
@@ -156,6 +158,16 @@ def test_predictions_are_not_overwritten_unless_asked(finished, simulated, new, 
         new(table.iloc[:10])
     assert (folder / "latent.tsv").read_bytes() == before
     assert len(read(new(table.iloc[:10], replace=True) / "latent.tsv")) == 10
+
+
+@pytest.mark.parametrize(("high", "said"), [(1, "where 0.4 are expected"), (6, "unlike what the model was trained on")])
+def test_what_chance_makes_unlike_is_not_called_that(high, said, told):
+    """Of 24 held-out samples a like one is worse than all in a twenty-fifth of the cases."""
+    obs = pd.DataFrame({"error": np.linspace(1.0, 2.0, 24), "split": "test"}, index=[f"s{i}" for i in range(24)])
+    error = np.array([3.0] * high + [1.5] * (10 - high))
+    table = judge_errors(anndata.AnnData(obs=obs), error, pd.RangeIndex(10), told)
+    assert table["unlike"].sum() == high
+    assert said in told.said[-1]
 
 
 def test_samples_are_judged_against_those_of_the_run(finished, simulated, new, told):

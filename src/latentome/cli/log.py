@@ -45,7 +45,7 @@ class JsonLog(Reporter):
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = {"time": now, "level": level, "event": event, "command": self.command, "step": step, **fields}
         with self._writing:
-            self.stream.write(json.dumps(_finite(record), ensure_ascii=False, allow_nan=False, default=str) + "\n")
+            self.stream.write(json.dumps(_finite(record), allow_nan=False, default=str) + "\n")
             self.stream.flush()
 
     def say(self, text: str) -> None:

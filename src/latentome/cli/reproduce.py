@@ -28,7 +28,12 @@ def command(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="tybalt: keep the documented defects of tables and model.")
     ] = False,
-    epochs: o.Epochs = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "-e", "--epochs", min=1, max=2**31 - 1, help="tybalt: passes over the data (default: the models')."
+        ),
+    ] = None,
     seed: o.Seed = 0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the reproduction that is in the folder.")] = False,
 ) -> None:

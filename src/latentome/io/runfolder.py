@@ -40,6 +40,15 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser()
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError as failure:  # its manifest and its report could not name it
+            raise RunFolderError(
+                "The name of the folder is no text in UTF-8",
+                where=ascii(str(self.path)),
+                expected="a name in UTF-8, and a locale that has it",
+                todo="Rename the folder; or, where its name has letters as it should, set a locale such as C.UTF-8.",
+            ) from failure
 
     def __repr__(self) -> str:
         return f"RunFolder('{self.path}')"

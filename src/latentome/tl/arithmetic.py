@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError, nearest
-from latentome.tl.covariates import check_column
+from latentome.tl.covariates import check_column, name_of
 from latentome.tl.features import feature_names, representation
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def welch(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers of two groups of samples, each of 2 or more."""
-    one, other = str(one), str(other)  # the groups are compared as text: True is 'True'
+    one, other = name_of(one), name_of(other)  # the groups are compared as text: True is 'True'
     if one == other:
         raise InputError(
             "A group is not compared with itself.",
@@ -278,7 +278,7 @@ def two_groups(adata: AnnData, groupby: str, one: str, other: str) -> tuple[np.n
         )
     check_column(adata.obs, groupby)
     groups = adata.obs[groupby]
-    names = groups.astype(str).where(groups.notna(), None)
+    names = groups.astype(object).map(name_of).where(groups.notna(), None)
     found = []
     for group in (one, other):
         rows = np.flatnonzero((names == group).to_numpy())

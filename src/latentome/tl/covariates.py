@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -119,6 +119,7 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
 
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in NUMBERS:
         column = pd.to_numeric(column)
+    column, stray = _without_words(column)
     number = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     values = column.to_numpy(dtype=np.float64, na_value=np.nan) if number else column.to_numpy(dtype=object)
     present = np.isfinite(values) if number else ~pd.isna(values)
@@ -133,7 +134,7 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
     if number and len(levels) > 2:
         if len(rows) < min_samples:
             return None, f"only {len(rows)} samples have a value"
-        return Covariate(name, "number", rows, values[rows]), ""
+        return Covariate(name, "number", rows, values[rows]), stray
     large = np.flatnonzero(counts >= min_samples)
     small = len(levels) - len(large)
     why = f"{small} of {len(levels)} classes have fewer than {min_samples} samples" if small else ""
@@ -144,6 +145,31 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
     if len(set(names)) < len(names):  # numbers that differ in their last digits
         names = tuple(str(level) for level in levels[large].tolist())
     return Covariate(name, "classes", rows[keep], np.searchsorted(large, codes[keep]), names), why
+
+
+def _without_words(column: pd.Series) -> tuple[pd.Series, str]:
+    """A column of numbers with some words among them as numbers, and what the words were; any other as it is.
+
+    It is one where ten or more different numbers are four fifths of the different values: codes of classes, such as
+    those of chromosomes, are fewer, or hold more words.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return column, ""
+    words = column.astype(object).where(column.notna(), None)
+    numbers = pd.to_numeric(words, errors="coerce")
+    stray = words[numbers.isna() & words.notna()].astype(str)
+    different = numbers.nunique()
+    if not len(stray) or different < 10 or different < 4 * stray.nunique():
+        return column, ""
+    told = ", ".join(f"'{word}'" for word in stray.unique()[:3])
+    return numbers, f"{len(stray)} values among its numbers are words ({told}) and count as missing"
+
+
+def name_of(value: Any) -> str:
+    """A class as the tables name it: 1, not 1.0, where missing values have made a whole number another kind."""
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -> tuple[Covariate, list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from latentome.errors import InputError
 from latentome.io.tasks import dense
 from latentome.pp.split import group_codes
+from latentome.tl.covariates import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,8 @@ def _once_in_each(adata: AnnData, together: np.ndarray, column: str, key: str) -
     from scipy.sparse import csr_matrix
 
     known = np.flatnonzero(adata.obs[column].notna().to_numpy())
-    pairs = pd.DataFrame({"of": group_codes(together)[known], "value": adata.obs[column].astype(str).to_numpy()[known]})
+    values = adata.obs[column].astype(object).map(name_of).to_numpy()[known]
+    pairs = pd.DataFrame({"of": group_codes(together)[known], "value": values})
     number = pairs.groupby(["of", "value"]).ngroup().to_numpy()
     counts = np.bincount(number)
     mean = csr_matrix((1.0 / counts[number], (number, known)), shape=(len(counts), adata.n_obs))

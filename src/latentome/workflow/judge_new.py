@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter:
     share is above 0.99). Only the first where the run was made before errors were kept.
     """
     import pandas as pd
+    from scipy.stats import binom
 
     table = pd.DataFrame({"mean squared error": error}, index=names)
     if "error" not in encoded.obs:
@@ -39,9 +41,18 @@ def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter:
     below = np.searchsorted(reference, error) / len(reference)
     unlike = below > UNLIKE
     if unlike.any():
+        n = len(reference)
+        # How often a sample like the held-out ones is worse than so many of them: any rank among them is as likely.
+        rate = (n - math.floor(UNLIKE * n)) / (n + 1)
+        by_chance = binom.sf(unlike.sum() - 1, len(error), rate) > 0.05
         reporter.say(
-            f"{int(unlike.sum())} of {len(error)} samples are reconstructed worse than {UNLIKE:.0%} of the "
-            f"{len(reference)} held-out samples of the run: they are unlike what the model was trained on."
+            f"{int(unlike.sum())} of {len(error)} samples are reconstructed worse than {UNLIKE:.0%} of the {n} "
+            "held-out "
+            + (
+                f"samples of the run, where {rate * len(error):.1f} are expected of samples like those."
+                if by_chance
+                else "samples of the run: they are unlike what the model was trained on."
+            )
         )
     return table.assign(**{"share below": below, "unlike": unlike})
 

@@ -233,6 +233,15 @@ def test_a_command_is_proposed_as_it_has_to_be_typed(tmp_path):
         run.require("history")
 
 
+def test_a_manifest_without_a_part_that_is_needed_is_damaged(tmp_path):
+    run = a_run(tmp_path / "run")
+    run.update_manifest(data={"on_disk": False})
+    assert run.read_manifest("data")["data"] == {"on_disk": False}
+    with pytest.raises(RunFolderError, match="manifest.json of the run run is damaged") as refused:
+        run.read_manifest("data", "split")
+    assert "it has no 'split'" in refused.value.where
+
+
 def test_a_damaged_manifest_is_refused(tmp_path):
     run = a_run(tmp_path / "run")
     run.manifest.write_text('{"seed": ')

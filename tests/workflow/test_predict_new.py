@@ -186,6 +186,7 @@ def test_samples_are_judged_against_those_of_the_run(finished, simulated, new, t
     assert not error.loc[held_out, "unlike"].any(), "none is worse than all of themselves"
     assert error.loc[held_out, "share below"].max() == 1 - 1 / len(held_out)
     assert any("10 of" in said and "unlike what the model" in said for said in told.said)
+    assert any("10 of 44 samples have the names of samples that the model was trained on" in s for s in told.said)
     nearest = read(folder / "nearest.tsv")
     first = nearest[nearest["rank"] == 1]
     assert list(first.loc[trained, "sample"]) == trained, "a training sample is nearest to itself"

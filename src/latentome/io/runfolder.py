@@ -265,14 +265,22 @@ class RunFolder:
     figures = _part("figures", "figures/: the images.")
     report = _part("report", "report.html: one file.")
 
-    def read_manifest(self) -> dict[str, Any]:
-        """Read manifest.json; refuse one that is missing or damaged."""
-        return self._parse("manifest", json.loads)
+    def read_manifest(self, *needed: str) -> dict[str, Any]:
+        """Read manifest.json; refuse one that is missing, damaged, or lacks one of the parts that are `needed`."""
+
+        def parse(text: str) -> Any:
+            content = json.loads(text)
+            for name in needed:
+                if isinstance(content, dict) and not isinstance(content.get(name), dict):
+                    raise ValueError(f"it has no '{name}'")
+            return content
+
+        return self._parse("manifest", parse)
 
     @property
     def trained_from_disk(self) -> bool:
         """Whether the matrix of the run was read from disk in blocks."""
-        return bool(self.read_manifest()["data"].get("on_disk"))
+        return bool(self.read_manifest().get("data", {}).get("on_disk"))
 
     def needs_memory(self) -> RunFolderError:
         """The refusal of what needs all samples in memory, where they were not when the run was trained."""

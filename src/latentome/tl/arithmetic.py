@@ -219,7 +219,7 @@ def analogy(
     c, d
         Codes of the groups whose difference is exchanged; where they are samples their means are taken.
     features
-        Numbers of the features to change; all by default.
+        The features to change, by their places from 0: 0 is the feature ``..._1``. All by default.
     covariate
         Of a model that is conditional on one: the category as which the codes are decoded.
 

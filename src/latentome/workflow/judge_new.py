@@ -31,6 +31,12 @@ def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter:
     import pandas as pd
     from scipy.stats import binom
 
+    trained = int(names.isin(encoded.obs_names[(encoded.obs["split"] == "train").to_numpy()]).sum())
+    if trained:
+        reporter.say(
+            f"{trained} of {len(names)} samples have the names of samples that the model was trained on: their errors, "
+            "neighbours and classes are not those of new ones."
+        )
     table = pd.DataFrame({"mean squared error": error}, index=names)
     if "error" not in encoded.obs:
         reporter.say(

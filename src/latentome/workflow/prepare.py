@@ -135,7 +135,7 @@ def prepare_again(config: RunConfig, run: RunFolder, reporter: Reporter | None =
     raw, label_column, notes = read_again(config, run, reporter)
     kept = Preprocessing.load(run.require("preprocessing"))
     held_out = hold_out(raw, label_column, config)
-    then = run.read_manifest()["split"].get("sha256")  # none of runs of older versions
+    then = run.read_manifest("split")["split"].get("sha256")  # none of runs of older versions
     if then is not None and then != split_sum(held_out):
         raise RunFolderError(
             "The held-out samples are not those of the training.",
@@ -179,7 +179,7 @@ def check_there(config: RunConfig, run: RunFolder) -> None:
 
 def check_unchanged(raw: AnnData, config: RunConfig, run: RunFolder) -> None:
     """Refuse data or labels that are not the ones that a run was made with."""
-    now, then = raw.uns["source"], run.read_manifest()["data"]
+    now, then = raw.uns["source"], run.read_manifest("data")["data"]
     # Other labels would split the samples in another way, and score the model on samples that it was trained on.
     for file, key in ((config.data, "sha256"), (config.labels, "labels_sha256")):
         if now.get(key) != then.get(key):

@@ -165,3 +165,9 @@ def test_folds_keep_groups_together_and_deal_their_classes_evenly():
         fold_rows(120, 41, labels, 0, groups=groups)
     with pytest.raises(InputError, match="another column of groups"):
         fold_rows(120, 5, labels, 0, groups=np.zeros(120))
+
+
+def test_values_in_place_of_the_name_of_a_column_are_refused():
+    adata = load("tcga-33")
+    with pytest.raises(InputError, match="named, not given"):
+        pp.split(adata, test_size=0.2, stratify=adata.obs["cancer_type"], rng=0)

@@ -28,6 +28,13 @@ def optimizer_of(estimator: BaseAutoencoder, steps: int) -> keras.optimizers.Opt
                 expected="schedule='constant', schedule_warmup=0, clip_norm=None; or the optimizer by name",
                 todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
             )
+        if estimator.momentum or estimator.nesterov:
+            raise InputError(
+                "An optimizer object carries its own momentum.",
+                where=f"momentum={estimator.momentum}, nesterov={estimator.nesterov}, beside an optimizer object",
+                expected="momentum=0, nesterov=False; or the optimizer by name",
+                todo="give the momentum to the Keras optimizer, or name the optimizer",
+            )
         if estimator.optimizer.use_ema:
             raise InputError(
                 "Moving averages of the weights are not kept.",

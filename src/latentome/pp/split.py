@@ -267,6 +267,13 @@ def split(
     InputError
         If there is no such column, or one side would be empty.
     """
+    if hasattr(stratify, "index") and hasattr(stratify, "values"):  # a Series: as scikit-learn takes it
+        raise InputError(
+            "What to stratify by is named, not given.",
+            where=f"stratify is a {type(stratify).__name__} of {len(stratify)} values",
+            expected="the name of a column of obs, or several",
+            todo="put the values into obs, and name their column (stratify='cancer_type')",
+        )
     columns = [stratify] if isinstance(stratify, str) else list(stratify or ())
     groups = None if group is None else find_groups(adata, group)
     held_out = split_rows(adata.n_obs, test_size, combine(adata.obs, columns), rng, groups)

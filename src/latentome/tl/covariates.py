@@ -150,8 +150,8 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
 def _without_words(column: pd.Series) -> tuple[pd.Series, str]:
     """A column of numbers with some words among them as numbers, and what the words were; any other as it is.
 
-    It is one where ten or more different numbers are four fifths of the different values: codes of classes, such as
-    those of chromosomes, are fewer, or hold more words.
+    It is one where four fifths of the different values are numbers, ten or more of them, or thirty where all are whole:
+    the numbers of clusters or chromosomes are fewer, and stay names of classes.
     """
     import pandas as pd
 
@@ -161,7 +161,8 @@ def _without_words(column: pd.Series) -> tuple[pd.Series, str]:
     numbers = pd.to_numeric(words, errors="coerce")
     stray = words[numbers.isna() & words.notna()].astype(str)
     different = numbers.nunique()
-    if not len(stray) or different < 10 or different < 4 * stray.nunique():
+    enough = 30 if (numbers.dropna() % 1 == 0).all() else 10
+    if not len(stray) or different < enough or different < 4 * stray.nunique():
         return column, ""
     told = ", ".join(f"'{word}'" for word in stray.unique()[:3])
     return numbers, f"{len(stray)} values among its numbers are words ({told}) and count as missing"

@@ -49,7 +49,9 @@ def test_no_global_seed_is_read_or_set():
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize(("policy", "kind"), [("mixed_bfloat16", "float32"), ("float64", "float64")])
+@pytest.mark.parametrize(
+    ("policy", "kind"), [("mixed_bfloat16", "float32"), ("float16", "float16"), ("float64", "float64")]
+)
 def test_a_precision_that_was_set_for_other_models_does_not_matter(policy, kind, tmp_path, monkeypatch):
     import keras
 

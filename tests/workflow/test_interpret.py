@@ -126,8 +126,14 @@ def test_intervals_and_tests_of_a_grouped_run_count_patients(config, simulated, 
     metrics = evaluate_step(run, prepared, told)
     assert (metrics["n_test"], metrics["n_independent"]) == (72, 24)
     assert "over 72 samples of 24 groups" in metrics["verdict"][0]
-    interpret_step(run, prepared, told, labels=str(tmp_path / "labels.tsv"), groups=("part", "a", "b"))
-    assert len(read(run.interpretation / "difference.tsv"))
+    interpret_step(run, prepared, told, labels=str(tmp_path / "labels.tsv"), groups=("type", "type-1", "type-2"))
+    encoded = anndata.read_h5ad(run.h5ad)
+    known = labels.reindex(encoded.obs_names)
+    adata = anndata.AnnData(np.zeros((120, 1)), obs=known, obsm={"X_vae": encoded.obsm["X_vae"]})
+    once = _once_in_each(adata, known["patient"].to_numpy(), "type", "X_vae")
+    expected = tl.group_difference(once, "X_vae", "type", "type-1", "type-2").set_index("feature")["p"]
+    found = read(run.interpretation / "difference.tsv").set_index("feature")["p"]
+    np.testing.assert_allclose(found[expected.index], expected, rtol=1e-3)
     n = read(run.interpretation / "associations.tsv").drop_duplicates("column").set_index("column")["n"]
     assert (n["age"], n["part"], n["type"]) == (40, 120, 84)
     assert any("Not the same within each group: 'type', 'part'" in said for said in told.said)

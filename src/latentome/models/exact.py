@@ -44,7 +44,7 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled(run: Callable, compiler_options: Mapping[str, Any] | None = None, **how: Any) -> Callable:
-    """Compile a computation, traced `in_float32`, on a GPU with `REPEATABLE`.
+    """Compile a computation, on a GPU with `REPEATABLE`.
 
     Parameters
     ----------
@@ -54,4 +54,4 @@ def compiled(run: Callable, compiler_options: Mapping[str, Any] | None = None, *
         As `jax.jit` takes them.
     """
     options = REPEATABLE if jax.default_backend() == "gpu" else {}
-    return jax.jit(in_float32(run), compiler_options={**options, **(compiler_options or {})} or None, **how)
+    return jax.jit(run, compiler_options={**options, **(compiler_options or {})} or None, **how)

@@ -142,7 +142,7 @@ class Program:
         """The compiled chunk of epochs of a piece; compiled here, so that threads which share it do not each do it."""
         key = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(args))
         if key not in self._pieces:
-            run = jax.jit(in_float32(self._run_piece), donate_argnums=0, compiler_options=COMPILER_OPTIONS)
+            run = jax.jit(self._run_piece, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
             self._pieces[key] = run.lower(*args).compile()
         return self._pieces[key]
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Whether this command has begun to write: what it replaces is gone, and what it wrote can be gone on with.
 BEGUN: ContextVar[bool] = ContextVar("begun", default=False)
@@ -132,3 +136,37 @@ def extra(name: str, what: str, *, where: str, expected: str = "", instead: str 
         todo = f'pip install "latentome[{name}]"{instead}'
         told = f"{where}: {failure}"
         raise InputError(what, where=told, expected=expected or f"the extra '{name}'", todo=todo) from failure
+
+
+def check_anndata(adata: Any, function: str) -> None:
+    """Refuse what is no `anndata.AnnData`, a table of numbers, say, and tell how it becomes one.
+
+    Parameters
+    ----------
+    adata
+        What the user gave; it is known by what it has, so that AnnData need not be imported.
+    function
+        The function that it was given to.
+    """
+    if hasattr(adata, "obsm") and hasattr(adata, "varm"):
+        return
+    raise InputError(
+        f"{function} takes an AnnData.",
+        where=f"its first argument, of type {type(adata).__name__}",
+        expected="an anndata.AnnData, samples x genes",
+        todo="Read a file with latentome.io.read(path), or wrap a table of samples x genes: anndata.AnnData(table)",
+    )
+
+
+def of_anndata(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function whose first argument is an AnnData, so that anything else is refused with the way to one."""
+    name = f"{function.__module__.removeprefix('latentome.').split('.')[0]}.{function.__name__}"
+    first = function.__code__.co_varnames[0]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if args or first in kwargs:  # without it Python says what is missing
+            check_anndata(args[0] if args else kwargs[first], name)
+        return function(*args, **kwargs)
+
+    return checked

@@ -65,7 +65,7 @@ def test_a_run_tells_how_far_it_came(tmp_path):
 
 def test_results_of_several_tables_show_them_all():
     table = pd.DataFrame({"feature": [EVIL] * 9, "q": np.linspace(0, 1, 9)})
-    shown = lt.tl.associate.__globals__["Associations"](table, table, [f"Left out: {EVIL}"])._repr_html_()
+    shown = lt.tl.Associations(table, table, [f"Left out: {EVIL}"])._repr_html_()
     assert shown.count("9 rows") == 2
     assert shown.count("&lt;script&gt;") == 11
     assert "<script" not in shown

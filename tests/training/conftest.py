@@ -31,8 +31,10 @@ def linear():
     """Makes the linear estimator that most tests train: 81 rows in 5 steps, 9 rows held out."""
 
     def make(n_components=3, **parameters):
+        if isinstance(parameters.get("optimizer", "adam"), str):  # an object has its own
+            parameters = {"learning_rate": 0.01, **parameters}
         return lt.LinearAutoencoder(
-            n_components, **{"max_epochs": 10, "batch_size": 20, "learning_rate": 0.01, "random_state": 0, **parameters}
+            n_components, **{"max_epochs": 10, "batch_size": 20, "random_state": 0, **parameters}
         )
 
     return make

@@ -57,6 +57,7 @@ class WithoutConfig(keras.optimizers.SGD):
         ({"optimizer": keras.optimizers.SGD(0.1), "clip_norm": 1.0}, "clip"),
         ({"optimizer": keras.optimizers.Adam(0.1, use_ema=True)}, "use_ema"),
         ({"optimizer": keras.optimizers.SGD(0.1), "momentum": 0.9}, "carries its own momentum"),
+        ({"optimizer": keras.optimizers.SGD(0.1), "learning_rate": 0.5}, "learning_rate=0.5, beside"),
         ({"optimizer": excluding("kernel")}, "exclude_from_weight_decay"),
         ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))}, "LossScaleOptimizer"),
         ({"optimizer": keras.optimizers.SGD(lambda: 0.1)}, "lambda"),

@@ -355,11 +355,11 @@ class BaseAutoencoder(
         check_is_fitted(self)
         check_order(Z, covariate)
         Z = np.asarray(Z, dtype=np.float32)
-        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
+        if Z.ndim != 2 or Z.shape[1] != self._n_features_out or not np.isfinite(Z).all():
             raise InputError(
                 "These codes do not fit the model.",
-                where=f"an array of shape {Z.shape}",
-                expected=f"samples x {self._n_features_out} components",
+                where=f"an array of shape {Z.shape}, {int((~np.isfinite(Z)).sum())} values not finite",
+                expected=f"samples x {self._n_features_out} components, finite numbers",
                 todo="pass what transform returned, or rows of the same width",
             )
         parts = [self._join(part, covariate) for part in np.split(Z, len(self.models_), axis=1)]

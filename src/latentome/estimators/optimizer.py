@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import keras
@@ -12,6 +13,9 @@ from latentome.training import make_optimizer, make_schedule
 if TYPE_CHECKING:
     from latentome.estimators.base import BaseAutoencoder
 
+#: What an optimizer object holds itself, of the parameters of an estimator.
+ITS_OWN = ("learning_rate", "momentum", "nesterov", "schedule", "schedule_warmup", "clip_norm")
+
 
 def optimizer_of(estimator: BaseAutoencoder, steps: int) -> keras.optimizers.Optimizer:
     """A new optimizer for a training of so many steps.
@@ -20,20 +24,14 @@ def optimizer_of(estimator: BaseAutoencoder, steps: int) -> keras.optimizers.Opt
     be called again. One of which a copy would lose something is refused, and one together with what it carries itself.
     """
     if isinstance(estimator.optimizer, keras.optimizers.Optimizer):
-        if estimator.schedule != "constant" or estimator.schedule_warmup or estimator.clip_norm is not None:
+        defaults = inspect.signature(type(estimator)).parameters
+        beside = [name for name in ITS_OWN if getattr(estimator, name) != defaults[name].default]
+        if beside:
             raise InputError(
-                "An optimizer object carries its own schedule and clipping.",
-                where=f"schedule='{estimator.schedule}', schedule_warmup={estimator.schedule_warmup}, "
-                f"clip_norm={estimator.clip_norm}",
-                expected="schedule='constant', schedule_warmup=0, clip_norm=None; or the optimizer by name",
-                todo="give the schedule and the clipping to the Keras optimizer, or name the optimizer",
-            )
-        if estimator.momentum or estimator.nesterov:
-            raise InputError(
-                "An optimizer object carries its own momentum.",
-                where=f"momentum={estimator.momentum}, nesterov={estimator.nesterov}, beside an optimizer object",
-                expected="momentum=0, nesterov=False; or the optimizer by name",
-                todo="give the momentum to the Keras optimizer, or name the optimizer",
+                f"An optimizer object carries its own {beside[0]}.",
+                where=f"{', '.join(f'{name}={getattr(estimator, name)!r}' for name in beside)}, beside the object",
+                expected=f"{', '.join(f'{name}={defaults[name].default!r}' for name in beside)}, as by default",
+                todo="give them to the Keras optimizer, or name the optimizer",
             )
         if estimator.optimizer.use_ema:
             raise InputError(

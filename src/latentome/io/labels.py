@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, nearest, of_anndata
 from latentome.io.barcodes import parse_barcodes
 from latentome.io.files import check_exists, check_suffix, check_text, data_suffix
 from latentome.io.genes import listed
@@ -100,6 +100,7 @@ def read_labels(path: str | os.PathLike[str]) -> pd.DataFrame:
     return typed
 
 
+@of_anndata
 def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str] | None = None) -> list[str]:
     """Add labels to ``adata.obs``, in place.
 

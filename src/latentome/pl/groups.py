@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.pl.comparison import method_colors
 from latentome.pl.inputs import (
     all_shortened,
@@ -37,6 +37,7 @@ SWARM_WIDTH = 5.0
 
 
 @styled
+@of_anndata
 def swarm(
     adata: ad.AnnData,
     feature: str | int,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.pl.inputs import categories_of, codes_of, column_of, feature_names, is_numeric, matrix_of
 from latentome.pl.maps import class_handles
 from latentome.pl.style import (
@@ -35,6 +35,7 @@ MOST_ROWS = 1250
 
 
 @styled
+@of_anndata
 def latent_heatmap(
     adata: ad.AnnData,
     use_rep: str = "X_vae",
@@ -197,6 +198,7 @@ def _name_columns(axes: Axes, names: list[str]) -> None:
 
 
 @styled
+@of_anndata
 def activations(
     adata: ad.AnnData, use_rep: str = "X_vae", n_features: int = 10, names: Sequence[str] | None = None
 ) -> Figure:

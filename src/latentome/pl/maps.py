@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.pl.inputs import all_shortened, categories_of, codes_of, column_of, is_numeric, matrix_of
 from latentome.pl.placing import spread, text_size
 from latentome.pl.style import (
@@ -42,6 +42,7 @@ WITHOUT_SCALE = ("t-SNE", "UMAP")
 
 
 @styled
+@of_anndata
 def embedding(
     adata: ad.AnnData, basis: str = "X_tsne_vae", color: str = "cancer_type", title: str | None = None
 ) -> Figure:
@@ -89,6 +90,7 @@ def embedding(
 
 
 @styled
+@of_anndata
 def embeddings(
     adata: ad.AnnData,
     bases: Sequence[str] = ("X_tsne_vae", "X_tsne_pca"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from latentome.errors import of_anndata
 from latentome.pl.inputs import column_of, feature_names, feature_title, is_numeric, matrix_of, position_of
 from latentome.pl.maps import color_bar, draw_points, legend, legend_height, legend_size
 from latentome.pl.style import DOUBLE, new_figure, styled
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @styled
+@of_anndata
 def feature_scatter(
     adata: ad.AnnData,
     x: str | int,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
-from latentome.errors import check_known
+from latentome.errors import InputError, check_known
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,12 +165,23 @@ def house_style() -> dict[str, Any]:
 
 
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
-    """Run a drawing function under the house style and leave the user's own settings as they were."""
+    """Run a drawing function under the house style and leave the user's own settings as they were.
+
+    What is given where its first argument is a data frame must be one.
+    """
+    of_table = next(iter(draw.__annotations__.values())) == "pd.DataFrame"
 
     @functools.wraps(draw)
     def inside(*args: P.args, **kwargs: P.kwargs) -> T:
         import matplotlib
 
+        if of_table and args and not hasattr(args[0], "columns"):
+            raise InputError(
+                f"pl.{draw.__name__} takes a table.",
+                where=f"its first argument, of type {type(args[0]).__name__}",
+                expected="a pandas.DataFrame",
+                todo="Pass what the functions of latentome.tl give, or the history_ of a model.",
+            )
         with matplotlib.rc_context(house_style()):
             return draw(*args, **kwargs)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.io import RunFolder, gene_table
 from latentome.io.genes import listed
 from latentome.io.tasks import dense, densely, is_lazy
@@ -29,6 +29,7 @@ MAX_MISSING = 0.2
 CENTRED = 0.05
 
 
+@of_anndata
 def align(adata: AnnData, model: Any, *, max_missing: float = MAX_MISSING, check_range: bool = True) -> AnnData:
     """Bring samples that a model has never seen into the shape that it reads.
 

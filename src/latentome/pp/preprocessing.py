@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, check_anndata
 from latentome.io import BackedMatrix, MemoryMatrix, html, write_json
 from latentome.io.tasks import dense, densely, is_lazy
 from latentome.pp.align import MAX_MISSING, check_missing, match_genes
@@ -143,6 +143,7 @@ class Preprocessing:
         InputError
             As `apply`.
         """
+        check_anndata(adata, "Preprocessing.apply")
         positions, notes = match_genes(adata, self.genes, self.entrez)
         check_missing(adata, self.genes, positions < 0, max_missing)
         return positions, notes
@@ -338,6 +339,7 @@ def _values(adata: AnnData | BackedMatrix, rows: np.ndarray | None) -> Values:
     """The training samples, as they can be measured."""
     if isinstance(adata, BackedMatrix):
         return InBlocks(adata, rows)
+    check_anndata(adata, "pp.fit_preprocessing")
     if not is_lazy(adata.X):
         return InMemory(adata if rows is None else adata[rows])
     values = InBlocks(MemoryMatrix(adata.X, adata.var_names, adata.obs_names), rows)

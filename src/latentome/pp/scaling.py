@@ -30,6 +30,7 @@ def fit_scaling(values: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarra
     -------
     What to subtract and what to divide by, float32, one for each gene.
     """
+    values = np.asarray(values)
     n_genes = values.shape[1]
     if scaling == "none":
         return np.zeros(n_genes, np.float32), np.ones(n_genes, np.float32)

@@ -46,6 +46,7 @@ def variability(values: np.ndarray, rule: str) -> np.ndarray:
     -------
     One number for each gene, float64.
     """
+    values = np.asarray(values)
     if rule == "variance":
         return values.var(axis=0, dtype=np.float64)
     if rule == "mean-deviation":
@@ -75,6 +76,7 @@ def most_variable(values: np.ndarray, n_genes: int, rule: str) -> tuple[np.ndarr
     -------
     Their positions, ascending, and sentences about the choice.
     """
+    values = np.asarray(values)
     return choose_by(variability(values, rule), values[compared_rows(len(values))], n_genes, rule)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, nearest, of_anndata
 from latentome.io import parse_barcodes
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def combine(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray | None:
     return np.array([" / ".join(row) for row in zip(*texts, strict=True)], dtype=object)
 
 
+@of_anndata
 def find_groups(adata: AnnData, column: str) -> np.ndarray:
     """Give the group of each sample: a column of ``adata.obs``, or the patient in the TCGA barcodes.
 
@@ -235,6 +236,7 @@ def find_groups(adata: AnnData, column: str) -> np.ndarray:
     return np.array([f"sample {i}" if gone else f"group {name}" for i, (name, gone) in pairs])
 
 
+@of_anndata
 def split(
     adata: AnnData,
     test_size: float = 0.1,

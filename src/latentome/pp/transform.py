@@ -73,7 +73,7 @@ def recognise_scale(values: np.ndarray | Seen) -> Scale:
     One of ``counts`` (whole numbers), ``TPM`` (linear, each sample sums to a million), ``linear`` (FPKM, RSEM or
     alike), ``log2``, ``z-scores``, ``zero-one``, ``binary``, ``unknown``.
     """
-    low, high, first, _ = values if isinstance(values, Seen) else look_at(values)
+    low, high, first, _ = values if isinstance(values, Seen) else look_at(np.asarray(values))
     some = first[np.isfinite(first).all(axis=1)] if not np.isfinite(first).all() else first
     some = np.asarray(some if len(some) else np.nan_to_num(first[:1]), dtype=np.float64)
     seen = f"the values range over [{low:.4g}, {high:.4g}]"

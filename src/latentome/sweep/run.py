@@ -145,7 +145,7 @@ def run(
     (4, 2)
     """
     models = tuple(model.split(",")) if isinstance(model, str) else tuple(model)
-    base = RunConfig(data=os.fspath(data), model=models[0] if models else "", **options)
+    base = RunConfig.from_call(data, models[0] if models else "", options, "latentome.sweep.run")
     varied = dict(grid) if isinstance(grid, Mapping) else parse_grid(grid)
     if named is not None:
         base, models, varied, seeds = as_published(named, base, varied, seeds)

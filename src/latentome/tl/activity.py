@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.io.tasks import dense
 from latentome.tl.arithmetic import two_groups, welch
 from latentome.tl.features import loading_names
@@ -23,6 +23,7 @@ _MARKS = ("pos", "neg")
 EQUAL_LISTS = 5
 
 
+@of_anndata
 def activity(
     adata: AnnData, loadings_key: str, *, cutoff: float | np.ndarray = CUTOFF, key_added: str = "activity"
 ) -> None:
@@ -54,6 +55,7 @@ def activity(
     Tan et al. (2017). Cell Systems 5, 63-71.
     """
     weights, chosen, names = _signatures(adata, loadings_key, cutoff)
+    key_added = key_added.removeprefix("X_")
     adata.obsm[f"X_{key_added}"] = _activity(dense(adata.X), weights, chosen).astype(np.float32)
     adata.uns[key_added] = {
         "params": {"loadings_key": loadings_key, "cutoff": np.asarray(cutoff)},
@@ -62,6 +64,7 @@ def activity(
     }
 
 
+@of_anndata
 def differential_activity(
     adata: AnnData, groupby: str, one: str, other: str, *, use_activity: str = "activity"
 ) -> pd.DataFrame:
@@ -113,6 +116,7 @@ def differential_activity(
     return table.sort_values("p", kind="stable", ignore_index=True)
 
 
+@of_anndata
 def signature_overlap(adata: AnnData, loadings_key: str, *, cutoff: float | np.ndarray = CUTOFF) -> pd.DataFrame:
     """Test which signatures share more genes than chance makes them, given how many others each gene is in.
 
@@ -173,6 +177,7 @@ def signature_overlap(adata: AnnData, loadings_key: str, *, cutoff: float | np.n
     return table[table["shared"] > 0].sort_values("p", kind="stable", ignore_index=True)
 
 
+@of_anndata
 def marginal_activity(
     adata: AnnData,
     loadings_key: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, nearest, of_anndata
 from latentome.tl.covariates import check_column, name_of
 from latentome.tl.features import feature_names, representation
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder
 
 
+@of_anndata
 def group_means(adata: AnnData, use_rep: str, groupby: str) -> pd.DataFrame:
     """Mean features of each group of samples.
 
@@ -48,6 +49,7 @@ def group_means(adata: AnnData, use_rep: str, groupby: str) -> pd.DataFrame:
     return frame[known].groupby(groups[known].astype(str).to_numpy()).mean().rename_axis(groupby)
 
 
+@of_anndata
 def group_difference(
     adata: AnnData, use_rep: str, groupby: str, one: str, other: str, *, key_added: str | None = None
 ) -> pd.DataFrame:
@@ -113,6 +115,7 @@ def group_difference(
     return table
 
 
+@of_anndata
 def decoded_difference(
     adata: AnnData,
     model: BaseAutoencoder,
@@ -196,7 +199,8 @@ def interpolate(
             "A way has two ends.", where=f"steps={steps}", expected="2 steps or more", todo="ask for more steps"
         )
     along = np.linspace(0.0, 1.0, steps)[:, None]
-    return _decode(model, (1.0 - along) * np.asarray(start) + along * np.asarray(end), covariate)
+    ends = [_codes(model, code, name).mean(axis=0) for code, name in ((start, "start"), (end, "end"))]
+    return _decode(model, (1.0 - along) * ends[0] + along * ends[1], covariate)
 
 
 def analogy(
@@ -227,12 +231,25 @@ def analogy(
     -------
     Samples x genes, in units of the scaled expression.
     """
-    shift = np.atleast_2d(d).mean(axis=0) - np.atleast_2d(c).mean(axis=0)
+    shift = _codes(model, d, "d").mean(axis=0) - _codes(model, c, "c").mean(axis=0)
     if features is not None:
         kept = np.zeros_like(shift)
         kept[features] = shift[features]
         shift = kept
-    return _decode(model, np.atleast_2d(a) + shift, covariate)
+    return _decode(model, _codes(model, a, "a") + shift, covariate)
+
+
+def _codes(model: BaseAutoencoder, codes: np.ndarray, called: str) -> np.ndarray:
+    """Codes of samples, or one code, samples x components; refused where they are not as wide as the model's."""
+    codes = np.atleast_2d(np.asarray(codes, dtype=np.float64))
+    if codes.ndim > 2 or codes.shape[1] != model._n_features_out:
+        raise InputError(
+            f"The codes '{called}' do not fit the model.",
+            where=f"an array of shape {codes.shape}",
+            expected=f"{model._n_features_out} numbers, or samples x {model._n_features_out}",
+            todo="pass rows of what transform returned, or their mean",
+        )
+    return codes
 
 
 def _decode(model: BaseAutoencoder, codes: np.ndarray, category: str | None) -> np.ndarray:

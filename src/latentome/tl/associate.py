@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.io import html
 from latentome.pp.split import group_codes
 from latentome.tl import ranks as r
@@ -56,6 +56,7 @@ class Associations(NamedTuple):
         return html.card("Associations", html.sentences(self.notes), *tables)
 
 
+@of_anndata
 def associate(
     adata: AnnData,
     use_rep: str,

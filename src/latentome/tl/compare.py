@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.pp import fit_preprocessing, fold_rows
 from latentome.tl.encode import make_pca
 from latentome.tl.evaluate import by_labels, known_classes
@@ -62,6 +62,7 @@ def _ica(k: int, seed: int) -> Any:
 BASELINES: dict[str, Maker | None] = {"pca": make_pca, "nmf": _nmf, "ica": _ica, "genes": None}
 
 
+@of_anndata
 def compare(
     adata: AnnData,
     methods: Mapping[str, Maker | None],

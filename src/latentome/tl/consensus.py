@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from latentome.errors import InputError
+from latentome.errors import InputError, of_anndata
 from latentome.io.tasks import dense
 from latentome.tl.features import feature_names, loading_names, representation
 from latentome.tl.shared import shared_features
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SIMILAR = 0.7
 
 
+@of_anndata
 def consensus(
     adata: AnnData,
     use_rep: str,
@@ -83,6 +84,7 @@ def consensus(
     neural networks. Cell Systems 5, 63-71.
     """
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
+    key_added = key_added.removeprefix("X_")
     _check_members(len(names), members)
     if rotate:
         found = _shared(codes, members, _expression(adata), similar, support)
@@ -267,7 +269,8 @@ def similarity(representations: Sequence[np.ndarray]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    centred = [np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64) for x in representations]
+    arrays = [np.asarray(x, np.float64) for x in representations]
+    centred = [x - x.mean(axis=0) for x in arrays]
     grams = [np.linalg.norm(x.T @ x) for x in centred]
     bases = [_main_directions(x) for x in centred]
     rows = []

@@ -88,6 +88,7 @@ def dimensions(
     from latentome.tl.consensus import stability
     from latentome.tl.loadings import loadings
 
+    x = np.asarray(x)
     training = check_training(training, len(x))
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, nearest
+from latentome.errors import InputError, nearest, of_anndata
 from latentome.io.tasks import dense
 from latentome.tl.features import check_training
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latentome.estimators import BaseAutoencoder
 
 
+@of_anndata
 def encode(adata: AnnData, model: BaseAutoencoder, key_added: str, covariate: str | None = None) -> None:
     """Encode all samples with a trained model.
 
@@ -50,11 +51,13 @@ def encode(adata: AnnData, model: BaseAutoencoder, key_added: str, covariate: st
     x = dense(adata.X)
     # A model that was trained on an array knows no names to compare.
     named = getattr(model, "feature_names_in_", None) is not None
+    key_added = key_added.removeprefix("X_")  # as the representation is called elsewhere
     table = pd.DataFrame(x, index=adata.obs_names, columns=adata.var_names) if named else x
     adata.obsm[f"X_{key_added}"] = np.asarray(model.transform(table, **told))
     adata.uns[key_added] = {"params": {"estimator": type(model).__name__, "n_components": int(model.n_components)}}
 
 
+@of_anndata
 def pca(adata: AnnData, n_components: int, training: np.ndarray, key_added: str = "pca", rng: int = 0) -> PCA:
     """Fit PCA on the training samples and encode all samples: the baseline of equal size.
 
@@ -84,6 +87,7 @@ def pca(adata: AnnData, n_components: int, training: np.ndarray, key_added: str 
     """
     training = check_training(training, adata.n_obs)
     check_pca(int(training.sum()), adata.n_vars, n_components)
+    key_added = key_added.removeprefix("X_")
     x = dense(adata.X)
     fitted = make_pca(n_components, rng).fit(x[training])
     adata.obsm[f"X_{key_added}"] = fitted.transform(x).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.errors import InputError, check_known
+from latentome.errors import InputError, check_known, of_anndata
 from latentome.tl.features import loading_names
 from latentome.tl.ranks import adjust, compare_groups, rank
 from latentome.tl.scores import METHODS, score_sets
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MIN_GENES, MAX_GENES = 5, 500
 
 
+@of_anndata
 def enrich(
     adata: AnnData,
     loadings_key: str,

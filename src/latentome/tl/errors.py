@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentome.tl.evaluate import Representation, known_classes
-from latentome.tl.features import check_training
+from latentome.tl.evaluate import Representation, check_compared, known_classes
 from latentome.tl.intervals import error_difference
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def errors_by_gene(
     """
     import pandas as pd
 
-    training = check_training(training, len(x))
+    x, training = check_compared(x, methods, training)
     test = ~training
     variance = np.square(x[test] - x[training].mean(axis=0), dtype=np.float64).mean(axis=0)
     table = {"gene": genes, "variance": variance}
@@ -80,7 +79,7 @@ def errors_by_class(
     """
     import pandas as pd
 
-    training = check_training(training, len(x))
+    x, training = check_compared(x, methods, training)
     test, rows = ~training, []
     known, classes = known_classes(labels, training, [])
     errors = {

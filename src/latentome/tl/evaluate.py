@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latentome.errors import InputError
 from latentome.tl.cluster import check_clustering, cluster
 from latentome.tl.features import check_training
 from latentome.tl.intervals import MIN_TESTED, accuracy_difference, answer, error_difference
@@ -40,6 +41,27 @@ class Representation:
 
     codes: np.ndarray
     reconstruction: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("codes", "reconstruction"):  # a table would be aligned by its names
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+
+
+def check_compared(
+    x: np.ndarray, methods: Mapping[str, Representation], training: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the data and which samples are for training as arrays; refuse methods that have not reconstructed them."""
+    x = np.asarray(x)
+    for name, method in methods.items():
+        shape = getattr(getattr(method, "reconstruction", None), "shape", None)
+        if shape != x.shape:
+            raise InputError(
+                f"'{name}' is no representation of these samples.",
+                where=f"its reconstruction has shape {shape}" if shape else f"it is of type {type(method).__name__}",
+                expected=f"codes and a reconstruction of {x.shape[0]} samples x {x.shape[1]} features",
+                todo="pass latentome.tl.Representation(codes, model.inverse_transform(codes)) for each method",
+            )
+    return x, check_training(training, len(x))
 
 
 def evaluate(
@@ -90,7 +112,7 @@ def evaluate(
         If there is no such clustering, or it is not installed.
     """
     check_clustering(clustering)
-    training = check_training(training, len(x))
+    x, training = check_compared(x, methods, training)
     test = ~training
     errors = {
         name: np.square(x[test] - method.reconstruction[test], dtype=np.float64).mean(axis=1)

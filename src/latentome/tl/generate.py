@@ -86,6 +86,7 @@ def two_sample(real: np.ndarray, generated: np.ndarray, rng: int = 0) -> dict[st
     from latentome.tl import ranks as r
     from latentome.tl.probe import FOLDS, probe_classes
 
+    real, generated = np.asarray(real), np.asarray(generated)
     if min(len(real), len(generated)) < FOLDS:
         raise InputError(
             "Too few samples to tell generated ones from real ones.",

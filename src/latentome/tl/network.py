@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from latentome.errors import InputError, check_known
+from latentome.errors import InputError, check_known, of_anndata
 from latentome.io import write_bytes, write_json
 from latentome.tl.features import loading_names, representation
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BLOCK = 2000
 
 
+@of_anndata
 def gene_network(
     adata: AnnData, loadings_key: str, *, least: float = 0.8, key_added: str | None = None
 ) -> pd.DataFrame:
@@ -109,6 +110,7 @@ def write_network(path: str | os.PathLike[str], edges: pd.DataFrame) -> None:
     write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8"))
 
 
+@of_anndata
 def nearest_genes(adata: AnnData, loadings_key: str, gene: str, k: int = 10) -> pd.DataFrame:
     """Find the genes that features treat most like one gene.
 
@@ -144,6 +146,7 @@ def nearest_genes(adata: AnnData, loadings_key: str, gene: str, k: int = 10) -> 
     return pd.DataFrame({"gene": genes[order], "correlation": correlation[order]})
 
 
+@of_anndata
 def nearest_samples(adata: AnnData, use_rep: str, codes: np.ndarray, k: int = 5) -> pd.DataFrame:
     """Find the samples whose features are nearest to those of others.
 

@@ -57,7 +57,8 @@ def shared_features(codes: np.ndarray, members: int, x: np.ndarray) -> Shared:
     first = np.argsort(-share, kind="stable")[: codes.shape[1] // members]
     first = first[share[first] > (1.0 + np.sqrt(together.shape[1] / n)) ** 2 / members]
     directions = together @ mixing[:, first] / np.sqrt(members * share[first])  # orthonormal over the samples
-    centred = np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64)
+    x = np.asarray(x, np.float64)
+    centred = x - x.mean(axis=0)
     scores, loadings = simple_structure(directions * np.sqrt(n), centred.T @ directions / np.sqrt(n))
     total = np.square(scores).sum(axis=0)
     inside = np.array([np.square(space.T @ scores).sum(axis=0) for space in spaces]) / np.where(total > 0, total, 1.0)

@@ -38,6 +38,7 @@ def signatures(weights: np.ndarray, genes: list[str], cutoff: float | np.ndarray
     """
     import pandas as pd
 
+    weights = np.asarray(weights)
     z, chosen = standardise(weights), sides(weights, cutoff)
     parts = []
     for feature in range(weights.shape[1]):
@@ -115,6 +116,7 @@ def signature_fdr(
     """
     import pandas as pd
 
+    x, weights = np.asarray(x), np.asarray(weights)
     inside = np.array(sides(weights, cutoff))
     found, against = inside.sum(axis=1), np.zeros(inside.sum(axis=1).shape, dtype=int)
     listed = np.flatnonzero(inside.any(axis=(0, 2)))

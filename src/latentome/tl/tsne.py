@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentome.errors import InputError, check_known, extra
+from latentome.errors import InputError, check_known, extra, of_anndata
 from latentome.tl.features import representation
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 UMAP_NEIGHBOURS, UMAP_LEAST = 15, 0.1
 
 
+@of_anndata
 def tsne(
     adata: AnnData,
     use_rep: str,
@@ -114,7 +115,7 @@ def tsne(
         positions, settings = _umap(codes, initialization, rng)
     else:
         positions, settings = _tsne(codes, perplexity, rng, preset, initialization, progress)
-    key = key_added or f"{method}_{use_rep.removeprefix('X_')}"
+    key = (key_added or f"{method}_{use_rep.removeprefix('X_')}").removeprefix("X_")
     adata.obsm[f"X_{key}"] = np.asarray(positions, dtype=np.float32)
     adata.uns[key] = {"params": {"method": method, "use_rep": use_rep, **settings, "rng": rng}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -108,19 +109,42 @@ class RunConfig:
         """
         return cls(**checked(cls, table, where, "a run"))
 
+    @classmethod
+    def from_call(cls, data: Any, model: str, options: dict[str, Any], function: str) -> RunConfig:
+        """From the arguments of a function of ours.
 
-def checked(request: type, table: dict[str, Any], where: str, of: str) -> dict[str, Any]:
+        Raises
+        ------
+        InputError
+            If an argument is none of a run, or of another kind.
+        """
+        if not isinstance(data, str | os.PathLike):
+            raise InputError(
+                f"{function} takes the path of a file: its run is repeated from that.",
+                where=f"data, of type {type(data).__name__}",
+                expected="the path of an expression file, or the name of a data set",
+                todo='write it first: latentome.io.write_h5ad("expression.h5ad", adata)',
+            )
+        given = {"data": data, "model": model, **options}
+        plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in given.items()}
+        todo = "correct that argument; those of the model belong into parameters={...}"
+        return cls(**checked(cls, _plain(plain), f"the arguments of {function}", "a run", todo))
+
+
+def checked(
+    request: type, table: dict[str, Any], where: str, of: str, todo: str = "correct or remove that line"
+) -> dict[str, Any]:
     """What TOML holds for a request (of a run, say), refused where a key is unknown or a value of the wrong kind."""
     kinds = get_type_hints(request)
     for key, value in table.items():
         known = f"There is no setting '{key}' of {of}."
-        check_known(key, [f.name for f in fields(request)], known, where=where, todo="correct or remove that line")
+        check_known(key, [f.name for f in fields(request)], known, where=where, todo=todo)
         if not _is_a(value, kinds[key]):
             raise InputError(
                 f"This is no value of the setting '{key}' of {of}.",
                 where=f"{where}: {key} = {value!r}",
                 expected=" or ".join(WORDS[kind] for kind in _kinds(kinds[key])),
-                todo="correct that line",
+                todo=todo,
             )
     return table
 

@@ -69,8 +69,7 @@ def run(
     LatentomeError
         If the input or an option is wrong; nothing is then written.
     """
-    paths = {name: os.fspath(value) for name, value in options.items() if isinstance(value, os.PathLike)}
-    config = RunConfig(data=os.fspath(data), model=model, **{**options, **paths})
+    config = RunConfig.from_call(data, model, options, "latentome.run")
     out = os.fspath(out or default_folder(config))
     return run_config(
         config, out, replace=replace, resume=resume, reporter=reporter, command=command or _as_call(config, out)

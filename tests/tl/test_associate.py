@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
+from anndata import AnnData, concat
 from scipy.optimize import minimize_scalar
 
 from latentome import datasets, io, tl
@@ -425,6 +425,42 @@ def test_two_events_of_one_time_count_patients_as_one_does(known):
         assert same["p"].to_numpy() == pytest.approx(one["p"].to_numpy())
 
 
+def test_survival_of_patients_with_several_samples_counts_patients(known):
+    n = 100
+    rng = np.random.default_rng(3)
+    patients = AnnData(np.zeros((n, 1), np.float32))
+    patients.obsm["X_vae"] = rng.normal(size=(n, 4)).astype(np.float32)
+    patients.obs["time"], patients.obs["dead"] = rng.integers(1, 30, n).astype(float), rng.integers(0, 2, n)
+    patients.obs.loc[patients.obs.index[:7], "time"] = np.nan
+    one = tl.associate(patients, "X_vae", [], survival=("time", "dead"))
+    several = concat([patients] * 3, keys=list("abc"), index_unique="-")
+    groups = np.tile(np.arange(n), 3)
+    # The time is told by the first samples alone, whether the event was seen by the others.
+    several.obs.loc[groups != np.arange(3 * n), "time"] = np.nan
+    several.obs.loc[groups == np.arange(3 * n), "dead"] = np.nan
+    found = tl.associate(several, "X_vae", [], survival=("time", "dead"), groups=groups)
+    assert found.features["n"].unique().tolist() == [93]
+    np.testing.assert_allclose(found.features["p"], one.features["p"], rtol=1e-6)
+    # What a patient repeats is not missing: of the 7 patients without a time three samples each lack it.
+    assert found.notes == ["Column 'time': 21 of 300 samples have no value."]
+
+
+def test_survival_that_varies_within_patients_keeps_times_with_their_events():
+    n = 60
+    rng = np.random.default_rng(4)
+    adata = AnnData(np.zeros((2 * n, 1), np.float32))
+    adata.obsm["X_vae"] = rng.normal(size=(2 * n, 3)).astype(np.float32)
+    # All patients live at their first sample and die after another time; some times are the same for both.
+    adata.obs["dead"] = np.repeat([0, 1], n)
+    adata.obs["time"] = np.tile(rng.integers(1, 40, n), 2) + np.repeat([0, 1], n) * rng.integers(0, 2, 2 * n)
+    groups = np.tile(np.arange(n), 2)
+    grouped = tl.associate(adata, "X_vae", [], survival=("time", "dead"), groups=groups)
+    alone = tl.associate(adata, "X_vae", [], survival=("time", "dead"))
+    assert grouped.features["n"].unique().tolist() == [2 * n]  # each pair of a time and an event is another one
+    np.testing.assert_allclose(grouped.features["p"], alone.features["p"], rtol=1e-6)
+    assert "as if they were independent" in grouped.notes[0]
+
+
 def test_what_is_no_finite_number_is_named(known):
     adata = known.copy()
     adata.obsm["X_vae"][3, 0] = np.nan
@@ -440,3 +476,17 @@ def test_numbers_in_a_column_of_objects_are_numbers(known):
     found = tl.associate(adata, "X_vae", "age", combine=False).features  # one name alone is a name, too
     assert set(found["kind"]) == {"number"}
     assert found["n"].iloc[0] == 299
+
+
+def test_survival_explains_a_column_of_grouped_samples_as_of_single_ones(known):
+    """What is in common of a column and survival times is the same where each patient has three samples."""
+    known = known[:200].copy()
+    known.obs["stage"] = np.where(known.obs["time"] > known.obs["time"].median(), "late", "early")
+    of_each = tl.associate(known, "X_vae", ["stage"], survival=("time", "dead")).columns
+    several = concat([known] * 3, keys=list("abc"), index_unique="-")
+    groups = np.tile(np.arange(200), 3)
+    grouped = tl.associate(several, "X_vae", ["stage"], survival=("time", "dead"), groups=groups).columns
+    stage = of_each.set_index("column").loc["stage"]
+    assert stage["confounder"] == "time"
+    assert grouped.set_index("column").loc["stage", "confounder"] == "time"
+    np.testing.assert_allclose(grouped["in_common"], of_each["in_common"], rtol=1e-6)

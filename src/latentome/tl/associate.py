@@ -121,26 +121,18 @@ def associate(
             todo="join small classes, or leave min_samples out",
         )
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
-    obs, seen = adata.obs, {}
     if groups is not None:
-        obs, seen, varying = _once_a_group(obs, codes, groups)
-    covariates, notes = read_covariates(obs, columns, survival, min_samples)
-    everywhere = {c.name: c for c in (read_covariates(adata.obs, columns, survival, min_samples)[0] if seen else [])}
-    if groups is not None and (
-        shown := ", ".join(f"'{c.name}'" for c in covariates if (c.column or c.name) in varying)
-    ):
+        groups = pd.Series(group_codes(groups), index=adata.obs_names)
+    covariates, notes = read_covariates(adata.obs, columns, survival, min_samples, groups)
+    if varying := ", ".join(f"'{c.name}'" for c in covariates if c.varies):
         notes.append(
-            f"Not the same within each group: {shown}. There each group counts once for each of its values, and these "
-            "as if they were independent."
+            f"Not the same within each group: {varying}. There each group counts once for each of its values, and "
+            "these as if they were independent."
         )
-
-    def seen_by(covariate: Covariate) -> np.ndarray:
-        # Survival with two events is told apart as "time (event)".
-        return seen.get(covariate.column or covariate.name, codes)
-
+    seen = [_averaged(codes, covariate.units) for covariate in covariates]
     parts, whole = [], []
-    for covariate in covariates:
-        rows, p = _test(covariate, seen_by(covariate)[covariate.rows], names)
+    for covariate, of_units in zip(covariates, seen, strict=True):
+        rows, p = _test(covariate, of_units[covariate.rows], names)
         parts.append(rows)
         whole.append(p)
     features = pd.concat(parts, ignore_index=True)
@@ -149,45 +141,26 @@ def associate(
     once = np.concatenate(whole)
     q_of = dict(zip(once, r.adjust(once), strict=True))
     features["q"] = np.maximum(r.adjust(features["p"].to_numpy()), [q_of[p] for p in gates])
-    # What could explain a column is known of each sample, not of the first of its group alone.
-    others = [everywhere.get(c.name, c) for c in covariates]
-    if columns is not None:  # what was not asked for can explain all the same
-        pairs = [survival] if survival and isinstance(survival[0], str) else survival
-        used = {c.column or c.name for c in covariates}.union(*pairs)
-        more = (
-            read_column(values, str(name), min_samples)[0] for name, values in adata.obs.items() if name not in used
-        )
-        others += [covariate for covariate in more if covariate is not None]
-    table = _columns(features, covariates, others, [seen_by(c) for c in covariates], names, combine, rng)
+    # What could explain a column is known of each sample, not of the first of its group alone; and what was not asked
+    # for can explain all the same.
+    others = [c.of_all() for c in covariates if c.kind == "survival"]
+    pairs = [survival] if survival and isinstance(survival[0], str) else survival
+    timed = {name for pair in pairs for name in pair}.difference(() if columns is None else columns)
+    for name, values in adata.obs.items():
+        if name not in timed and (other := read_column(values, str(name), min_samples)[0]) is not None:
+            others.append(other)
+    table = _columns(features, covariates, others, seen, names, combine, rng)
     params = {"use_rep": use_rep, "min_samples": min_samples, "combine": combine, "rng": rng}
     found = Associations(features, table, notes)
     adata.uns[key_added] = {"params": params, **found._asdict(), "notes": np.array(notes, dtype=str)}
     return found
 
 
-def _once_a_group(
-    obs: pd.DataFrame, codes: np.ndarray, groups: np.ndarray
-) -> tuple[pd.DataFrame, dict[str, np.ndarray], list[str]]:
-    """Leave each value of a column to the first sample of each group that has it, with the mean of their codes.
-
-    Gives the columns, the codes for each of them, and the names of those that vary within groups.
-    """
+def _averaged(codes: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """For each sample the mean codes of its unit; the codes themselves where each sample is one."""
     import pandas as pd
 
-    columns, seen, varying = {}, {}, []
-    groups, frame = pd.Series(group_codes(groups), index=obs.index), pd.DataFrame(codes, index=obs.index)
-    means = frame.groupby(groups).transform("mean").to_numpy()
-    for name, values in obs.items():
-        if values.groupby(groups).nunique().max() <= 1:
-            # The first value that is known, for all samples of the group; then for the first of them alone.
-            known = values.groupby(groups).transform("first")
-            columns[name], seen[name] = known.where(~groups.duplicated()), means
-            continue
-        varying.append(name)
-        both = [groups, values]
-        columns[name] = values.where(~pd.DataFrame({"group": groups, "value": values}).duplicated())
-        seen[name] = frame.groupby(both, observed=True).transform("mean").to_numpy()
-    return pd.DataFrame(columns, index=obs.index), seen, varying
+    return codes if units is None else pd.DataFrame(codes).groupby(units).transform("mean").to_numpy()
 
 
 def _test(covariate: Covariate, codes: np.ndarray, names: list[str]) -> tuple[pd.DataFrame, np.ndarray]:

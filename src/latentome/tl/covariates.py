@@ -26,7 +26,8 @@ class Covariate:
     """One column, of kind ``classes``, ``number`` or ``survival``, for the samples (by row number) that have it.
 
     The values of these samples are codes of the classes (int; `levels` are the classes in their order), numbers, or
-    times, with whether the event was seen. `column` is the name of the column where `name` says more.
+    times, with whether the event was seen. Where samples come in groups, `units` numbers for each sample what it is
+    averaged in, and `varies` says whether groups have several values. The row is then that of the first sample.
     """
 
     name: str
@@ -35,7 +36,8 @@ class Covariate:
     values: np.ndarray
     levels: tuple[str, ...] = ()
     event: np.ndarray | None = None
-    column: str = ""
+    units: np.ndarray | None = None
+    varies: bool = False
 
     @property
     def member(self) -> np.ndarray:
@@ -46,6 +48,17 @@ class Covariate:
     def compared(self) -> list[int]:
         """The classes to compare with the other samples: of two the second, as the first says the same."""
         return [1] if len(self.levels) == 2 else list(range(len(self.levels)))
+
+    def of_all(self) -> Covariate:
+        """The same for all samples of its units, not the first alone."""
+        if self.units is None:
+            return self
+        place = np.full(self.units.max() + 2, -1)  # the last place is that of samples without a unit, which are -1
+        place[self.units[self.rows]] = np.arange(len(self.rows))
+        rows = np.flatnonzero(place[self.units] >= 0)
+        there = place[self.units[rows]]
+        event = None if self.event is None else self.event[there]
+        return replace(self, rows=rows, values=self.values[there], event=event)
 
     def strata(self, n: int) -> np.ndarray:
         """The class of each of n samples, or the fifth of the range that its number is in; -1 where it is missing."""
@@ -62,12 +75,14 @@ def read_covariates(
     columns: Sequence[str] | None = None,
     survival: Sequence[tuple[str, str]] = (),
     min_samples: int = MIN_SAMPLES,
+    groups: pd.Series | None = None,
 ) -> tuple[list[Covariate], list[str]]:
     """Read columns of ``obs``, by default all that can be used; say in sentences what was left out and why.
 
     A column of numbers with more than two values is a number; any other is classes. Classes, and columns of numbers, of
     fewer than `min_samples` are left out. `survival` has pairs of a column with times and a column that is true (or 1)
-    where the event was seen.
+    where the event was seen. With `groups`, a number for each sample, each group counts once, or once for each of its
+    values.
 
     Raises
     ------
@@ -84,18 +99,19 @@ def read_covariates(
         check_column(obs, name)
         if columns is None and name in used:
             continue
-        covariate, why = read_column(obs[name], str(name), min_samples)
+        values, units, varies = _once_a_group(obs[name], groups)
+        covariate, why = read_column(values, str(name), min_samples)
         if covariate is not None:
-            found.append(covariate)
+            found.append(replace(covariate, units=units, varies=varies))
         elif columns is not None:
             raise _unusable(str(name), why, len(obs), min_samples)
         if why:
             notes.append(f"Column '{name}': {why}.")
     for time, event in survival:
         alike = [*(name for name in asked if columns is not None), *(other for other, _ in survival)].count(time)
-        covariate, told = _read_survival(obs, time, event, min_samples)
+        covariate, told = _read_survival(obs, time, event, min_samples, groups)
         notes += [note for note in told if note not in notes]
-        found.append(covariate if alike == 1 else replace(covariate, name=f"{time} ({event})", column=time))
+        found.append(covariate if alike == 1 else replace(covariate, name=f"{time} ({event})"))
     if not found:
         raise InputError(
             "No column of the samples can be associated with anything.",
@@ -104,6 +120,28 @@ def read_covariates(
             todo="add labels to the samples first, such as with latentome.io.add_labels or --labels FILE",
         )
     return found, notes
+
+
+def _once_a_group(values: pd.Series, groups: pd.Series | None) -> tuple[pd.Series, np.ndarray | None, bool]:
+    """Leave each value to the first sample of each group that has it; and give the `units` and `varies` of a column.
+
+    A group of which one value is known has it, whichever sample tells.
+    """
+    import pandas as pd
+
+    if groups is None:
+        return values, None, False
+    if (known := _of_groups(values, groups)) is not None:
+        return known.where(~groups.duplicated()), groups.to_numpy(), False
+    both = pd.DataFrame({"group": groups, "value": values})
+    units = both.groupby(["group", "value"], observed=True).ngroup().to_numpy()
+    return values.where(~both.duplicated()), units, True
+
+
+def _of_groups(values: pd.Series, groups: pd.Series) -> pd.Series | None:
+    """The one value of each group, for all of its samples; None where a group has several."""
+    by_group = values.groupby(groups)
+    return by_group.transform("first") if by_group.nunique().max() <= 1 else None
 
 
 def check_column(obs: pd.DataFrame, name: str) -> None:
@@ -173,8 +211,13 @@ def name_of(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -> tuple[Covariate, list[str]]:
-    """The survival times of the samples that have both values, and sentences about those that lack one."""
+def _read_survival(
+    obs: pd.DataFrame, time: str, event: str, min_samples: int, groups: pd.Series | None
+) -> tuple[Covariate, list[str]]:
+    """The survival times of the samples that have both values, and sentences about those that lack one.
+
+    Of a group each pair of a time and an event counts once: two samples of a patient who died are one death.
+    """
     import pandas as pd
 
     numbers, odd, notes = [], [], []
@@ -183,6 +226,8 @@ def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -
         column = pd.to_numeric(obs[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
         words = obs[name][~np.isfinite(column) & obs[name].notna().to_numpy()]
         odd += [f"'{words.iloc[0]}' in '{name}' is no number"] if len(words) else []
+        if groups is not None and (known := _of_groups(pd.Series(column, obs.index), groups)) is not None:
+            column = known.to_numpy()
         lacking = int((~np.isfinite(column)).sum())
         if lacking:
             notes.append(
@@ -190,7 +235,9 @@ def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -
                 + (f" ({len(words)} of them something else, such as '{words.iloc[0]}')." if len(words) else ".")
             )
         numbers.append(column)
-    rows = np.flatnonzero(np.isfinite(numbers).all(axis=0))
+    both = pd.Series(pd.MultiIndex.from_arrays(numbers).factorize()[0], obs.index, dtype=float)
+    both, units, varies = _once_a_group(both.where(np.isfinite(numbers).all(axis=0)), groups)
+    rows = np.flatnonzero(both.notna())
     times, events = (column[rows] for column in numbers)
     if (times < 0).any():
         first = rows[np.argmax(times < 0)]
@@ -205,7 +252,7 @@ def _read_survival(obs: pd.DataFrame, time: str, event: str, min_samples: int) -
             expected=f"times of 0 or more that differ; 1 for the event (at least {min_samples} of them) or 0 for none",
             todo="name the column of times and that of the events, in this order, and correct or empty wrong values",
         )
-    return Covariate(time, "survival", rows, times, event=events == 1), notes
+    return Covariate(time, "survival", rows, times, event=events == 1, units=units, varies=varies), notes
 
 
 def _unusable(name: str, why: str, n: int, min_samples: int) -> InputError:

@@ -289,6 +289,16 @@ def test_damaged_folders(files, tmp_path, latentome, refused):
     assert "config.toml of the run run is damaged" in refused("predict", out)
     (out / "config.toml").write_text('modle = "vae"\n' + config)
     assert "Did you mean 'model'" in refused("predict", out)
+    # A setting that the model was made with is not changed by a line of the file.
+    for line, other in (
+        ("n_components = 3", "n_components = 2"),
+        ("seed = 0", "seed = 1"),
+        ('model = "', 'model = "v'),
+    ):
+        assert config.count(line) == 1
+        (out / "config.toml").write_text(config.replace(line, other))
+        for command in ("predict", "evaluate"):
+            assert "config.toml was changed since the run was made" in refused(command, out)
     (out / "config.toml").write_text(config)
     (out / "manifest.json").write_text(manifest[:-20])
     assert "manifest.json of the run run is damaged" in refused("predict", out)

@@ -21,6 +21,9 @@ WORDS = {
     dict: "a table",
 }
 
+#: Settings that say where a file is. Of a list of genes a run has the genes themselves.
+PATHS = ("data", "labels", "genes")
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -97,6 +100,10 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """As a table for TOML, which has no word for nothing: what is not set is left out."""
         return _plain(asdict(self))
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked for, wherever its files are: their checksums are kept beside it."""
+        return {key: value for key, value in self.to_dict().items() if key not in PATHS or isinstance(value, int)}
 
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str) -> RunConfig:
@@ -181,22 +188,34 @@ def check_same(old: RunConfig, new: RunConfig, where: str) -> None:
     same is for its checksum to say.
     """
     before, now = old.to_dict(), new.to_dict()
-    for key in ("data", "labels", "genes"):  # of a list of genes the run has the genes themselves
+    for key in PATHS:
         then, here = before.get(key), now.get(key)
         if isinstance(then, str) and isinstance(here, str) and _was_moved(Path(then), Path(here)):
             before[key] = here
-    differences = [
-        f"{key}: {before.get(key)!r} in the folder, {now.get(key)!r} now"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
-    ]
-    if differences:
+    if differing := _differing(before, now):
         raise RunFolderError(
             "This run cannot go on: it was asked for something else.",
-            where=f"{where}; {'; '.join(differences)}",
+            where=f"{where}; {'; '.join(f'{key}: {then} in the folder, {here} now' for key, then, here in differing)}",
             expected="the same data, model and options as when it was started",
             todo="repeat the original command with --resume, or start anew with --replace",
         )
+
+
+def check_unedited(config: RunConfig, settings: dict[str, Any], where: str) -> None:
+    """Refuse a ``config.toml`` with other `settings` than the manifest has: the model is that of the manifest."""
+    if differing := _differing(settings, config.settings()):
+        raise RunFolderError(
+            "config.toml was changed since the run was made.",
+            where=f"{where}; {'; '.join(f'{key}: {then} when made, {here} now' for key, then, here in differing)}",
+            expected="the settings that the run was made with, as manifest.json has them",
+            todo="restore those lines, or make a new run; where its files are may be changed",
+        )
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The settings that are not the same, each with what it was and what it is."""
+    keys = sorted(before.keys() | now.keys())
+    return [(key, repr(before.get(key)), repr(now.get(key))) for key in keys if before.get(key) != now.get(key)]
 
 
 def _was_moved(then: Path, now: Path) -> bool:

@@ -14,7 +14,7 @@ from latentome import io
 from latentome.io import RunFolder
 from latentome.report.explorer import read_encoded
 from latentome.workflow.choose import TITLES, choose_model
-from latentome.workflow.config import RunConfig, check_same
+from latentome.workflow.config import PATHS, RunConfig, check_same, check_unedited
 from latentome.workflow.encode_backed import predict_own
 from latentome.workflow.manifest import accelerator, describe_data, describe_environment, describe_model
 from latentome.workflow.maps import map_side_by_side, without_stale
@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 
 
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
-    """Open the folder of a run and read what it was asked for."""
+    """Open the folder of a run and read what it was asked for, which must be what it was made with."""
     run = RunFolder.open(path)
-    return run, RunConfig.from_dict(run.read_config(), str(run.config))
+    config = RunConfig.from_dict(run.read_config(), str(run.config))
+    if run.manifest.exists() and (made_with := run.read_manifest().get("settings")) is not None:
+        check_unedited(config, made_with, str(run.config))
+    return run, config
 
 
 @contextlib.contextmanager
@@ -118,7 +121,7 @@ def _train(
             held.enter_context(run.lock())
         check_same(open_run(path)[1], config, str(run.path))
         going_on = not run.is_broken_off()
-        moved = any(run.read_config().get(key) != config.to_dict().get(key) for key in ("data", "labels", "genes"))
+        moved = any(run.read_config().get(key) != config.to_dict().get(key) for key in PATHS)
         if not going_on:
             reporter.say(f"The run in {run.path} was stopped before its training began; it starts afresh.")
             replace = True
@@ -161,7 +164,8 @@ def _train(
         run.write_config(config.to_dict())
         prepared.preprocessing.save(run.preprocessing)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        run.update_manifest(status="training", command=command, created=created, **describe_data(prepared))
+        asked = {"command": command, "settings": config.settings(), "created": created}
+        run.update_manifest(status="training", **asked, **describe_data(prepared))
     with (
         _training_data(run, prepared, estimator.rows_of_batch(int(prepared.training.sum())), reporter) as data,
         reporter.step("train" if accelerator() is None else f"train on {accelerator()}", "epochs"),

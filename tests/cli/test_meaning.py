@@ -7,6 +7,7 @@ import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -194,3 +195,37 @@ def test_other_wrong_requests_are_refused(own, refused, tmp_path, files):
     assert "placed on the map that the run has" in refused("predict", own, files / "expression.tsv", "--umap")
     assert "Did you mean 'leiden'" in refused("evaluate", own, "--clustering", "leyden")
     assert "makes clusters by k-means alone" in refused("evaluate", own, "--folds", 2, "--clustering", "leiden")
+
+
+def test_a_clinical_table_stays_with_the_run_whichever_column_is_the_label(files, tmp_path, latentome):
+    """The other columns are associated as well; a name with a comma stands in quotes; too few classes are told."""
+    samples = io.read(files / "expression.tsv").obs_names
+    rng = np.random.default_rng(0)
+    clinical = pd.DataFrame(
+        {
+            "type, main": ["common"] * (len(samples) - 2) + ["rare", "other"],
+            "age": rng.integers(20, 80, len(samples)),
+            "sex": rng.choice(["f", "m"], len(samples)),
+            "time": rng.integers(1, 900, len(samples)),
+            "dead": rng.integers(0, 2, len(samples)),
+        },
+        index=pd.Index(samples, name="sample"),
+    )
+    io.write_table(tmp_path / "clinical.tsv", clinical)
+    labels = ["--labels", tmp_path / "clinical.tsv", "--label-column", "type, main"]
+    code, _, told = latentome("run", files / "expression.tsv", *labels, "-o", tmp_path / "run", *OPTIONS)
+    assert code == 0
+    assert "held-out samples are all of the class 'common': metrics that need classes are left out" in told
+    assert set(clinical.columns) <= set(anndata.read_h5ad(tmp_path / "run" / "latent.h5ad").obs.columns)
+    code, _, told = latentome("interpret", tmp_path / "run", "--survival", "time,dead")
+    assert code == 0
+    assert "'type, main': 2 of 3 classes have fewer than 5 samples" in told
+    tested = pd.read_csv(tmp_path / "run" / "interpretation" / "associations.tsv", sep="\t")
+    assert set(tested["column"]) == {"age", "sex", "time"}
+    code, _, told = latentome("interpret", tmp_path / "run", "--columns", 'age, "type, main"')
+    assert code == 2
+    assert "'type, main' cannot be associated" in told
+    code, _, told = latentome("predict", tmp_path / "run", files / "expression.tsv", "-o", tmp_path / "new")
+    assert code == 0
+    assert "No classes are predicted: 1 of the" in told
+    assert not (tmp_path / "new" / "classes.tsv").exists()

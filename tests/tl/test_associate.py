@@ -487,3 +487,28 @@ def test_survival_explains_a_column_by_all_samples_of_a_patient(known):
     groups = np.tile(np.arange(200), 3)
     found = tl.associate(several, "X_vae", ["stage"], survival=("time", "dead"), groups=groups).columns
     assert found.set_index("column").loc["stage", "confounder"] == "time"
+
+
+@pytest.mark.parametrize("kind", [str, "category", "datetime64[ns]", "datetime64[ns, UTC]"])
+def test_dates_are_numbers(known, kind):
+    adata = known.copy()
+    days = np.round(100.0 * adata.obsm["X_vae"][:, 0]).astype(int)
+    dates = pd.Timestamp("2010-05-01") + pd.to_timedelta(days, unit="D")
+    if kind == "datetime64[ns, UTC]":
+        column = pd.Series(dates).dt.tz_localize("UTC")
+    else:
+        column = pd.Series(dates.strftime("%Y-%m-%d"), dtype=object).astype(kind)
+    column = column.where(np.arange(300) != 7)
+    adata.obs["surgery"] = column.to_numpy() if kind is str else column.array
+    adata.obs["day"] = np.where(np.arange(300) == 7, np.nan, days)
+    found = tl.associate(adata, "X_vae", ["surgery", "day"], combine=False).features
+    surgery, day = (found[found["column"] == name].reset_index(drop=True) for name in ("surgery", "day"))
+    assert set(surgery["kind"]) == {"number"}
+    pd.testing.assert_frame_equal(surgery.drop(columns="column"), day.drop(columns="column"))
+
+
+def test_text_like_dates_that_is_none_stays_text(known):
+    adata = known.copy()
+    adata.obs["code"] = np.where(np.arange(300) % 2, "2010-99-99", "2010-01-01")
+    found = tl.associate(adata, "X_vae", ["code"], combine=False).features
+    assert set(found["kind"]) == {"classes"}

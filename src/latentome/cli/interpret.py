@@ -20,7 +20,11 @@ def command(
         Path | None, typer.Option(help="A table with more columns for the samples: sex, age, survival, ...")
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="Columns to associate, with commas between (default: all that can be used).")
+        str | None,
+        typer.Option(
+            help="Columns to associate, with commas between, in double quotes where a name has one (default: all that "
+            "can be used)."
+        ),
     ] = None,
     survival: Annotated[
         str | None, typer.Option(help="Columns of survival times and events (1 or 0): TIME,EVENT.")
@@ -51,7 +55,7 @@ def command(
     from latentome.cli.log import listener
     from latentome.workflow import draw_interpretation, interpret_step, open_to_write, prepare_again
 
-    pairs = [] if survival is None else [tuple(part.strip() for part in survival.split(","))]
+    pairs = [] if survival is None else [tuple(o.names(survival))]
     if any(len(pair) != 2 for pair in pairs):
         raise InputError(
             f"'{survival}' names no survival times.",
@@ -59,7 +63,7 @@ def command(
             expected="two columns with a comma between: times, and events",
             todo="correct the option, such as --survival days_survived,dead",
         )
-    groups = None if compare is None else tuple(part.strip() for part in compare.split(","))
+    groups = None if compare is None else tuple(o.names(compare))
     if groups is not None and len(groups) != 3:
         raise InputError(
             f"'{compare}' names no two groups.",
@@ -76,7 +80,7 @@ def command(
             prepared,
             reporter,
             labels=None if labels is None else str(labels),
-            columns=None if columns is None else [part.strip() for part in columns.split(",")],
+            columns=None if columns is None else o.names(columns),
             survival=pairs,
             gene_sets=None if gene_sets is None else str(gene_sets),
             cutoff=cutoff,

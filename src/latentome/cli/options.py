@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -222,7 +223,7 @@ def request(arguments: dict[str, Any]) -> RunConfig:
         model=preset or model,
         labels=None if arguments["labels"] is None else str(arguments["labels"]),
         genes=_genes(arguments["genes"]),
-        stratify=[name.strip() for name in (arguments["stratify"] or "").split(",") if name.strip()],
+        stratify=names(arguments["stratify"] or ""),
         parameters={name: given[option] for option, name in _PARAMETERS.items() if given[option] is not None},
         **{name: arguments[name] for name in _SETTINGS},
     )
@@ -234,6 +235,11 @@ def _genes(text: str | None) -> int | str | None:
 
 def _widths(text: str | None) -> list[int] | None:
     return [] if text is not None and text.lower() == "none" else whole_numbers("--hidden", text, ", or 'none'")
+
+
+def names(text: str) -> list[str]:
+    """The names of an option with commas between; one that has a comma itself stands in double quotes, as in CSV."""
+    return [name for part in next(csv.reader([text], skipinitialspace=True), []) if (name := part.strip())]
 
 
 def whole_numbers(option: str, text: str | None, besides: str = "") -> list[int] | None:

@@ -79,8 +79,8 @@ def read_covariates(
 ) -> tuple[list[Covariate], list[str]]:
     """Read columns of ``obs``, by default all that can be used; say in sentences what was left out and why.
 
-    A column of numbers with more than two values is a number; any other is classes. Classes, and columns of numbers, of
-    fewer than `min_samples` are left out. `survival` has pairs of a column with times and a column that is true (or 1)
+    A column of numbers or dates with more than two values is a number; any other is classes. Classes, and columns of
+    numbers, of fewer than `min_samples` are left out. `survival` has pairs of a column with times and a column that is true (or 1)
     where the event was seen. With `groups`, a number for each sample, each group counts once, or once for each of its
     values.
 
@@ -155,6 +155,7 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
     """The covariate, or None; and why it, or some of its classes, cannot be used."""
     import pandas as pd
 
+    column = _in_days(column)
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in NUMBERS:
         column = pd.to_numeric(column)
     column, stray = _without_words(column)
@@ -183,6 +184,20 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
     if len(set(names)) < len(names):  # numbers that differ in their last digits
         names = tuple(str(level) for level in levels[large].tolist())
     return Covariate(name, "classes", rows[keep], np.searchsorted(large, codes[keep]), names), why
+
+
+def _in_days(column: pd.Series) -> pd.Series:
+    """Dates, or text that is dates as ISO 8601 writes them, as days since 1970; any other column as it is."""
+    import pandas as pd
+
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        words = column.dropna().astype(str)
+        if not len(words) or not words.str.fullmatch(r"\d{4}-\d{2}-\d{2}").all():
+            return column
+    dates = pd.to_datetime(column.astype(object), errors="coerce", utc=True)
+    if dates.isna().sum() > column.isna().sum():  # digits that are no day
+        return column
+    return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
 
 
 def _without_words(column: pd.Series) -> tuple[pd.Series, str]:

@@ -129,7 +129,11 @@ def evaluate(
     notes = [f"All metrics are of {int(test.sum())} samples that no step was fitted on."]
     if labels is not None:
         known, classes = known_classes(labels, training, notes)
-        if len(np.unique(classes[known & test])) >= 2:
+        tested = np.unique(classes[known & test])
+        if len(tested) < 2:
+            seen = f"are all of the class '{tested[0]}'" if len(tested) else "have no class of a training sample"
+            notes.append(f"The held-out samples {seen}: metrics that need classes are left out.")
+        else:
             right: dict[str, dict[str, np.ndarray]] = {}
             for done, (name, method) in enumerate(methods.items()):
                 if progress is not None:
@@ -140,7 +144,7 @@ def evaluate(
                     table.setdefault(metric, {})[name] = value
             together = None if groups is None else groups[known & test]
             of_labels = _of_labels(right, classes[known & training], classes[known & test], together)
-        for label in np.unique(classes[known & test]):
+        for label in tested:
             here = (known & (classes == label))[test]
             by_class[str(label)] = {name: float(e[here].mean()) for name, e in errors.items()}
             n_by_class[str(label)] = int(here.sum())

@@ -203,7 +203,7 @@ def _associations(
     except InputError as refused:
         if required or survival or columns:
             raise
-        reporter.say(f"{refused.what} Associations are left out.")
+        reporter.say(f"{refused.what} Associations are left out. {refused.where}")
         return {}
     for note in found.notes:
         reporter.say(note)

@@ -78,7 +78,9 @@ def nearest_training(encoded: AnnData, key: str, codes: np.ndarray, names: pd.In
     return table.assign(query=np.asarray(names)[table["query"]]).rename(columns={"query": "new"}).set_index("new")
 
 
-def class_probabilities(encoded: AnnData, key: str, codes: np.ndarray, names: pd.Index) -> pd.DataFrame | None:
+def class_probabilities(
+    encoded: AnnData, key: str, codes: np.ndarray, names: pd.Index, reporter: Reporter
+) -> pd.DataFrame | None:
     """Give each new sample the probability of each class: new samples x classes; arguments as of `nearest_training`.
 
     A logistic regression on the features of the training samples, calibrated by one temperature that makes the held-out
@@ -103,6 +105,10 @@ def class_probabilities(encoded: AnnData, key: str, codes: np.ndarray, names: pd
     classes = counts.index[counts >= MIN_SAMPLES]
     known = labels.astype(str).isin(classes).to_numpy() & labels.notna().to_numpy()
     if len(classes) < 2:
+        reporter.say(
+            f"No classes are predicted: {len(classes)} of the {len(counts)} in '{label}' have {MIN_SAMPLES} training "
+            "samples or more, and two are needed."
+        )
         return None
     features, truth = np.asarray(encoded.obsm[key], np.float64), labels.astype(str).to_numpy()
     probe = linear_probe().fit(features[training & known], truth[training & known])

@@ -151,7 +151,7 @@ def _predict_whole(run: RunFolder, model: BaseAutoencoder, adata: AnnData, folde
     with reporter.step("compare with the run"):
         errors = judge_errors(encoded, error, names, reporter)
         neighbours = nearest_training(encoded, key, codes, names)
-        classes = class_probabilities(encoded, key, codes, names)
+        classes = class_probabilities(encoded, key, codes, names, reporter)
     tables = {
         "latent.tsv": pd.DataFrame(codes, index=names, columns=columns),
         "tsne.tsv": pd.DataFrame(positions, index=names, columns=["tsne_1", "tsne_2"]),

@@ -317,12 +317,14 @@ def _label_column(adata: AnnData, config: RunConfig, notes: list[str]) -> str | 
     if config.labels is not None:
         labels = io.read_labels(config.labels)
         adata.uns["source"]["labels_sha256"] = sha256(Path(config.labels).expanduser())
-        wanted = agreeing_columns(adata, labels) if config.label_column is None else [config.label_column]
-        if 0 < len(wanted) < len(labels.columns) and config.label_column is None:
-            gone = [str(name) for name in labels.columns if name not in wanted]
+        wanted = agreeing_columns(adata, labels)
+        asked = (config.label_column, *config.stratify, config.group)  # refused below where their rows disagree
+        wanted += [name for name in dict.fromkeys(asked) if name in labels.columns and name not in wanted]
+        if config.label_column is not None and config.label_column not in [*labels.columns, *adata.obs.columns]:
+            wanted.append(config.label_column)
+        if wanted and (gone := [str(name) for name in labels.columns if name not in wanted]):
             notes.append(f"Labels in which the rows of one sample disagree were left out: {', '.join(gone)}.")
-            labels = labels[wanted]
-        wanted += [name for name in (*config.stratify, config.group) if name in labels.columns]
+            labels = labels[[name for name in labels.columns if name in wanted]]
         notes.extend(io.add_labels(adata, labels, wanted or None))
         joined = [str(column) for column in labels.columns]
     if config.label_column is not None:

@@ -357,6 +357,8 @@ def evaluate_step(
         if prepared.labels is not None:
             tables["errors_by_class"] = tl.errors_by_class(x, methods, training, prepared.labels, prepared.groups)
             tables["confusion"] = tl.confusion(codes, prepared.labels, training).rename_axis("true").reset_index()
+    for note in result["notes"][1:]:  # the first one tells how many samples were held out
+        reporter.say(note)
     for name, table in tables.items():
         if len(table):
             io.write_table(run.item(name), table.set_index(table.columns[0]))

@@ -80,9 +80,9 @@ def read_covariates(
     """Read columns of ``obs``, by default all that can be used; say in sentences what was left out and why.
 
     A column of numbers or dates with more than two values is a number; any other is classes. Classes, and columns of
-    numbers, of fewer than `min_samples` are left out. `survival` has pairs of a column with times and a column that is true (or 1)
-    where the event was seen. With `groups`, a number for each sample, each group counts once, or once for each of its
-    values.
+    numbers, of fewer than `min_samples` are left out. `survival` has pairs of a column with times and a column that is
+    true (or 1) where the event was seen. With `groups`, a number for each sample, each group counts once, or once for
+    each of its values.
 
     Raises
     ------

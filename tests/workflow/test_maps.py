@@ -1,13 +1,16 @@
 """Maps made side by side are those made one after the other, and end together."""
 
 import shutil
+import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 
 from latentome import tl
+from latentome.errors import InputError
 from latentome.io import RunFolder
 from latentome.workflow import predict_run
 from latentome.workflow.maps import map_side_by_side
@@ -62,8 +65,22 @@ def test_what_is_left_of_another_map_is_removed(config, finished, tmp_path, told
     assert run.read_metrics() == before, "the same map, the same scores"
     assert (run.figures / "tsne.png").exists()
     predict_run(run, config, told, settings={"perplexity": 5.0})
+    assert not any("third of the samples" in said for said in told.said)
     assert run.tsne.read_bytes() != finished.tsne.read_bytes()
     assert not (run.figures / "tsne.png").exists()
     assert (run.figures / "scores.png").exists()
     assert run.read_metrics() == {key: value for key, value in before.items() if key != "maps"}
     assert "The map is another one" in told.said[-1]
+    predict_run(run, config, told, settings={"perplexity": [5.0, 5000.0]})
+    largest = (len(pd.read_csv(run.tsne, sep="\t")) - 1) / 3
+    assert f"a third of the samples: {largest:.4g} was used, not 5000." in " ".join(told.said)
+
+
+def test_a_map_that_cannot_be_made_is_refused_before_anything_else(config, finished, tmp_path, monkeypatch, told):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    before = run.latent.stat().st_mtime_ns
+    with pytest.raises(InputError, match="UMAP is not installed"):
+        predict_run(run, config, told, umap=True)
+    assert run.latent.stat().st_mtime_ns == before

@@ -23,7 +23,7 @@ from latentome.tl.replication import replication
 from latentome.tl.rotate import simple_structure
 from latentome.tl.shared import shared_features
 from latentome.tl.signatures import signature_fdr, signatures
-from latentome.tl.tsne import check_tsne, place_on_map, tsne
+from latentome.tl.tsne import check_tsne, check_umap, place_on_map, tsne
 
 __all__ = [
     "Associations",
@@ -35,6 +35,7 @@ __all__ = [
     "check_clustering",
     "check_pca",
     "check_tsne",
+    "check_umap",
     "choose_size",
     "cluster",
     "cluster_order",

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from latentome import io
 from latentome.io import RunFolder
 from latentome.workflow.reporter import Reporter
@@ -48,6 +50,10 @@ def map_side_by_side(adata: AnnData, representations: Sequence[str], reporter: R
         except BaseException:
             stop.set()  # an interruption reaches this thread alone, and ends the others here
             raise
+    asked, used = how.get("perplexity"), next(iter(maps[0].uns.values()))["params"]["perplexity"]
+    if asked is not None and np.max(asked) > np.max(used):
+        most = f"{np.max(used):.4g}"
+        reporter.say(f"A perplexity is at most a third of the samples: {most} was used, not {np.max(asked):g}.")
     for alone in maps:  # in their order, whichever was done first
         for key, made in alone.uns.items():
             adata.obsm[f"X_{key}"], adata.uns[key] = alone.obsm[f"X_{key}"], made

@@ -254,6 +254,8 @@ def predict_step(
     """
     from latentome import tl
 
+    if umap:
+        tl.check_umap()
     with reporter.step("encode, PCA beside it"):
         model, family = load_trained(run)
         adata = prepared.adata.copy()

@@ -239,3 +239,13 @@ def test_features_of_an_ensemble_are_shown_with_their_stability(run):
     table = "feature\tside\trank\tgene\tloading\tstability\n1\tpositive\t1\tXIST\t0.5\t0.8125\n"
     (run / "signatures.tsv").write_text(table, encoding="utf-8")
     assert "(stability 0.812" in latentome.report.write(run).read_text(encoding="utf-8")
+
+
+def test_an_activation_is_told_where_a_layer_has_it(run):
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    told = []
+    for hidden in ([128], []):
+        manifest["model"]["parameters"] = {"hidden": hidden, "activation": "gelu"}
+        (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        told.append("gelu" in Page(latentome.report.write(run).read_text(encoding="utf-8")).text)
+    assert told == [True, False]

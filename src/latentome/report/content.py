@@ -168,7 +168,10 @@ def training_facts(sources: Sources) -> Facts:
     if model.get("second_round"):
         epochs = ", ".join(plain(value) for value in model["second_round"])
         facts.append(("Epochs of the second round, on all training samples", epochs))
-    facts += [(str(key), plain(value)) for key, value in sources.manifest.table("model", "parameters").items()]
+    parameters = sources.manifest.table("model", "parameters")
+    if parameters.get("hidden") == []:  # no layer has it
+        parameters = {key: value for key, value in parameters.items() if key != "activation"}
+    facts += [(str(key), plain(value)) for key, value in parameters.items()]
     return facts
 
 

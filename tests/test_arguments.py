@@ -140,3 +140,124 @@ def test_run_says_what_it_takes(tmp_path):
     with pytest.raises(InputError, match="no value of the setting 'stratify'"):
         lt.run("blobs", out=tmp_path / "run", stratify="type")
     assert not list(tmp_path.iterdir())
+
+
+def test_groups_that_are_missing_are_groups_of_their_own_in_every_split(model):
+    groups = np.array([f"p{i}" for i in range(150)], dtype=object)
+    groups[:90] = None
+    held_out = lt.pp.split_rows(150, 0.3, None, 0, groups)
+    assert held_out.sum() == 45
+    assert 0 < held_out[:90].sum() < 90
+    x = TABLE[:150].to_numpy()
+    codes = model.transform(x)
+    methods = {"model": lt.tl.Representation(codes, model.inverse_transform(codes))}
+    found = lt.tl.evaluate(x, methods, np.arange(150) >= 80, None, groups=groups)
+    assert found["n_independent"] == 80
+
+
+@pytest.mark.parametrize(
+    "split", [lambda g: lt.pp.split_rows(40, 0.3, None, 0, g), lambda g: lt.pp.fold_rows(40, 4, None, 0, groups=g)]
+)
+def test_groups_of_other_samples_are_refused(split):
+    with pytest.raises(InputError, match="groups are not those of these samples"):
+        split(np.arange(20))
+
+
+def test_groups_in_another_order_are_refused():
+    adata = BLOBS.copy()
+    lt.tl.pca(adata, 2, TRAINING)
+    groups = pd.Series(np.arange(len(TABLE)) // 4, index=adata.obs_names)
+    with pytest.raises(InputError, match="in another order"):
+        lt.tl.associate(adata, "X_pca", groups=groups.sample(frac=1.0, random_state=1))
+    with pytest.raises(InputError, match="not those of these samples"):
+        lt.tl.associate(adata, "X_pca", groups=groups[:9])
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_codes_of_another_width_have_no_loadings(model, width):
+    with pytest.raises(InputError, match="do not fit the model"):
+        lt.tl.loadings(model, np.zeros((20, width), np.float32))
+
+
+def test_groups_named_by_large_numbers_stay_apart():
+    adata = BLOBS.copy()
+    lt.tl.pca(adata, 2, TRAINING)
+    adata.obs["id"] = np.repeat([1234567.0, 1234568.0, 2.5, np.nan], 250)
+    means = lt.tl.group_means(adata, "X_pca", "id")
+    assert means.index.tolist() == ["1234567", "1234568", "2.5"]
+    for one in (1234567, 1234567.0, means.index[0]):
+        table = lt.tl.group_difference(adata, "X_pca", "id", one, means.index[2]).set_index("feature")
+        assert table["mean_one"]["pca_1"] == pytest.approx(adata.obsm["X_pca"][:250, 0].mean(), rel=1e-5)
+        assert table["mean_one"]["pca_1"] == pytest.approx(means.loc["1234567", "pca_1"], rel=1e-5)
+
+
+def test_neighbours_are_those_of_one_gene_and_of_codes_that_fit():
+    adata = lt.datasets.load("tcga-33")[:60].copy()
+    lt.tl.pca(adata, 4, np.ones(60, bool))
+    gene = adata.var_names[0]
+    for k in (0, -1):
+        with pytest.raises(InputError, match="So many neighbours"):
+            lt.tl.nearest_genes(adata, "pca_loadings", gene, k=k)
+        with pytest.raises(InputError, match="So many neighbours"):
+            lt.tl.nearest_samples(adata, "X_pca", adata.obsm["X_pca"], k=k)
+    for wrong in (adata.obsm["X_pca"][:, :3], adata.obsm["X_pca"][0], np.full((2, 4), np.nan)):
+        with pytest.raises(InputError, match="none of 'X_pca'"):
+            lt.tl.nearest_samples(adata, "X_pca", wrong)
+    adata.var_names = [gene, *adata.var_names[:-1]]
+    with pytest.raises(InputError, match="several genes"):
+        lt.tl.nearest_genes(adata, "pca_loadings", gene)
+
+
+def test_features_that_a_model_has_not_are_not_exchanged(model):
+    codes = model.transform(TABLE.to_numpy())
+    for features in ([2], [-1]):
+        with pytest.raises(InputError, match="no such feature"):
+            lt.tl.analogy(model, codes[:3], codes[3:9], codes[9:], features=features)
+    same = lt.tl.analogy(model, codes[:3], codes[3:9], codes[9:], features=[])
+    np.testing.assert_allclose(same, model.inverse_transform(codes[:3]), rtol=1e-5)
+
+
+def test_marginal_activity_knows_its_groups_without_a_shared_gene():
+    adata = lt.datasets.load("tcga-33")[:60].copy()
+    lt.tl.pca(adata, 4, np.ones(60, bool))
+    with pytest.raises(InputError, match="no column 'nope'"):
+        lt.tl.marginal_activity(adata, "pca_loadings", "nope", "x", "y", cutoff=3.5)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [lambda a: a[:0].copy(), lambda a: ad.AnnData(obs=a.obs, var=a.var)],
+    ids=["no samples", "no values"],
+)
+def test_there_must_be_values_to_preprocess(empty):
+    adata = lt.datasets.load("tcga-33")[:60].copy()
+    learned = lt.pp.fit_preprocessing(adata)
+    with pytest.raises(InputError, match="no values to work with"):
+        lt.pp.fit_preprocessing(empty(adata))
+    with pytest.raises(InputError, match="no values to work with"):
+        lt.pp.align(empty(adata), learned)
+    with pytest.raises(InputError, match="of other samples"):
+        lt.pp.fit_preprocessing(adata, rows=np.ones(50, bool))
+
+
+def test_preprocessing_is_read_from_where_it_was_saved_and_nothing_else(tmp_path):
+    learned = lt.pp.fit_preprocessing(lt.datasets.load("tcga-33")[:60].copy())
+    learned.save(tmp_path / "learned.json")
+    again = lt.pp.Preprocessing.load(str(tmp_path / "learned.json"))
+    assert again.genes == learned.genes
+    for content in ('{"schema": 3}', '{"schema": "x"}', "[1]", '{"genes": 1, "schema": 1}'):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(InputError, match="preprocessing of this model"):
+            lt.pp.Preprocessing.load(tmp_path / "other.json")
+    with pytest.raises(InputError, match="preprocessing of this model"):
+        lt.pp.Preprocessing.load(tmp_path / "none.json")
+
+
+def test_names_may_be_an_array(model):
+    weights = np.random.default_rng(0).normal(size=(50, 3))
+    assert lt.tl.node_types(weights, np.array(list("abc")))["feature"].tolist() == list("abc")
+    codes = np.random.default_rng(1).normal(size=(30, 4))
+    assert lt.tl.stability(codes, 2, pd.Index(list("abcd")))["feature"].tolist() == list("abcd")
+    adata = BLOBS.copy()
+    lt.tl.pca(adata, 2, TRAINING)
+    assert lt.pl.feature_scatter(adata, np.int64(1), np.int64(2), use_rep="X_pca", color="blob").axes

@@ -5,9 +5,9 @@ import pytest
 from anndata import AnnData
 from sklearn.decomposition import PCA, FastICA
 
-from latentome import datasets, tl
+from latentome import datasets, pp, tl
 from latentome.errors import InputError
-from latentome.estimators import NonlinearPCA
+from latentome.estimators import LinearAutoencoder, NonlinearPCA, VariationalAutoencoder
 
 MEMBERS, FACTORS, NOISE = 20, 4, 2
 
@@ -178,3 +178,20 @@ def test_a_second_call_leaves_no_loadings_of_the_first(ensemble):
     assert "consensus_loadings" in adata.varm
     tl.consensus(adata, "X_vae", MEMBERS, rotate=False)
     assert "consensus_loadings" not in adata.varm
+
+
+@pytest.mark.parametrize("family", [VariationalAutoencoder, LinearAutoencoder])
+def test_the_order_of_the_samples_does_not_turn_a_consensus_feature(family):
+    """Which genes are its positive ones must not change with the order of the rows: rounding alone differs."""
+    adata = datasets.load("tcga-33")[:200].copy()
+    learned = pp.fit_preprocessing(adata)
+    adata.X = learned.apply(adata)[0]
+    model = family(4, max_epochs=5, random_state=0, members=3).fit(adata.X)
+    adata.obsm["X_e"] = model.transform(adata.X)
+    order = np.random.default_rng(0).permutation(200)
+    other = adata[order].copy()
+    for data in (adata, other):
+        tl.consensus(data, "X_e", 3, support=0.2)
+    np.testing.assert_allclose(other.obsm["X_consensus"], adata.obsm["X_consensus"][order], atol=1e-3)
+    strongest = np.abs(adata.varm["consensus_loadings"]).argmax(axis=0)
+    assert (np.take_along_axis(adata.varm["consensus_loadings"], strongest[None], axis=0) > 0).all()

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentome.errors import InputError
 from latentome.estimators.backed import blocks_of, check_backed, fit_backed, fit_in_buffers, refuse_backed
 from latentome.estimators.checks import Checked, refuse_anndata
-from latentome.estimators.covariate import NoCovariate, check_order, part_categories, read_categories
+from latentome.estimators.covariate import NoCovariate, part_categories, read_categories
 from latentome.estimators.face import Shown
 from latentome.estimators.holdout import hold_out, refuse_groups
 from latentome.estimators.optimizer import optimizer_of
@@ -30,6 +30,7 @@ from latentome.io import BackedMatrix
 from latentome.models import Autoencoder
 from latentome.models.base import arguments_of
 from latentome.models.presets import find_preset
+from latentome.pp.split import check_order
 from latentome.training import Options, Split, Training, apply_in_blocks
 from latentome.training.memory import fits_in_memory, fits_on_device
 from latentome.training.schedules import SHAPES

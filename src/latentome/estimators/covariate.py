@@ -32,24 +32,6 @@ def read_categories(covariate: Any, n_samples: int) -> np.ndarray:
     return values.astype(str)
 
 
-def check_order(X: Any, covariate: Any, what: str = "covariate") -> None:
-    """Refuse a covariate, or groups, naming the samples of `X` in another order: they are taken row by row."""
-    import pandas as pd
-
-    samples, named = getattr(X, "index", None), getattr(covariate, "index", None)
-    if not (isinstance(samples, pd.Index) and isinstance(named, pd.Index)) or samples.equals(named):
-        return
-    if len(samples) != len(named) or set(samples) != set(named):  # numbers of rows, say, which name nothing
-        return
-    first = int(np.argmax(samples.to_numpy(dtype=object) != named.to_numpy(dtype=object)))
-    raise InputError(
-        f"The {what} has the samples in another order than the data.",
-        where=f"row {first}: '{samples[first]}' in the data, '{named[first]}' in the {what}",
-        expected="one category for each sample, in the order of the samples",
-        todo=f"pass {what}.loc[X.index]",
-    )
-
-
 def one_hot(covariate: Any, n_samples: int, categories: np.ndarray) -> np.ndarray:
     """The one-hot columns of a covariate, float32, samples x categories, of which those known are sorted.
 

@@ -49,18 +49,6 @@ def hold_out(n: int, share: float, seed: int, groups: np.ndarray | None = None) 
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def check_groups(groups: Any, X: Any) -> None:
-    """Refuse groups of other samples."""
-    if groups is None or np.shape(groups) == (np.shape(X)[0],):
-        return
-    raise InputError(
-        "The groups are not those of these samples.",
-        where=f"groups, shape {np.shape(groups)}; {np.shape(X)[0]} samples",
-        expected="one group for each sample, in the same order",
-        todo="give the group of each sample, or leave groups out",
-    )
-
-
 def refuse_groups(groups: Any, shape: tuple[int, ...]) -> None:
     """Refuse groups where the training goes through the data in blocks."""
     if groups is None:

@@ -14,11 +14,9 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from latentome.errors import InputError
-from latentome.estimators.covariate import check_order
-from latentome.estimators.holdout import check_groups
 from latentome.estimators.sparse import densify
 from latentome.io import MemoryMatrix, lock_folder
-from latentome.pp.split import group_codes
+from latentome.pp.split import check_groups, check_order, group_codes
 from latentome.training import Options, Split, Training, train_together
 from latentome.training.cache import keep_compiled_programs
 from latentome.training.optimizers import program_key

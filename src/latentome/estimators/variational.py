@@ -15,8 +15,9 @@ from latentome.errors import InputError
 from latentome.estimators.backed import refuse_backed
 from latentome.estimators.base import BaseAutoencoder
 from latentome.estimators.checks import check_widths
-from latentome.estimators.covariate import check_order, one_hot, read_categories
+from latentome.estimators.covariate import one_hot, read_categories
 from latentome.models import VariationalModel
+from latentome.pp.split import check_order
 from latentome.training import apply_in_blocks, bounds_in_blocks
 
 #: A component is active where its posterior mean varies by more than this over the samples (Burda et al. 2016).

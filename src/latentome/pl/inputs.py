@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def position_of(shown: list[str], feature: str | int) -> int:
     wanted = literal(feature)
     if wanted in shown:
         return shown.index(wanted)
-    if isinstance(feature, int) and 1 <= feature <= len(shown):
+    if isinstance(feature, Integral) and 1 <= feature <= len(shown):
         return feature - 1
     raise InputError(
         f"There is no latent feature '{feature}' to draw.",

@@ -16,7 +16,7 @@ from latentome.io import RunFolder, gene_table
 from latentome.io.genes import listed
 from latentome.io.tasks import dense, densely, is_lazy
 from latentome.pp.transform import LOG_MAXIMUM, depth_shares
-from latentome.pp.values import source_name
+from latentome.pp.values import check_values, source_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -161,6 +161,7 @@ def check_max_missing(share: float) -> None:
 
 def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     """Refuse samples whose values are on another scale than those that the preprocessing was learned from."""
+    check_values(adata)
     positions, _ = match_genes(adata, preprocessing.genes, preprocessing.entrez)
     found = positions >= 0
     if not found.any():

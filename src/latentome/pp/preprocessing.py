@@ -18,7 +18,7 @@ from latentome.pp.align import MAX_MISSING, check_missing, match_genes
 from latentome.pp.scaling import check_scaling
 from latentome.pp.selection import check_selection, choose_by, listed_genes
 from latentome.pp.transform import apply_transform, choose_transform, depth_shares, library_sizes, recognise_scale
-from latentome.pp.values import InBlocks, InMemory, Values, fill, shared_names, source_name
+from latentome.pp.values import InBlocks, InMemory, Values, check_values, fill, shared_names, source_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -205,26 +205,25 @@ class Preprocessing:
         InputError
             If the file is damaged, or was written by a newer version.
         """
+        path = Path(path)
         try:
             content = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as failure:  # of JSON and UTF-8 alike
+            schema = content.pop("schema", None)
+            if isinstance(schema, int) and schema <= SCHEMA:
+                return cls(**content | {n: np.array(content.get(n, []), dtype=np.float32) for n in _ARRAYS})
+        except (OSError, ValueError, TypeError) as failure:  # of JSON and UTF-8 alike; TypeError of what else it holds
             raise InputError(
                 "The preprocessing of this model is damaged.",
                 where=f"{path}: {failure}",
                 expected="the file as it was written",
                 todo="restore the file, or train again",
             ) from failure
-        schema = content.pop("schema", None)
-        if schema is None or schema > SCHEMA:
-            raise InputError(
-                "The preprocessing of this model cannot be read.",
-                where=f"{path}, schema {schema}",
-                expected=f"schema {SCHEMA} or older",
-                todo="install a newer latentome, or restore the file",
-            )
-        for name in _ARRAYS:
-            content[name] = np.array(content.get(name, []), dtype=np.float32)
-        return cls(**content)
+        raise InputError(
+            "The preprocessing of this model cannot be read.",
+            where=f"{path}, schema {schema}",
+            expected=f"schema {SCHEMA} or older",
+            todo="install a newer latentome, or restore the file",
+        )
 
 
 def fit_preprocessing(
@@ -340,6 +339,14 @@ def _values(adata: AnnData | BackedMatrix, rows: np.ndarray | None) -> Values:
     if isinstance(adata, BackedMatrix):
         return InBlocks(adata, rows)
     check_anndata(adata, "pp.fit_preprocessing")
+    check_values(adata)
+    if rows is not None and np.shape(rows) != (adata.n_obs,):
+        raise InputError(
+            "Which samples are for training is told of other samples.",
+            where=f"rows, shape {np.shape(rows)}; {adata.n_obs} samples",
+            expected="True or False for each sample",
+            todo="pass one value for each sample, or leave rows out",
+        )
     if not is_lazy(adata.X):
         return InMemory(adata if rows is None else adata[rows])
     values = InBlocks(MemoryMatrix(adata.X, adata.var_names, adata.obs_names), rows)

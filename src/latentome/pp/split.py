@@ -52,7 +52,7 @@ def split_rows(
         If the share is outside (0, 1), or so small or large that one side would be empty.
     """
     if groups is not None:
-        own, codes = _own_labels(labels, np.asarray(groups, dtype=str))
+        own, codes = _own_labels(n_samples, labels, groups)
         _count_held_out(int(codes.max()) + 1, test_size, "group")
         return split_rows(codes.max() + 1, test_size, own, rng)[codes]
     wanted = _count_held_out(n_samples, test_size, "sample")
@@ -124,7 +124,7 @@ def fold_rows(
         If there are fewer than two folds, or more than samples.
     """
     if groups is not None:
-        own, codes = _own_labels(labels, groups)
+        own, codes = _own_labels(n_samples, labels, groups)
         return fold_rows(codes.max() + 1, folds, own, rng)[codes]
     if not 2 <= folds <= n_samples:
         raise InputError(
@@ -142,6 +142,36 @@ def fold_rows(
     return assigned
 
 
+def check_order(X: Any, covariate: Any, what: str = "covariate") -> None:
+    """Refuse a covariate, or groups, naming the samples of `X` in another order: they are taken row by row."""
+    import pandas as pd
+
+    samples, named = getattr(X, "index", None), getattr(covariate, "index", None)
+    if not (isinstance(samples, pd.Index) and isinstance(named, pd.Index)) or samples.equals(named):
+        return
+    if len(samples) != len(named) or set(samples) != set(named):  # numbers of rows, say, which name nothing
+        return
+    first = int(np.argmax(samples.to_numpy(dtype=object) != named.to_numpy(dtype=object)))
+    raise InputError(
+        f"The {what} has the samples in another order than the data.",
+        where=f"row {first}: '{samples[first]}' in the data, '{named[first]}' in the {what}",
+        expected="one category for each sample, in the order of the samples",
+        todo=f"pass {what}.loc[X.index]",
+    )
+
+
+def check_groups(groups: Any, X: Any) -> None:
+    """Refuse groups of other samples."""
+    if groups is None or np.shape(groups) == (np.shape(X)[0],):
+        return
+    raise InputError(
+        "The groups are not those of these samples.",
+        where=f"groups, shape {np.shape(groups)}; {np.shape(X)[0]} samples",
+        expected="one group for each sample, in the same order",
+        todo="give the group of each sample, or leave groups out",
+    )
+
+
 def group_codes(groups: Any) -> np.ndarray:
     """Number the groups of samples, in the order of their names; a sample without one is a group of its own."""
     import pandas as pd
@@ -151,8 +181,9 @@ def group_codes(groups: Any) -> np.ndarray:
     return np.where(missing, len(names) - 1 + np.cumsum(missing), codes)
 
 
-def _own_labels(labels: np.ndarray | None, groups: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+def _own_labels(n_samples: int, labels: np.ndarray | None, groups: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """The most common label of each group, and the number of its group for each sample."""
+    check_groups(groups, np.empty((n_samples, 0)))
     codes = group_codes(groups)
     if labels is None:
         return None, codes

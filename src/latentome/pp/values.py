@@ -197,6 +197,18 @@ class InBlocks(Values):
         return self._matrix.map(on_scale, self._rows, self._totals, *more)
 
 
+def check_values(adata: AnnData) -> None:
+    """Refuse data without a sample, or without values."""
+    if adata.X is None or not adata.n_obs or not adata.n_vars:
+        raise InputError(
+            "There are no values to work with.",
+            where=f"{source_name(adata)}: {adata.n_obs} samples x {adata.n_vars} genes, X is "
+            f"{'None' if adata.X is None else 'there'}",
+            expected="one sample and one gene or more, with their values in X",
+            todo="put them there (adata.X), or choose other samples",
+        )
+
+
 def source_name(adata: AnnData) -> str:
     """Where samples are from, as far as they tell."""
     return str(adata.uns.get("source", {}).get("name", "the matrix"))

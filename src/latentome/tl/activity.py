@@ -218,6 +218,7 @@ def marginal_activity(
     import pandas as pd
 
     weights, chosen, names = _signatures(adata, loadings_key, cutoff)
+    rows = two_groups(adata, groupby, one, other)
     shared = chosen.T.astype(np.float64) @ chosen > 0
     np.fill_diagonal(shared, False)
     i, j = np.nonzero(shared)
@@ -226,7 +227,6 @@ def marginal_activity(
     left = alone.any(axis=0)
     if left.any():
         values = _activity(dense(adata.X), weights[:, i[left]], alone[:, left])
-        rows = two_groups(adata, groupby, one, other)
         t[left], p[left], _ = welch(values[rows[0]], values[rows[1]])
     named = np.array(names, dtype=object)
     table = pd.DataFrame(

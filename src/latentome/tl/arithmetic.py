@@ -46,7 +46,7 @@ def group_means(adata: AnnData, use_rep: str, groupby: str) -> pd.DataFrame:
     groups = adata.obs[groupby]
     frame = pd.DataFrame(representation(adata, use_rep), columns=feature_names(adata, use_rep))
     known = groups.notna().to_numpy()
-    return frame[known].groupby(groups[known].astype(str).to_numpy()).mean().rename_axis(groupby)
+    return frame[known].groupby(groups[known].astype(object).map(name_of).to_numpy()).mean().rename_axis(groupby)
 
 
 @of_anndata
@@ -233,6 +233,15 @@ def analogy(
     """
     shift = _codes(model, d, "d").mean(axis=0) - _codes(model, c, "c").mean(axis=0)
     if features is not None:
+        features = np.atleast_1d(features)
+        features = features if features.dtype == bool else features.astype(int)
+        if features.dtype != bool and not ((features >= 0) & (features < len(shift))).all():
+            raise InputError(
+                "There is no such feature to exchange.",
+                where=f"features={features.tolist()}",
+                expected=f"places from 0 to {len(shift) - 1}",
+                todo="count from 0: the feature ..._1 is 0",
+            )
         kept = np.zeros_like(shift)
         kept[features] = shift[features]
         shift = kept

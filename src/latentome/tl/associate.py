@@ -9,7 +9,7 @@ import numpy as np
 
 from latentome.errors import InputError, of_anndata
 from latentome.io import html
-from latentome.pp.split import group_codes
+from latentome.pp.split import check_groups, check_order, group_codes
 from latentome.tl import ranks as r
 from latentome.tl.covariates import MIN_SAMPLES, Covariate, read_column, read_covariates, relation
 from latentome.tl.features import feature_names, representation
@@ -122,6 +122,8 @@ def associate(
         )
     codes, names = representation(adata, use_rep), feature_names(adata, use_rep)
     if groups is not None:
+        check_groups(groups, adata.obs)
+        check_order(adata.obs, groups, "groups")
         groups = pd.Series(group_codes(groups), index=adata.obs_names)
     covariates, notes = read_covariates(adata.obs, columns, survival, min_samples, groups)
     if varying := ", ".join(f"'{c.name}'" for c in covariates if c.varies):

@@ -136,7 +136,9 @@ def _shared(codes: np.ndarray, members: int, x: np.ndarray, similar: float, supp
 
     shared = shared_features(codes, members, x)
     supported = shared.explained.mean(axis=0)
-    order = [i for i in np.argsort(-supported, kind="stable") if supported[i] >= support]
+    # Of features with equal support, which rounding would order, that which moves the genes most comes first.
+    by_size = np.lexsort((-np.linalg.norm(shared.loadings, axis=0), -supported.round(6)))
+    order = [i for i in by_size if supported[i] >= support]
     _check_supported(len(order), members, supported.max(initial=0.0), support)
     scores = shared.codes[:, order]
     correlation = np.sqrt(shared.explained[:, order])
@@ -241,7 +243,7 @@ def stability(codes: np.ndarray, members: int, names: list[str] | None = None) -
     matched = matched.reshape(members * k, members)
     return pd.DataFrame(
         {
-            "feature": names or [str(i + 1) for i in range(members * k)],
+            "feature": [str(i + 1) for i in range(members * k)] if names is None else list(names),
             "member": np.repeat(np.arange(members), k),
             "stability": np.nanmean(matched, axis=1),
             "lowest": np.nanmin(matched, axis=1),

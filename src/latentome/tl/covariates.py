@@ -180,9 +180,7 @@ def read_column(column: pd.Series, name: str, min_samples: int) -> tuple[Covaria
     if len(large) < 2:
         return None, why
     keep = np.isin(codes, large)
-    names = tuple(f"{level:g}" if number else str(level) for level in levels[large])
-    if len(set(names)) < len(names):  # numbers that differ in their last digits
-        names = tuple(str(level) for level in levels[large].tolist())
+    names = tuple(map(name_of, levels[large]))
     return Covariate(name, "classes", rows[keep], np.searchsorted(large, codes[keep]), names), why
 
 
@@ -223,7 +221,8 @@ def _without_words(column: pd.Series) -> tuple[pd.Series, str]:
 
 def name_of(value: Any) -> str:
     """A class as the tables name it: 1, not 1.0, where missing values have made a whole number another kind."""
-    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _read_survival(

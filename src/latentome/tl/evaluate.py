@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.pp.split import group_codes
 from latentome.tl.cluster import check_clustering, cluster
 from latentome.tl.features import check_training
 from latentome.tl.intervals import MIN_TESTED, accuracy_difference, answer, error_difference
@@ -159,7 +160,7 @@ def evaluate(
         "difference": {other: error_difference(errors[model], errors[other], together) for other in others},
         **of_labels,
         "n_test": int(test.sum()),
-        "n_independent": int(test.sum()) if together is None else len(np.unique(together)),
+        "n_independent": int(test.sum()) if together is None else len(np.unique(group_codes(together))),
         "clustering": clustering,
         "notes": notes,
     }

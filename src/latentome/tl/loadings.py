@@ -48,7 +48,8 @@ def loadings(
     Raises
     ------
     InputError
-        If there is no such method, or the encoder is asked without `x`, or of a model with a covariate.
+        If there is no such method, the codes have another width than the model's, or the encoder is asked without `x`,
+        or of a model with a covariate.
 
     References
     ----------
@@ -56,7 +57,7 @@ def loadings(
     Tan et al. (2016). ADAGE-based integration of publicly available Pseudomonas aeruginosa gene expression data.
     mSystems 1, e00025-15. (encoder weights)
     """
-    _check(model, method, x)
+    _check(model, codes, method, x)
     parts = np.split(np.asarray(codes), len(model.models_), axis=1)
     pairs = list(zip(model.models_, parts, strict=True))
     if method == "encoder":
@@ -68,8 +69,15 @@ def loadings(
     return np.concatenate(found, axis=1)
 
 
-def _check(model: BaseAutoencoder, method: str, x: np.ndarray | None) -> None:
+def _check(model: BaseAutoencoder, codes: np.ndarray, method: str, x: np.ndarray | None) -> None:
     check_known(method, METHODS, f"There are no loadings by '{method}'.", where=f"method='{method}'")
+    if np.ndim(codes) != 2 or np.shape(codes)[1] != model._n_features_out:
+        raise InputError(
+            "These codes do not fit the model.",
+            where=f"an array of shape {np.shape(codes)}",
+            expected=f"samples x {model._n_features_out} components",
+            todo="pass what transform returned",
+        )
     if method != "encoder":
         return
     genes = np.shape(x)[1] if x is not None else 0

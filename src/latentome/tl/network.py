@@ -132,13 +132,21 @@ def nearest_genes(adata: AnnData, loadings_key: str, gene: str, k: int = 10) -> 
     Raises
     ------
     InputError
-        If there is no such gene or no such loadings, or fewer than 3 features.
+        If there is no such gene or several, or no such loadings, fewer than 3 features, or `k` is below 1.
     """
     import pandas as pd
 
     genes = np.asarray(adata.var_names.astype(object))
     what = f"There is no gene '{gene}'."
     check_known(gene, genes, what, where=f"{len(genes)} genes", todo="name a gene of the model")
+    _check_number(k)
+    if (genes == gene).sum() > 1:
+        raise InputError(
+            f"There are several genes '{gene}'.",
+            where=f"{int((genes == gene).sum())} of {len(genes)} genes have this name",
+            expected="one",
+            todo="make the names unique (adata.var_names_make_unique())",
+        )
     z = _gene_profiles(*loading_names(adata, loadings_key))
     at = int(np.flatnonzero(genes == gene)[0])
     correlation = np.clip(z @ z[at], -1.0, 1.0)
@@ -164,13 +172,26 @@ def nearest_samples(adata: AnnData, use_rep: str, codes: np.ndarray, k: int = 5)
     Returns
     -------
     One row for each pair: ``query`` (row number in `codes`), ``rank`` (from 1), ``sample``, ``distance`` (Euclidean).
+
+    Raises
+    ------
+    InputError
+        If there is no such representation, `codes` are none of it, or `k` is below 1.
     """
     import pandas as pd
     from sklearn.neighbors import NearestNeighbors
 
-    known = representation(adata, use_rep)
+    known, codes = representation(adata, use_rep), np.asarray(codes, dtype=np.float64)
+    _check_number(k)
+    if codes.ndim != 2 or codes.shape[1] != known.shape[1] or not np.isfinite(codes).all():
+        raise InputError(
+            f"These codes are none of '{use_rep}'.",
+            where=f"an array of shape {codes.shape}, {int((~np.isfinite(codes)).sum())} values not finite",
+            expected=f"samples x {known.shape[1]} features, finite numbers",
+            todo="pass what transform returned",
+        )
     k = min(k, len(known))
-    distance, at = NearestNeighbors(n_neighbors=k).fit(known).kneighbors(np.asarray(codes, dtype=np.float64))
+    distance, at = NearestNeighbors(n_neighbors=k).fit(known).kneighbors(codes)
     return pd.DataFrame(
         {
             "query": np.repeat(np.arange(len(at)), k),
@@ -179,6 +200,13 @@ def nearest_samples(adata: AnnData, use_rep: str, codes: np.ndarray, k: int = 5)
             "distance": distance.ravel(),
         }
     )
+
+
+def _check_number(k: int) -> None:
+    if k < 1:
+        raise InputError(
+            "So many neighbours cannot be given.", where=f"k={k}", expected="1 or more", todo="ask for more"
+        )
 
 
 def _gene_profiles(weights: np.ndarray, names: list[str]) -> np.ndarray:

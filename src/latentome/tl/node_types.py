@@ -77,7 +77,7 @@ def node_types(weights: np.ndarray, names: list[str] | None = None) -> pd.DataFr
     right = statistics["skew"] >= 0  # a positive skew is a long tail of positive loadings
     return pd.DataFrame(
         {
-            "feature": names or [str(i + 1) for i in range(features)],
+            "feature": [str(i + 1) for i in range(features)] if names is None else list(names),
             **statistics,
             "p_skew": p["skew"],
             "p_kurtosis": p["kurtosis"],

@@ -60,6 +60,9 @@ def shared_features(codes: np.ndarray, members: int, x: np.ndarray) -> Shared:
     x = np.asarray(x, np.float64)
     centred = x - x.mean(axis=0)
     scores, loadings = simple_structure(directions * np.sqrt(n), centred.T @ directions / np.sqrt(n))
+    # The sign of a direction is that of rounding: the gene that moves most decides, whichever way samples are sorted.
+    strongest = np.take_along_axis(loadings, np.abs(loadings).argmax(axis=0)[None], axis=0)[0]
+    scores, loadings = scores * np.where(strongest < 0, -1.0, 1.0), loadings * np.where(strongest < 0, -1.0, 1.0)
     total = np.square(scores).sum(axis=0)
     inside = np.array([np.square(space.T @ scores).sum(axis=0) for space in spaces]) / np.where(total > 0, total, 1.0)
     freedom = np.array([max(n - 1 - space.shape[1], 1) for space in spaces])[:, None]

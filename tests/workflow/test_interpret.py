@@ -8,6 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 
 from latentome import io, tl
 from latentome.errors import InputError
@@ -157,3 +158,33 @@ def test_groups_that_are_compared_in_a_grouped_run_are_of_patients():
     once = _once_in_each(adata, patients, "arm", "X_vae")
     assert once.obs["arm"].value_counts().to_dict() == {"A": 40, "B": 40}
     np.testing.assert_allclose(once.X[0], adata.X[[0, 2, 4]].mean(axis=0), rtol=1e-5)
+
+
+def test_a_figure_that_the_tables_no_longer_show_is_removed(ensemble, told, gmt, tmp_path):
+    copied = RunFolder(shutil.copytree(ensemble.run.path, tmp_path / "run"))
+    interpret_step(copied, ensemble.prepared, told, gene_sets=gmt)
+    table = read(copied.interpretation / "enrichment.tsv").set_index("feature")
+    seen = []
+    for q in (0.001, 1.0):
+        io.write_table(copied.interpretation / "enrichment.tsv", table.assign(q=q))
+        draw_interpretation(copied, told)
+        seen.append({path.stem for path in copied.figures.glob("*.png")})
+    assert "node_types" in seen[1]
+    assert seen[0] - seen[1] == {"enrichment"}
+
+
+def test_an_ensemble_is_told_beside_pca_of_one_member_too(ensemble, told, tmp_path):
+    run = RunFolder(shutil.copytree(ensemble.run.path, tmp_path / "run"))
+    metrics = evaluate_step(run, ensemble.prepared, told)
+    x, training = ensemble.prepared.adata.X, ensemble.prepared.training
+    k = metrics["of_member"]["n_components"]
+    assert k == ensemble.run.read_manifest()["model"]["n_components"] // 3
+    pca = PCA(k, svd_solver="full").fit(x[training])
+    error = np.square(x[~training] - pca.inverse_transform(pca.transform(x[~training]))).mean()
+    ours = metrics["table"]["held-out MSE"][metrics["methods"][0]]
+    assert metrics["of_member"]["mse"] == pytest.approx(error, rel=1e-4)
+    assert metrics["of_member"]["difference"]["mean"] == pytest.approx(ours - error, rel=1e-3)
+    assert f"PCA of {k} components has {error:.4g} to the ensemble's {ours:.4g}" in metrics["verdict"][1]
+    # What members carry of the same samples does not add up.
+    kl = np.array(metrics["code"]["KL per feature (nats)"])
+    assert f"carry {kl.sum() / 3:.3g} nats a sample, the mean of the members" in metrics["verdict"][-1]

@@ -276,7 +276,7 @@ def _refuse_repeated(names: list[str], where: Callable[[int], str], file: str) -
         where=f"{file}: {shown}{more}",
         expected="every gene once",
         todo=("A spreadsheet turned these names into dates: take the table from before that. " if dates else "")
-        + "Choose what becomes of genes of the same name: --duplicates drop, sum or most-variable; "
+        + "Choose what becomes of genes of the same name: --duplicates drop, sum or (in training) most-variable; "
         "or give them different names (SYMBOL|ENTREZ tells them apart).",
     )
 

@@ -160,10 +160,18 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str]
             expected="in the first column of the labels: names of the samples, or of their TCGA samples or patients",
             todo="Check that it is the right table, and that its first column holds the sample names.",
         )
+    import pandas as pd
+
     positions = [_one_row(chosen, rows, sample) for sample, rows in zip(adata.obs_names, keys, strict=True)]
     replaced = [name for name in chosen.columns if name in adata.obs.columns]
     for name in chosen.columns:
-        adata.obs[name] = _column(chosen[name], positions, adata.obs_names)
+        new = _column(chosen[name], positions, adata.obs_names)
+        if name in replaced and -1 in positions:  # a sample that the table does not list keeps what is known of it
+            here = np.array(positions) >= 0
+            merged = adata.obs[name].astype(object).where(~here, new.astype(object)).infer_objects()
+            number = pd.api.types.is_numeric_dtype(merged.dtype)
+            new = merged if number else merged.map(str, na_action="ignore").astype("category")
+        adata.obs[name] = new
     return _report(adata, chosen, counts, replaced)
 
 
@@ -278,7 +286,7 @@ def _report(adata: AnnData, chosen: pd.DataFrame, counts: dict[str, int], replac
         if lacking:
             notes.append(f"{lacking} samples have no {name}.")
     if replaced:
-        notes.append(f"The labels replaced what was there before: {listed(replaced)}.")
+        notes.append(f"The labels replaced what was there before of these samples: {listed(replaced)}.")
     if counts["TCGA patient"] and any(str(name).startswith("sample_type") for name in chosen.columns):
         notes.append(
             "sample_type came from rows of patients, who have several samples: the barcodes tell it rightly "

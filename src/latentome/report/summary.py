@@ -144,6 +144,8 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
     if answer == "No":
         advice, command = _another_chance(sources, named)
         instead = "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca."
+        if sources.metrics.at("of_member", "n_components") is not None:
+            instead = "PCA beside an ensemble has as many components as all members have features together."
         told.append((f"{instead} {advice}", command))
     elif answer == "It is PCA":
         told.append(("Work on with the features: they are those of PCA, in latent.tsv.", None))

@@ -83,6 +83,10 @@ def draw_interpretation(run: RunFolder, reporter: Reporter, names: Sequence[str]
     """
     with reporter.step("figures", "files"):
         figures = _of_interpretation(run)
+        for name in INTERPRETED:  # what the tables no longer show
+            if name not in figures:
+                for path in (*run.figures.glob(f"{name}.*"), *(run.path / "figures-dark").glob(f"{name}.*")):
+                    path.unlink()
         return _write(run.figures, {n: f for n, f in figures.items() if not names or n in names}, ("png",), reporter)
 
 
@@ -183,6 +187,19 @@ def _of_genes(encoded: AnnData, prepared: Prepared, model: BaseAutoencoder, fami
     if codes.shape[1] >= 2:
         figures["loading_scatter"] = pl.loading_scatter(weights, *_most_varied(codes))
     return figures
+
+
+#: Figures of the tables of ``interpretation/``.
+INTERPRETED = (
+    "enrichment",
+    "signature_overlap",
+    "node_types",
+    "stability",
+    "consensus",
+    "similarity",
+    "replication",
+    "dimensions",
+)
 
 
 def _of_interpretation(run: RunFolder) -> dict[str, Figure]:

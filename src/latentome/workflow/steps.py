@@ -16,6 +16,7 @@ from latentome.report.explorer import read_encoded
 from latentome.workflow.choose import TITLES, choose_model
 from latentome.workflow.config import PATHS, RunConfig, check_same, check_unedited
 from latentome.workflow.encode_backed import predict_own
+from latentome.workflow.judge_own import beside_one_member, judge_maps, use_of_code
 from latentome.workflow.manifest import accelerator, describe_data, describe_environment, describe_model
 from latentome.workflow.maps import map_side_by_side, without_stale
 from latentome.workflow.on_disk import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from latentome.estimators import BaseAutoencoder, VariationalAutoencoder
+    from latentome.estimators import BaseAutoencoder
 
 
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
@@ -347,12 +348,17 @@ def evaluate_step(
         }
         how = {"groups": prepared.groups, "clustering": clustering, "progress": reporter.progress}
         result = tl.evaluate(x, methods, training, prepared.labels, seed, **how)
-        result["maps"] = _judge_maps(encoded, prepared.labels, reporter)
+        result["maps"] = judge_maps(encoded, prepared.labels, reporter)
         result["verdict"] = tl.verdict(result, title)
+        if model.members > 1:
+            k, decoded = model.n_components, methods[title].reconstruction
+            smaller = (pcs[:, :k], encoded.varm["pca_loadings"][:, :k])
+            result["of_member"], said = beside_one_member(x, decoded, *smaller, training, prepared.groups)
+            result["verdict"].insert(1, said)
         if family == "nonlinear-pca" and not np.any(model.best_epoch_) and model.members == 1:
             result["verdict"].insert(0, STAYED_PCA)
         if isinstance(model, VariationalAutoencoder):
-            result["code"], said = _use_of_code(model, prepared.adata.to_df()[~training])
+            result["code"], said = use_of_code(model, prepared.adata.to_df()[~training])
             result["verdict"].append(said)
         genes = [str(gene) for gene in prepared.adata.var_names]
         tables = {"errors_by_gene": tl.errors_by_gene(x, methods, training, genes)}
@@ -366,33 +372,3 @@ def evaluate_step(
             io.write_table(run.item(name), table.set_index(table.columns[0]))
     io.write_json(run.metrics, result)
     return result
-
-
-def _judge_maps(encoded: AnnData, labels: np.ndarray | None, reporter: Reporter) -> dict[str, dict[str, Any]]:
-    """How each map was made, and how much of the neighbourhoods it keeps."""
-    from latentome import tl
-
-    judged = {}
-    for name in sorted(key.removeprefix("X_") for key in encoded.obsm if key.startswith(("X_tsne_", "X_umap_"))):
-        params = {k: np.asarray(v).tolist() for k, v in encoded.uns[name]["params"].items()}
-        k = min(10, (encoded.n_obs - 1) // 2)
-        quality = tl.map_quality(encoded.obsm[params["use_rep"]], encoded.obsm[f"X_{name}"], labels, k)
-        judged[name] = {**params, "quality": {"neighbours": k, **quality}}
-        reporter.say(f"Map {name}: " + ", ".join(f"{what} {value:.3f}" for what, value in quality.items()) + ".")
-    return judged
-
-
-def _use_of_code(model: VariationalAutoencoder, held_out: pd.DataFrame) -> tuple[dict[str, Any], str]:
-    """How much of its code a variational model uses on the held-out samples, as a record and as a sentence."""
-    active, kl = model.active_units(held_out), model.kl_per_unit(held_out)
-    # Held-out samples may lie a little outside the range of the training samples, where cross-entropy is no likelihood.
-    inside = held_out.clip(0.0, 1.0) if model.likelihood == "bernoulli" else held_out
-    record = {
-        "active": int(active.sum()),
-        "KL per feature (nats)": [float(value) for value in kl],
-        "evidence lower bound (nats)": model.score(inside),
-    }
-    return record, (
-        f"The VAE uses {active.sum()} of its {len(active)} latent features (their mean varies by more than 0.01 over "
-        f"the held-out samples); together they carry {kl.sum():.3g} nats a sample."
-    )

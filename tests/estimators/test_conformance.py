@@ -33,9 +33,9 @@ SMALL = {
 
 ESTIMATORS = [
     lt.LinearAutoencoder(**SMALL),
-    lt.DeepAutoencoder(**SMALL, hidden=(3,)),
+    lt.DeepAutoencoder(**SMALL, hidden=()),
     lt.DenoisingAutoencoder(**SMALL),
-    lt.NonlinearPCA(**SMALL, hidden=(3,), noise=0.0, dropout=0.0, patience=None),
+    lt.NonlinearPCA(**SMALL, hidden=(), noise=0.0, dropout=0.0, patience=None),
     lt.VariationalAutoencoder(**SMALL, hidden=()),
 ]
 

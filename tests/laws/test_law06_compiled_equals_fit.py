@@ -41,9 +41,9 @@ CASES = [(family, "adam", {}) for family in MODELS if family != PUBLISHED] + [
     (PUBLISHED, "sgd", {"momentum": 0.9}),
     ("linear", "sgd", {"momentum": 0.9, "nesterov": True}),
     ("deep", "adamw", {"clip_norm": 0.05}),
-    ("deep", "rmsprop", {"momentum": 0.5}),
-    ("deep", "adadelta", {}),
-    ("variational", "adam", {"schedule": "cosine"}),
+    ("linear", "rmsprop", {"momentum": 0.5}),
+    ("linear", "adadelta", {}),
+    ("linear", "adam", {"schedule": "cosine"}),
 ]
 ROWS, HELD_OUT = np.arange(N), np.arange(N, N + 40)
 

@@ -168,7 +168,7 @@ def test_a_rotation_changes_no_reconstruction(rotated):
 def test_features_of_noise_are_found_again_from_the_same_start():
     """What docs/interpretation.md warns of: stability over seeds is no sign of a pattern."""
     x = np.random.default_rng(0).normal(size=(96, 300)).astype(np.float32)
-    model = NonlinearPCA(8, members=3, max_epochs=30, random_state=0).fit(x)
+    model = NonlinearPCA(8, hidden=(32,), members=3, max_epochs=30, random_state=0).fit(x)
     assert tl.stability(model.transform(x), 3)["stability"].min() > 0.995
 
 

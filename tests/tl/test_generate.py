@@ -129,9 +129,9 @@ def test_sizes_of_grouped_samples_validate_and_count_by_groups():
     """Five equal samples of each of 24 donors: the error has the standard error of 6 held-out donors, not of 30."""
     rng, groups = np.random.default_rng(0), np.repeat(np.arange(24), 5)
     x = np.repeat(rng.normal(size=(24, 10)), 5, axis=0).astype("float32")
-    model, training = lt.NonlinearPCA(2, max_epochs=2, batch_size=20, refit=False), groups >= 6
+    model, training = lt.NonlinearPCA(2, hidden=(), max_epochs=2, batch_size=20, refit=False), groups >= 6
     one, together = (tl.dimensions(x, model, [1, 2], training, groups=g) for g in (np.arange(120), groups))
-    own = lt.NonlinearPCA(2, max_epochs=2, batch_size=20, refit=False, members=2, random_state=0)
+    own = lt.NonlinearPCA(2, hidden=(), max_epochs=2, batch_size=20, refit=False, members=2, random_state=0)
     own.fit(x[training], groups=groups[training])
     assert not set(groups[training][own.training_rows_]) & set(groups[training][own.validation_rows_])
     parts = np.split(own.transform(x[~training]), 2, axis=1)

@@ -19,7 +19,7 @@ from latentome.training.checkpoint import MAGIC
 #: The seconds after the second epoch within which a process is killed, and how often.
 WITHIN, KILLS = 0.5, 1
 #: An ensemble: its state is the single model's, stacked (law 7 stops and resumes those one by one).
-EPOCHS, MEMBERS = 200, 3
+EPOCHS, MEMBERS = 80, 3
 #: One epoch a chunk, a state after each, and a pause after both: a kill can hit computing, writing and waiting.
 CHILD = """
 import importlib, pathlib, sys, time

@@ -21,7 +21,8 @@ def test_a_run_says_when_its_model_is_pca(tmp_path):
     adata.obs_names, adata.var_names = ([f"{kind}{i}" for i in range(n)] for kind, n in (("S", 60), ("G", 30)))
     adata.write_h5ad(tmp_path / "linear.h5ad")
     config = RunConfig(
-        data=str(tmp_path / "linear.h5ad"), parameters={"n_components": 3, "max_epochs": 4, "patience": 2}
+        data=str(tmp_path / "linear.h5ad"),
+        parameters={"n_components": 3, "hidden": [8], "max_epochs": 4, "patience": 2},
     )
     reporter = Reporter()
     run, prepared = train_step(config, str(tmp_path / "run"), reporter, command="latentome train linear.h5ad")

@@ -249,3 +249,15 @@ def test_an_activation_is_told_where_a_layer_has_it(run):
         (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         told.append("gelu" in Page(latentome.report.write(run).read_text(encoding="utf-8")).text)
     assert told == [True, False]
+
+
+def test_an_ensemble_is_told_beside_pca_of_one_member(run):
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    metrics["of_member"] = {
+        "n_components": 7,
+        "mse": 0.5,
+        "difference": {"percent": -12.3, "percent_low": -15.0, "percent_high": -9.0},
+    }
+    (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    text = Page(latentome.report.write(run).read_text(encoding="utf-8")).text
+    assert "PCA with as many numbers as one member has, 7, its error is 12.3 % lower" in text

@@ -127,12 +127,21 @@ def _beats(metrics: Metrics, model: str, named: str, alone: bool) -> tuple[str, 
     told = [first[0].upper() + first[1:] + ("" if said in ("same", "too few") else size)]
     if said == "too few":
         return word, told
+    member = metrics.table("of_member", "difference")
+    if all(_is_number(member.get(key)) for key in keys):
+        mean, low, high = (member[key] for key in keys)
+        k = metrics.at("of_member", "n_components")
+        told.append(
+            f"Beside PCA with as many numbers as one member has, {k}, its error is {_percent(mean)} ({_signed(low)} to "
+            f"{_signed(high)})."
+        )
+    shares = len(told)
     for name, asks in CLASS_SCORES.items():
         row = metrics.table("table", name)
         ours, theirs = row.get(model), row.get("PCA")
         if _is_number(ours) and _is_number(theirs):
             told.append(f"At {asks} it is right in {_share(ours)} of the cases, and PCA in {_share(theirs)}.")
-    if len(told) > 1:
+    if len(told) > shares:
         told.append("These shares come from one division of the samples; small differences may be chance.")
     return word, told
 
@@ -145,7 +154,7 @@ def _next(sources: Sources, answer: str, named: str) -> list[tuple[str, str | No
         advice, command = _another_chance(sources, named)
         instead = "For groups and predictions take PCA here: its features are in latent.h5ad, under X_pca."
         if sources.metrics.at("of_member", "n_components") is not None:
-            instead = "PCA beside an ensemble has as many components as all members have features together."
+            instead = "Here PCA with as many components as all members have features does better."
         told.append((f"{instead} {advice}", command))
     elif answer == "It is PCA":
         told.append(("Work on with the features: they are those of PCA, in latent.tsv.", None))

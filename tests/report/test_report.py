@@ -253,6 +253,8 @@ def test_an_activation_is_told_where_a_layer_has_it(run):
 
 def test_an_ensemble_is_told_beside_pca_of_one_member(run):
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    worse = {"mean": 0.002, "low": 0.001, "high": 0.003, "percent": 20.0, "percent_low": 10.0, "percent_high": 30.0}
+    metrics["difference"] = {"PCA": worse}
     metrics["of_member"] = {
         "n_components": 7,
         "mse": 0.5,
@@ -260,4 +262,6 @@ def test_an_ensemble_is_told_beside_pca_of_one_member(run):
     }
     (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     text = Page(latentome.report.write(run).read_text(encoding="utf-8")).text
+    assert "Its error is 20.0 % higher than that of PCA" in text
     assert "PCA with as many numbers as one member has, 7, its error is 12.3 % lower" in text
+    assert "PCA with as many components as all members have features does better" in text

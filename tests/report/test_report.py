@@ -262,6 +262,6 @@ def test_an_ensemble_is_told_beside_pca_of_one_member(run):
     }
     (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     text = Page(latentome.report.write(run).read_text(encoding="utf-8")).text
-    assert "Its error is 20.0 % higher than that of PCA" in text
-    assert "PCA with as many numbers as one member has, 7, its error is 12.3 % lower" in text
+    assert "Its error is 20.0\N{NO-BREAK SPACE}% higher than that of PCA" in text
+    assert "PCA with as many numbers as one member has, 7, its error is 12.3\N{NO-BREAK SPACE}% lower" in text
     assert "PCA with as many components as all members have features does better" in text

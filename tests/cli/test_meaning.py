@@ -64,6 +64,7 @@ def test_dimensions_recommend_a_size(own, latentome, sets):
     said = json.loads((own / "interpretation" / "dimensions.json").read_text())
     assert said["size"] == 2
     assert said["reason"] in printed
+    assert "probe: mean AUROC" in printed
     assert "no probe" not in told
 
 
@@ -105,7 +106,8 @@ def test_halves_keep_the_groups_of_the_run_together(files, simulated, latentome,
 
 def test_dimensions_say_why_there_is_no_probe(own, latentome, monkeypatch):
     monkeypatch.setattr("latentome.tl.probe.FOLDS", 1000)  # more held-out samples than any class has
-    _, _, told = latentome("dimensions", own, "-k", "2")
+    _, printed, told = latentome("dimensions", own, "-k", "2")
+    assert "probe: mean AUROC" not in printed
     assert "There is no probe of the classes: fewer than two classes have 1000 held-out samples" in told
 
 

@@ -198,13 +198,18 @@ def test_settings_are_recorded_and_unknown_ones_refused():
 
 
 def test_a_large_map_settles_on_the_usual_grid(mapped, monkeypatch):
-    monkeypatch.setattr(sys.modules[tl.tsne.__module__], "LARGE_FROM", 100)
+    home = sys.modules[tl.tsne.__module__]
+    assert (home.LARGE["n_iter"], home.SETTLED["n_iter"]) == (500, 150)
+    monkeypatch.setattr(home, "LARGE_FROM", 100)
+    # A fifth of the iterations after the early exaggeration is enough to see whether the forces are right.
+    monkeypatch.setattr(home, "LARGE", {**home.LARGE, "n_iter": 100})
+    monkeypatch.setattr(home, "SETTLED", {**home.SETTLED, "n_iter": 50})
     reference, told = mapped[0].copy(), []
     tl.tsne(reference, "X_pca", key_added="large", progress=lambda done, total: told.append((done, total)))
     params = reference.uns["large"]["params"]
-    assert (params["n_iter"], params["ints_in_interval"]) == (500, 2)
-    assert (params["settled_n_iter"], params["settled_ints_in_interval"]) == (150, 1)
-    assert told[-1] == (900, 900)  # 250 of early exaggeration, 500 and 150
+    assert (params["n_iter"], params["ints_in_interval"]) == (100, 2)
+    assert (params["settled_n_iter"], params["settled_ints_in_interval"]) == (50, 1)
+    assert told[-1] == (400, 400)  # 250 of early exaggeration, 100 and 50
     # Coarser forces and more momentum keep the neighbours that the map of a smaller set keeps.
     usual, large = (
         tl.map_quality(reference.obsm["X_pca"], reference.obsm[key])["trustworthiness"]

@@ -31,4 +31,6 @@ def command(
         table, _, reason = dimensions_step(folder, config, prepared, reporter, **how)
         drawn = draw_interpretation(folder, reporter, ["dimensions"])
     typer.echo(table.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+    if "probe" in table and table["probe"].notna().any():
+        typer.echo("probe: mean AUROC over the classes, cross-validated on the held-out samples; no accuracy.")
     typer.echo(f"{reason}\nTable: {folder.interpretation / 'dimensions.tsv'}\nFigure: {drawn[0]}")

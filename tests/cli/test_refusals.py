@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 import sys
 
@@ -296,6 +297,11 @@ def test_damaged_folders(files, tmp_path, latentome, refused):
         (out / "config.toml").write_text(config.replace(line, other))
         for command in ("predict", "evaluate"):
             assert "config.toml was changed since the run was made" in refused(command, out)
+    # A version that did not know a setting wrote it into neither file.
+    (out / "config.toml").write_text(config.replace("clip = false\n", ""))
+    (out / "manifest.json").write_text(re.sub(r'\s*"clip": false,', "", manifest))
+    assert '"clip":' not in (out / "manifest.json").read_text()
+    assert latentome("predict", out)[0] == 0
     (out / "config.toml").write_text(config)
     (out / "manifest.json").write_text(manifest[:-20])
     assert "manifest.json of the run run is damaged" in refused("predict", out)

@@ -101,10 +101,6 @@ class RunConfig:
         """As a table for TOML, which has no word for nothing: what is not set is left out."""
         return _plain(asdict(self))
 
-    def settings(self) -> dict[str, Any]:
-        """What was asked for, wherever its files are: their checksums are kept beside it."""
-        return {key: value for key, value in self.to_dict().items() if key not in PATHS or isinstance(value, int)}
-
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str) -> RunConfig:
         """From a table read from `where`.
@@ -201,9 +197,17 @@ def check_same(old: RunConfig, new: RunConfig, where: str) -> None:
         )
 
 
-def check_unedited(config: RunConfig, settings: dict[str, Any], where: str) -> None:
-    """Refuse a ``config.toml`` with other `settings` than the manifest has: the model is that of the manifest."""
-    if differing := _differing(settings, config.settings()):
+def settings_of(table: dict[str, Any]) -> dict[str, Any]:
+    """What a ``config.toml`` asks for, wherever its files are: their checksums are kept beside it."""
+    return {key: value for key, value in table.items() if key not in PATHS or isinstance(value, int)}
+
+
+def check_unedited(table: dict[str, Any], settings: dict[str, Any], where: str) -> None:
+    """Refuse a ``config.toml`` with other settings than the manifest has: the model is that of the manifest.
+
+    Both are compared as they were written: a later version may know more settings, and other defaults.
+    """
+    if differing := _differing(settings, settings_of(table)):
         raise RunFolderError(
             "config.toml was changed since the run was made.",
             where=f"{where}; {'; '.join(f'{key}: {then} when made, {here} now' for key, then, here in differing)}",

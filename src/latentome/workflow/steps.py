@@ -14,7 +14,7 @@ from latentome import io
 from latentome.io import RunFolder
 from latentome.report.explorer import read_encoded
 from latentome.workflow.choose import TITLES, choose_model
-from latentome.workflow.config import PATHS, RunConfig, check_same, check_unedited
+from latentome.workflow.config import PATHS, RunConfig, check_same, check_unedited, settings_of
 from latentome.workflow.encode_backed import predict_own
 from latentome.workflow.judge_own import beside_one_member, judge_maps, use_of_code
 from latentome.workflow.manifest import accelerator, describe_data, describe_environment, describe_model
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 def open_run(path: str) -> tuple[RunFolder, RunConfig]:
     """Open the folder of a run and read what it was asked for, which must be what it was made with."""
     run = RunFolder.open(path)
-    config = RunConfig.from_dict(run.read_config(), str(run.config))
+    written = run.read_config()
+    config = RunConfig.from_dict(written, str(run.config))
     if run.manifest.exists() and (made_with := run.read_manifest().get("settings")) is not None:
-        check_unedited(config, made_with, str(run.config))
+        check_unedited(written, made_with, str(run.config))
     return run, config
 
 
@@ -165,7 +166,7 @@ def _train(
         run.write_config(config.to_dict())
         prepared.preprocessing.save(run.preprocessing)
         created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        asked = {"command": command, "settings": config.settings(), "created": created}
+        asked = {"command": command, "settings": settings_of(config.to_dict()), "created": created}
         run.update_manifest(status="training", **asked, **describe_data(prepared))
     with (
         _training_data(run, prepared, estimator.rows_of_batch(int(prepared.training.sum())), reporter) as data,

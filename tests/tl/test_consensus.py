@@ -180,7 +180,7 @@ def test_a_second_call_leaves_no_loadings_of_the_first(ensemble):
     assert "consensus_loadings" not in adata.varm
 
 
-@pytest.mark.parametrize("family", [VariationalAutoencoder, LinearAutoencoder])
+@pytest.mark.parametrize("family", [VariationalAutoencoder, LinearAutoencoder, NonlinearPCA])
 def test_the_order_of_the_samples_does_not_turn_a_consensus_feature(family):
     """Which genes are its positive ones must not change with the order of the rows: rounding alone differs."""
     adata = datasets.load("tcga-33")[:200].copy()

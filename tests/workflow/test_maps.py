@@ -80,7 +80,8 @@ def test_a_map_that_cannot_be_made_is_refused_before_anything_else(config, finis
     monkeypatch.setitem(sys.modules, "umap", None)
     shutil.copytree(finished.path, tmp_path / "run")
     run = RunFolder(tmp_path / "run")
-    before = run.latent.stat().st_mtime_ns
+    begun, step = [], told.step
+    monkeypatch.setattr(told, "step", lambda title, unit="": begun.append(title) or step(title, unit))
     with pytest.raises(InputError, match="UMAP is not installed"):
         predict_run(run, config, told, umap=True)
-    assert run.latent.stat().st_mtime_ns == before
+    assert begun == ["read and prepare"], "nothing was encoded or mapped"

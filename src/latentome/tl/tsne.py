@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,10 @@ def _pca_start(codes: np.ndarray, rng: int) -> np.ndarray:
     return initialization.jitter(start, random_state=rng)
 
 
+def _needs_umap() -> AbstractContextManager[None]:
+    return extra("umap", "UMAP is not installed.", where="import umap", instead=", or map with t-SNE")
+
+
 def check_umap() -> None:
     """Refuse where UMAP is not installed, without the seconds that its import takes.
 
@@ -189,15 +194,14 @@ def check_umap() -> None:
     InputError
         If it is not.
     """
-    with extra("umap", "UMAP is not installed.", where="import umap", instead=", or map with t-SNE"):
+    with _needs_umap():
         if find_spec("umap") is None:
             raise ImportError("there is no module 'umap'")
 
 
 def _umap(codes: np.ndarray, initialization: str, rng: int) -> tuple[np.ndarray, dict[str, Any]]:
-    check_umap()
-    from umap import UMAP
-
+    with _needs_umap():
+        from umap import UMAP
     settings: dict[str, Any] = {"n_neighbors": min(UMAP_NEIGHBOURS, len(codes) - 1), "min_dist": UMAP_LEAST}
     # With a seed UMAP runs in one thread whatever it is told, and warns where it is told nothing.
     positions = UMAP(**settings, init=initialization, random_state=rng, n_jobs=1).fit_transform(codes)

@@ -7,6 +7,7 @@ import importlib
 import numpy as np
 import pytest
 
+from latentome.errors import TrainingError
 from latentome.training.memory import free_bytes, group_sizes, member_bytes, shares
 
 MEMORY, TRAIN = (importlib.import_module(f"latentome.training.{name}") for name in ("memory", "train"))
@@ -101,6 +102,23 @@ def test_memory_for_less_than_one_model_trains_them_one_by_one(linear, x, at_onc
     assert told[-1][:2] == (MEMBERS * EPOCHS, MEMBERS * EPOCHS)
     for mine, other in zip(model.models_, at_once.models_, strict=True):
         same(mine, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("how", "each", "kept"),
+    [({}, 3, 1), ({"members": 3}, 3, 1), ({"optimizer": "rmsprop"}, 2, 1), ({"patience": 2}, 3, 2)],
+    ids=["adam", "an ensemble", "one moment", "the best epoch beside the last"],
+)
+def test_a_model_that_cannot_fit_is_refused_before_it_asks_for_the_memory(how, each, kept, linear, x, monkeypatch):
+    # Twice the weights, the count of steps and the moments of each weight, and the moments of the model itself.
+    how = {"n_components": 11, "max_epochs": 2, **how}
+    weights = 12 * 11 + 11 + 11 * 12 + 12
+    least = 4 * (2 * ((each - 1) * weights + kept * (weights + 1)) + (each - 1) * weights)
+    monkeypatch.setattr(MEMORY, "free_bytes", lambda _: least)
+    linear(**how).fit(x)
+    monkeypatch.setattr(MEMORY, "free_bytes", lambda _: least - 1)
+    with pytest.raises(TrainingError, match=r"too little memory to train(.|\n)* GiB are free on (.|\n)*smaller hidden"):
+        linear(**how).fit(x)
 
 
 @pytest.mark.parametrize("free", ["as before", "for all at once"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import latentome as lt
-from latentome.errors import InputError
+from latentome.errors import InputError, TrainingError
 from latentome.io import MemoryMatrix
 
 STREAM = importlib.import_module("latentome.training.stream")
@@ -27,6 +27,12 @@ def in_buffers(monkeypatch):
     monkeypatch.setattr(STREAM, "CHUNK_ROWS", 32)
     monkeypatch.setattr(STREAM, "BUFFER_BYTES", 2 * 32 * 12 * 4)
     monkeypatch.setattr(STREAM, "CHECKPOINT_SECONDS", 0.0)
+
+
+def test_a_model_that_cannot_fit_is_refused_beside_a_matrix_that_need_not(matrix, monkeypatch):
+    monkeypatch.setattr("latentome.training.memory.free_bytes", lambda _: 100)
+    with pytest.raises(TrainingError, match="too little memory to train this model"):
+        lt.LinearAutoencoder(**HOW).fit(matrix)
 
 
 class Killed(Exception):

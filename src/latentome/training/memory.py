@@ -1,4 +1,4 @@
-"""How many models fit into memory together."""
+"""What fits into memory: a model, models together, the data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 import os
 
 import jax
+import keras
+import numpy as np
+
+from latentome.errors import TrainingError
+from latentome.models import in_float32
 
 #: The share of the free memory that a group of models may fill.
 SHARE = 0.5
@@ -37,6 +42,50 @@ def fits_on_device(*shape: int) -> bool:
 def fits_in_memory(*shape: int) -> bool:
     """Whether an array of float32 fits into what memory of the machine is free."""
     return 4 * math.prod(shape) < RESIDENT * free_bytes(jax.devices("cpu")[0])
+
+
+def check_room(model: keras.Model, keep_best: bool) -> None:
+    """Refuse a model whose state alone is too large, before its training asks for the memory.
+
+    The machine would end the process without a word, or write to its disk instead; the library that gives memory of a
+    GPU waits for 10 seconds before each of its refusals, of which there is one for each array.
+
+    Parameters
+    ----------
+    model
+        A model, compiled; its optimizer has asked for nothing yet.
+    keep_best
+        Whether the weights after the best epoch are kept beside the last ones.
+
+    Raises
+    ------
+    TrainingError
+        If the state, which training holds twice beside the variables of the model, is more than what is free.
+    """
+    weights = sum(math.prod(v.shape) for v in model.trainable_variables)
+    others = sum(math.prod(v.shape) for v in model.non_trainable_variables)
+    moments = weights * moments_of_each(model.optimizer)
+    device = jax.devices()[0]
+    place = "this machine" if device.platform == "cpu" else device.device_kind
+    needed, free = 4 * (2 * (moments + (1 + keep_best) * (weights + others)) + moments), free_bytes(device)
+    if needed > free:
+        raise TrainingError(
+            "There is too little memory to train this model.",
+            where=f"beside its {weights:,} weights it takes {needed / 2**30:.3g} GiB, for copies and the state of its "
+            f"optimizer; {free / 2**30:.3g} GiB are free on {place}",
+            expected="a model that fits into the free memory, of the GPU where there is one, or else of the machine",
+            todo="take fewer genes or smaller hidden layers, or an optimizer with less state (sgd); "
+            "where others use the GPU, compute on the processor (JAX_PLATFORMS=cpu in the environment)",
+        )
+
+
+@in_float32
+def moments_of_each(optimizer: keras.optimizers.Optimizer) -> int:
+    """How many values an optimizer holds for each weight, such as the two moments of Adam."""
+    twin = type(optimizer).from_config(optimizer.get_config())
+    weights = keras.Variable(np.zeros((2, 3), np.float32))
+    twin.build([weights])
+    return sum(v.shape == weights.shape for v in twin.variables)
 
 
 def member_bytes(weights: int, variables: int, batch_rows: int, width: int) -> int:

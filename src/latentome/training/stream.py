@@ -22,6 +22,7 @@ from latentome.training.diagnose import diverged
 from latentome.training.engine import Program, program_for
 from latentome.training.interrupt import DeferredInterrupt
 from latentome.training.live import live_values, read_live
+from latentome.training.memory import check_room
 from latentome.training.order import epoch_order, seed_word
 from latentome.training.run import NEVER, Progress, history
 from latentome.training.state import State, copied, read_state, write_state
@@ -178,8 +179,9 @@ class _Stream:
         lengths = [sum(np.ptp(layout.bounds(c)) for c in chunks) for chunks in layout.buffers(0)]
         steps = sum(math.ceil(length / size) for length in lengths)
         check_warmup(model, options.epochs * steps, options.epochs)
-        self.program = program_for(model, size, options.shuffle)
         self.keep = options.keep_best or options.patience is not None
+        check_room(model, self.keep)
+        self.program = program_for(model, size, options.shuffle)
         self.state: State = read_state(model, self.keep)
         self.live = {name: np.float32(value) for name, value in read_live(model).items()}
         self.first_candidate = math.ceil(getattr(model, "warmup_steps", 0) / steps)

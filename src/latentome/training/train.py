@@ -14,7 +14,7 @@ from latentome.errors import TrainingError
 from latentome.training.callbacks import Callbacks
 from latentome.training.checkpoint import Checkpoints, digest, kept_groups
 from latentome.training.engine import VALIDATION_ROWS, program_for
-from latentome.training.memory import free_bytes, group_sizes, member_bytes, shares
+from latentome.training.memory import check_room, free_bytes, group_sizes, member_bytes, shares
 from latentome.training.run import Progress, Run
 from latentome.training.task import Options, Split, Training
 
@@ -86,8 +86,9 @@ def train_together(
     Raises
     ------
     TrainingError
-        If the KL warm-up would not end inside the training, if a loss stops being finite (the models then have their
-        last good state), or if the checkpoint belongs to another training.
+        If the KL warm-up would not end inside the training, if a model does not fit into memory (`check_room`), if a
+        loss stops being finite (the models then have their last good state), or if the checkpoint belongs to another
+        training.
     KeyboardInterrupt
         On an interruption, after the state was kept.
     """
@@ -97,6 +98,7 @@ def train_together(
     for model in models:
         check_warmup(model, options.epochs * steps, options.epochs)
     widest = max(models, key=lambda model: model.count_params())
+    check_room(widest, options.keep_best or options.patience is not None)
     program = program_for(widest, size, options.shuffle, tuple(devices))
     data = program.place(x)
     hashed = digest(x) if checkpoint is not None else ""

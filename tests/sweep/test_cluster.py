@@ -39,7 +39,8 @@ known = re.compile(
 wrong = [line for line in asked if not known.match(line)]
 if not lines[0].startswith("#!") or wrong:
     sys.exit(f"sbatch: error: invalid: {{wrong or lines[0]}}")
-process = subprocess.Popen(["bash", str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+log = open({jobs!r} + ".log", "w")
+process = subprocess.Popen(["bash", str(script)], stdout=log, stderr=log)
 pathlib.Path({jobs!r}, f"{{process.pid}}.sh").write_text("\\n".join(lines))
 print("Submitted batch job", process.pid)
 """
@@ -134,7 +135,7 @@ def stand_in(monkeypatch, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_jobs_of_a_stand_in_for_slurm(undisturbed, halve, stand_in, tmp_path):
-    asked = {"partition": "norm", "memory": "2GB", "walltime": "00:10:00", "cores": 1}
+    asked = {"partition": "norm", "memory": "2GB", "walltime": "00:10:00", "cores": 1, "wait": 120}
     same(halve(tmp_path / "out", on=Cluster.parse("slurm", 1, **asked)), undisturbed)
     scripts = [path.read_text() for path in stand_in.iterdir()]
     assert len(scripts) == 1, "one job for three rounds"

@@ -10,7 +10,7 @@ import pytest
 from latentome.errors import TrainingError
 from latentome.training.memory import free_bytes, group_sizes, member_bytes, shares
 
-MEMORY, TRAIN = (importlib.import_module(f"latentome.training.{name}") for name in ("memory", "train"))
+MEMORY, TRAIN, STREAM = (importlib.import_module(f"latentome.training.{n}") for n in ("memory", "train", "stream"))
 EPOCHS, MEMBERS = 6, 5
 #: Without held-out rows: the columns of the validation are then empty for all models.
 HOW = {
@@ -105,20 +105,20 @@ def test_memory_for_less_than_one_model_trains_them_one_by_one(linear, x, at_onc
 
 
 @pytest.mark.parametrize(
-    ("how", "each", "kept"),
-    [({}, 3, 1), ({"members": 3}, 3, 1), ({"optimizer": "rmsprop"}, 2, 1), ({"patience": 2}, 3, 2)],
+    ("how", "moments", "kept"),
+    [({}, 2, 1), ({"members": 3}, 2, 1), ({"optimizer": "rmsprop"}, 1, 1), ({"patience": 2}, 2, 2)],
     ids=["adam", "an ensemble", "one moment", "the best epoch beside the last"],
 )
-def test_a_model_that_cannot_fit_is_refused_before_it_asks_for_the_memory(how, each, kept, linear, x, monkeypatch):
+def test_a_model_that_cannot_fit_is_refused_before_it_asks_for_the_memory(how, moments, kept, linear, x, monkeypatch):
     # Twice the weights, the count of steps and the moments of each weight, and the moments of the model itself.
-    how = {"n_components": 11, "max_epochs": 2, **how}
     weights = 12 * 11 + 11 + 11 * 12 + 12
-    least = 4 * (2 * ((each - 1) * weights + kept * (weights + 1)) + (each - 1) * weights)
-    monkeypatch.setattr(MEMORY, "free_bytes", lambda _: least)
-    linear(**how).fit(x)
-    monkeypatch.setattr(MEMORY, "free_bytes", lambda _: least - 1)
-    with pytest.raises(TrainingError, match=r"too little memory to train(.|\n)* GiB are free on (.|\n)*smaller hidden"):
-        linear(**how).fit(x)
+    least = 4 * (2 * (moments * weights + kept * (weights + 1)) + moments * weights)
+    for place in (TRAIN, STREAM):  # what is free decides on an accelerator whether data stay there, too
+        monkeypatch.setattr(place, "program_for", lambda *_: pytest.fail("it is not refused"))
+    for free, refusal in ((least - 1, TrainingError), (least, pytest.fail.Exception)):
+        monkeypatch.setattr(MEMORY, "free_bytes", lambda _, free=free: free)
+        with pytest.raises(refusal, match=r"too little memory to train(.|\n)*smaller hidden|it is not refused"):
+            linear(11, **how).fit(x)
 
 
 @pytest.mark.parametrize("free", ["as before", "for all at once"])

@@ -9,6 +9,7 @@ import pytest
 
 import latentome as lt
 from latentome.errors import InputError
+from latentome.workflow import RunConfig
 
 BLOBS = lt.datasets.load("blobs")
 TABLE = BLOBS.to_df()
@@ -138,7 +139,8 @@ def test_run_says_what_it_takes(tmp_path):
         lt.run("blobs", out=tmp_path / "run", max_epochs=5)
     assert "parameters" in refusal.value.todo
     with pytest.raises(InputError, match="no value of the setting 'stratify'"):
-        lt.run("blobs", out=tmp_path / "run", stratify="type")
+        lt.run("blobs", out=tmp_path / "run", stratify=3)
+    assert RunConfig.from_call("blobs", "linear", {"stratify": "type"}, "run").stratify == ["type"]
     assert not list(tmp_path.iterdir())
 
 

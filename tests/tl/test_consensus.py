@@ -65,6 +65,13 @@ def test_stability_tells_real_features_from_noise(ensemble):
     assert (table["lowest"] <= table["stability"]).all()
 
 
+@pytest.mark.parametrize("members", [1, 3, 2.0, [0, 1]])
+def test_members_are_a_number_that_divides_the_features(members):
+    with pytest.raises(InputError, match="Stability needs several trainings") as refusal:
+        tl.stability(np.zeros((5, 4)), members)
+    assert f"members={members!r}" in refusal.value.where
+
+
 def test_the_matching_is_one_to_one():
     """Two features of one member that are both like one of another: only one of them is found again."""
     rng = np.random.default_rng(1)

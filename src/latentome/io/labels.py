@@ -120,7 +120,7 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str]
     Returns
     -------
     Sentences that say how many samples were matched, how, and how many have no label. Text becomes categorical; samples
-    without a label get NA.
+    without a label keep that which they have, or get NA.
 
     Raises
     ------
@@ -166,9 +166,8 @@ def add_labels(adata: AnnData, labels: pd.DataFrame, column: str | Sequence[str]
     replaced = [name for name in chosen.columns if name in adata.obs.columns]
     for name in chosen.columns:
         new = _column(chosen[name], positions, adata.obs_names)
-        if name in replaced and -1 in positions:  # a sample that the table does not list keeps what is known of it
-            here = np.array(positions) >= 0
-            merged = adata.obs[name].astype(object).where(~here, new.astype(object)).infer_objects()
+        if name in replaced and new.isna().any():  # where the table says nothing stays what is known
+            merged = new.astype(object).where(new.notna(), adata.obs[name].astype(object)).infer_objects()
             number = pd.api.types.is_numeric_dtype(merged.dtype)
             new = merged if number else merged.map(str, na_action="ignore").astype("category")
         adata.obs[name] = new

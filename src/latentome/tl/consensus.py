@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -300,10 +301,10 @@ def _standard(codes: np.ndarray) -> np.ndarray:
 
 
 def _check_members(features: int, members: int) -> None:
-    if members < 2 or features % members:
+    if not isinstance(members, Integral) or members < 2 or features % members:
         raise InputError(
             "Stability needs several trainings of the same size.",
-            where=f"{features} features of {members} members",
-            expected="an ensemble of 2 members or more, their features side by side",
+            where=f"{features} features of members={members!r}",
+            expected="the number of members, 2 or more, whose features are side by side",
             todo="train with members=5 (--members 5), say",
         )

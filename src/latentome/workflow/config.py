@@ -130,6 +130,8 @@ class RunConfig:
             )
         given = {"data": data, "model": model, **options}
         plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in given.items()}
+        if isinstance(plain.get("stratify"), str):  # one column, as `pp.split` takes it
+            plain["stratify"] = [plain["stratify"]]
         todo = "correct that argument; those of the model belong into parameters={...}"
         return cls(**checked(cls, _plain(plain), f"the arguments of {function}", "a run", todo))
 

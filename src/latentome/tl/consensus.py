@@ -304,7 +304,7 @@ def _check_members(features: int, members: int) -> None:
     if not isinstance(members, Integral) or members < 2 or features % members:
         raise InputError(
             "Stability needs several trainings of the same size.",
-            where=f"{features} features of members={members!r}",
+            where=f"{features} features of {members} members",
             expected="the number of members, 2 or more, whose features are side by side",
             todo="train with members=5 (--members 5), say",
         )

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from latentome import sweep
+from latentome.sweep import workers
 from latentome.sweep.cluster import Cluster, ClusterError
 
 distributed = pytest.importorskip("distributed")
@@ -147,6 +148,19 @@ def test_jobs_that_are_refused(halve, stand_in, tmp_path):
     with pytest.raises(ClusterError, match=r"'slurm' does not take the jobs.\n.*sbatch: error: invalid: .'-p nrom'"):
         halve(tmp_path / "out", on=Cluster.parse("slurm", 1, partition="nrom"))
     assert not list(stand_in.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_jobs_that_end_before_they_are_workers_are_not_awaited(halve, stand_in, tmp_path, monkeypatch):
+    tools = tmp_path / "bin"
+    (tools / "sbatch").write_text("#!/bin/sh\necho Submitted batch job 4711")
+    queue = tools / "squeue"
+    queue.write_text("#!/bin/sh\necho \"  JOBID USER\"; echo ' 47110 me'")
+    queue.chmod(stat.S_IRWXU)
+    monkeypatch.setattr(workers, "LOOK", 0.05)
+    monkeypatch.setattr(workers, "SILENCE", 0.2)
+    with pytest.raises(ClusterError, match=r"jobs have ended, and none became a worker.(.|\n)*out/jobs; .*--resume"):
+        halve(tmp_path / "out", on=Cluster.parse("slurm", 1, wait=30))
 
 
 def slurm_answers() -> bool:

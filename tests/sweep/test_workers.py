@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import queue
 import socket
 import threading
@@ -12,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -143,6 +145,21 @@ def test_the_first_job_may_wait_in_its_queue_for_days(told, tmp_path):
         look(jobs, (1, 1), (11, 0))
     with pytest.raises(ClusterError, match="has no workers"):
         look(Session(Cluster("slurm", wait=60), tmp_path, told), (2, 0))
+
+
+@pytest.mark.parametrize(
+    ("listed", "there"),
+    [("JOBID PARTITION\n 4711 norm me", True), ("4711_3 norm me", True), ("JOBID\n 471 1", False), (None, True)],
+    ids=["waiting or running", "an array", "others' jobs", "a system that does not answer"],
+)
+def test_jobs_are_looked_for_among_those_of_the_batch_system(listed, there, told, tmp_path, monkeypatch):
+    jobs = Session(Cluster("slurm"), tmp_path, told)
+    jobs._client = SimpleNamespace(cluster=SimpleNamespace(workers={"a": SimpleNamespace(job_id="4711")}))
+    if listed is not None:
+        (tmp_path / "squeue").write_text(f"#!/bin/sh\necho '{listed}'")
+        (tmp_path / "squeue").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path) + (os.pathsep + "/bin" if listed else ""))
+    assert jobs.has_jobs() is there
 
 
 def test_a_worker_that_outlives_a_sweep_reads_the_data_of_the_next_one(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -57,6 +59,16 @@ class Session:
             self.reporter.say(f"Dask dashboard: {self._client.dashboard_link}")
             check_workers(self._client, self.cluster, self.store)
         return self._client
+
+    def has_jobs(self) -> bool:
+        """Whether a batch system lists a job of ours, waiting or running; also where it does not tell."""
+        cluster = getattr(self._client, "cluster", None)
+        ids = {str(job.job_id) for job in getattr(cluster, "workers", {}).values()}
+        try:
+            told = subprocess.run(JOBS[self.cluster.kind].split(), capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return True
+        return not ids or told.returncode != 0 or bool(ids & set(re.findall(r"\d+", told.stdout)))
 
 
 def on_dask(units: Sequence[Unit], request: SweepRequest, session: Session) -> Iterator[Done]:
@@ -156,6 +168,13 @@ class _Watch:
                 todo=f"start some{self._hint()}; then go on with --resume: what was done by then is kept",
             )
         if alone >= max(SILENCE, min(2 * self._told, self._told + REPEAT)):
+            if cluster.is_batch and self._last is None and not self._session.has_jobs():
+                raise ClusterError(
+                    "The jobs have ended, and none became a worker.",
+                    where=place,
+                    expected="jobs that reach the scheduler on this machine, and its folder",
+                    todo=f"read their logs in {self._session.folder / 'jobs'}; then go on with --resume",
+                )
             ends = "" if limit is None else f", at most {limit:g} s"
             reporter.say(f"No worker for {alone:.0f} s ({place.split(',')[0]}): waiting for one{ends}{self._hint()}.")
             self._told = alone

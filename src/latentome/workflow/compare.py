@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from latentome.tl.compare import Maker
 
 
+#: The method that is PCA of as many components as one member of an ensemble has.
+ONE_MEMBER = "pca of one member"
+
+
 def compare_step(
     run: RunFolder,
     config: RunConfig,
@@ -43,7 +47,8 @@ def compare_step(
         How many folds, and how often the samples are cut into them anew.
     methods
         Names of model families, presets and `latentome.tl.BASELINES`. The run's own model has the run's parameters,
-        others their defaults. By default the run's model, PCA, NMF, ICA, and the genes where there are labels.
+        others their defaults. By default the run's model, PCA, NMF, ICA, the genes where there are labels, and beside
+        an ensemble `ONE_MEMBER`.
     sizes
         Numbers of components; by default the run's. Those of an ensemble are counted over its members.
 
@@ -65,14 +70,10 @@ def compare_step(
     labels = None if label_column is None else raw.obs[label_column].to_numpy(dtype=object)
     estimator, scaling = choose_model(config)
     sizes = sizes or [estimator.n_components * estimator.members]
-    methods = methods or [
-        config.model,
-        "pca",
-        "nmf",
-        "ica",
-        *(["genes"] if labels is not None else []),
-    ]
-    methods = list(dict.fromkeys(methods))
+    with_one_member = not methods and estimator.members > 1
+    methods = list(
+        dict.fromkeys(methods or [config.model, "pca", "nmf", "ica", *(["genes"] if labels is not None else [])])
+    )
     if labels is None and "genes" in methods:
         raise InputError(
             "The genes themselves can only be compared by how well they tell classes apart.",
@@ -81,6 +82,8 @@ def compare_step(
             todo="leave genes out, or make the run with --labels",
         )
     makers = {name: _maker(name, config) for name in methods}
+    if with_one_member:  # what all members have together makes PCA beside them better with each member
+        makers[ONE_MEMBER] = lambda k, seed: tl.BASELINES["pca"](k // estimator.members, seed)
     _check_sizes(sizes, estimator.members if config.model in methods else 1)
     smallest = raw.n_obs - -(-raw.n_obs // max(folds, 1))
     options = fit_options(config, scaling)

@@ -343,3 +343,13 @@ def test_classes_that_tell_nothing_have_no_score_on_a_map(labels):
     x = np.random.default_rng(0).normal(size=(60, 4))
     assert "class k-NN accuracy" not in tl.map_quality(x, x[:, :2], labels=np.array(labels, dtype=object))
     assert "class k-NN accuracy" in tl.map_quality(x, x[:, :2], labels=np.resize(["a", "b"], 60).astype(object))
+
+
+def test_samples_without_a_group_are_groups_of_their_own_by_class_too():
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    methods = {"a": noisy(x, 0.1), "b": noisy(x, 0.2)}
+    training, labels = np.arange(60) % 2 == 0, np.repeat(["a", "b"], 30)
+    for missing in (None, np.nan):
+        groups = np.array(["p1"] * 4 + [missing] * 56, dtype=object)
+        rows = errors_by_class(x, methods, training, labels, groups).set_index("class")
+        assert rows["v b, % low"].notna().all()

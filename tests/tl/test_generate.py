@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,3 +139,25 @@ def test_sizes_of_grouped_samples_validate_and_count_by_groups():
     errors = [np.square(x[~training] - m.decoder(p)).mean() for m, p in zip(own.models_, parts, strict=True)]
     assert together["error"][1] == pytest.approx(np.mean(errors), rel=1e-5)
     assert together["standard_error"][0] > 1.8 * one["standard_error"][0]
+
+
+def test_a_probe_of_grouped_samples_has_not_seen_their_groups():
+    """Five samples of each patient are nearly one, and classes mean nothing: what it learns is who they are."""
+    found = []
+    for seed in range(4):
+        rng, patient = np.random.default_rng(seed), np.repeat(np.arange(60), 5)
+        classes = np.array(["a", "b"])[rng.permutation(60) % 2][patient]
+        x = (rng.normal(size=(60, 30))[patient] + 0.2 * rng.normal(size=(300, 30))).astype("float32")
+        model = lt.LinearAutoencoder(max_epochs=1, random_state=0)
+        table = tl.dimensions(x, model, [10], patient % 3 != 0, classes, members=2, groups=patient)
+        found.append(table[["probe", "pca_probe"]].to_numpy())
+    assert np.mean(found) < 0.65, "it is far above a half where patients are on both sides"
+
+
+def test_what_features_reach_together_has_not_seen_the_groups():
+    rng, patient = np.random.default_rng(0), np.repeat(np.arange(40), 5)
+    adata = ad.AnnData(np.zeros((200, 1), np.float32))
+    adata.obs["age"] = rng.normal(50, 10, 40)[patient] + rng.uniform(0, 0.5, 200)
+    adata.obsm["X_f"] = rng.normal(size=(40, 12))[patient] + 0.1 * rng.normal(size=(200, 12))
+    found = tl.associate(adata, "X_f", ["age"], groups=patient).columns["combination"].item()
+    assert abs(found) < 0.35, "it is large where patients are on both sides"

@@ -92,3 +92,14 @@ def test_accuracies_of_groups_count_groups():
     width = together["high"] - together["low"]
     assert width == pytest.approx(of_patients["high"] - of_patients["low"], rel=0.3)
     assert width > 2 * (alone["high"] - alone["low"])
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("n", [30, 50, 100])
+def test_intervals_of_accuracies_of_groups_cover_the_difference(n, size):
+    """Without the groups that are added fewer did, and some had no width."""
+    rng, groups = np.random.default_rng([n, size]), np.repeat(np.arange(n), size)
+    draws = rng.choice([1, -1, 0], (1000, n), p=[0.04, 0.01, 0.95])
+    found = [accuracy_difference((d == 1)[groups] * 1.0, (d == -1)[groups] * 1.0, groups) for d in draws]
+    assert np.mean([f["low"] <= 0.03 <= f["high"] for f in found]) > 0.92
+    assert all(-1 <= f["low"] < f["high"] <= 1 for f in found)

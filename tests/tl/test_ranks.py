@@ -193,3 +193,62 @@ def test_strata_of_two_tell_nothing():
     strata = np.repeat([0, 1], 2)
     rho, p, used = ranks.correlate_within(np.array([1.0, 2, 1, 2]), np.array([1.0, 2, 1, 2]), strata)
     assert (np.isnan(rho), p, used) == (True, 1.0, 0)
+
+
+def draws(active, sets=20):
+    """Sets of 60 features without a meaning, of which so many of 500 samples have another value than zero."""
+    for seed in range(sets):
+        rng = np.random.default_rng([seed, active])
+        values = np.zeros((500, 60))
+        for column in values.T:
+            column[rng.choice(500, active, replace=False)] = rng.exponential(size=active)
+        yield rng, values
+
+
+@pytest.mark.parametrize("active", [1, 3, 10, 25])
+def test_silent_units_make_no_discoveries_of_survival(active):
+    # By the score test a twentieth of the p-values of units that are active in one sample were below 1e-4.
+    found = 0
+    for rng, values in draws(active):
+        end, last = rng.exponential(1.0, 500), rng.exponential(1.0, 500)
+        p = cox(values, np.minimum(end, last), end <= last)[1]
+        assert (p < 0.01).mean() < 0.1
+        found += (ranks.adjust(p) <= 0.05).any()
+    assert found <= 4  # of 20; P < 0.02 where each has a twentieth
+
+
+def test_cox_of_a_unit_that_is_nearly_always_silent_compares_the_residuals():
+    time, event = np.arange(1.0, 101.0), np.arange(100) % 2 == 0
+    values = (np.arange(100) < 8).astype(float)[:, None]
+    expected = np.cumsum(event / np.arange(100, 0, -1))
+    plain = stats.mannwhitneyu((event - expected)[:8], (event - expected)[8:], method="asymptotic")
+    assert cox(values, time, event)[1][0] == pytest.approx(plain.pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("active", [1, 3, 10, 25])
+def test_silent_units_make_no_discoveries_of_numbers_that_are_mostly_one(active):
+    # Counts of metastases, say.
+    found = 0
+    for rng, values in draws(active):
+        counts = np.zeros(500)
+        counts[rng.choice(500, 10, replace=False)] = rng.integers(1, 4, 10)
+        found += (ranks.adjust(ranks.correlate(ranks.rank(values), counts)[1]) <= 0.05).any()
+    assert found <= 4
+    ordinary = rng.normal(size=500)
+    rho, p = ranks.correlate(ranks.rank(values), ordinary)
+    assert p[0] == pytest.approx(stats.spearmanr(values[:, 0], ordinary).pvalue)
+    assert rho[0] == pytest.approx(stats.spearmanr(values[:, 0], ordinary).statistic)
+
+
+def test_a_silent_unit_is_exact_within_strata_too():
+    strata, member, values = np.arange(1000) % 4, np.zeros(1000, bool), np.zeros(1000)
+    member[[3, 7, 11, 15, 19]], values[3] = True, 1.0
+    assert ranks.compare_within(values, member, strata)[1] == pytest.approx(5 / 250)
+    assert ranks.correlate_within(values, member.astype(float), strata)[1] == pytest.approx(5 / 250)
+    # One stratum is Fisher's exact test; of two the p-value is that of all tables with these margins.
+    values[[7, 40, 43]] = 2.0
+    fisher = stats.fisher_exact([[2, 3], [2, 993]]).pvalue
+    assert ranks.compare_within(values, member, np.zeros(1000))[1] == pytest.approx(fisher)
+    some = np.isin(strata, [0, 3])
+    p = ranks.compare_within(values[some], member[some], strata[some])[1]
+    assert p == pytest.approx(stats.fisher_exact([[2, 3], [1, 244]]).pvalue), "no member is in the other stratum"

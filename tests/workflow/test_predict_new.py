@@ -10,8 +10,9 @@ import pytest
 from latentome import io
 from latentome.errors import InputError, RunFolderError
 from latentome.pp import align
+from latentome.tl.probe import linear_probe
 from latentome.workflow import predict_new
-from latentome.workflow.judge_new import judge_errors
+from latentome.workflow.judge_new import class_probabilities, judge_errors
 
 
 def read(path) -> pd.DataFrame:
@@ -205,3 +206,38 @@ def test_a_run_is_never_overwritten_by_predictions(finished, config, replace):
     with pytest.raises(RunFolderError, match="holds a run"):
         predict_new(finished, config.data, finished.path, replace=replace)
     assert finished.latent.read_bytes() == before
+
+
+@pytest.mark.parametrize(("n", "m"), [(70, 1000), (200, 200)])
+def test_samples_like_the_held_out_ones_are_rarely_called_unlike(n, m, told):
+    """All are compared with the same few held-out samples: as if they were independent a quarter of draws said so."""
+    obs, wrong = pd.DataFrame({"split": "test"}, index=[f"s{i}" for i in range(n)]), 0
+    for seed in range(200):
+        rng = np.random.default_rng([n, seed])
+        told.said.clear()
+        judge_errors(anndata.AnnData(obs=obs.assign(error=rng.random(n))), rng.random(m), pd.RangeIndex(m), told)
+        wrong += any("unlike what" in text for text in told.said)
+    assert wrong <= 18  # of 200; P < 0.01 where each has a twentieth
+
+
+@pytest.mark.parametrize("n", [100, 200])
+def test_probabilities_of_classes_are_not_too_sure_where_all_held_out_samples_are_told(n, told):
+    """The held-out samples of an easy problem alone would make each probability 0 or 1."""
+    worse = []
+    for seed in range(10):
+        rng, y = np.random.default_rng(seed), np.arange(n) % 2
+        x = rng.normal(size=(n, 5))
+        x[np.arange(n), y] += 2.5
+        split = np.where(np.arange(n) // 2 % 5 == 0, "test", "train")
+        adata = anndata.AnnData(
+            obs=pd.DataFrame({"split": split, "c": np.array(["a", "b"])[y]}).set_axis(map(str, range(n)))
+        )
+        adata.obsm["X_v"], adata.uns["model"] = x, {"label_column": "c"}
+        truth = rng.integers(0, 2, 2000)
+        new = rng.normal(size=(2000, 5))
+        new[np.arange(2000), truth] += 2.5
+        found = class_probabilities(adata, "X_v", new, pd.RangeIndex(2000), told).to_numpy()
+        plain = linear_probe().fit(x[split == "train"], y[split == "train"]).predict_proba(new)
+        losses = [-np.log(np.maximum(p[np.arange(2000), truth], 1e-300)).mean() for p in (found, plain)]
+        worse.append(losses[0] - losses[1])
+    assert np.mean(worse) < 0.0, "worse than without, were the temperature not held near 1"

@@ -13,7 +13,7 @@ from latentome.pp.split import check_groups, check_order, group_codes
 from latentome.tl import ranks as r
 from latentome.tl.covariates import MIN_SAMPLES, Covariate, read_column, read_covariates, relation
 from latentome.tl.features import feature_names, representation
-from latentome.tl.probe import probe_classes, probe_number
+from latentome.tl.probe import FOLDS, probe_classes, probe_number
 from latentome.tl.survival import cox
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def associate(
     for name, values in adata.obs.items():
         if name not in timed and (other := read_column(values, str(name), min_samples)[0]) is not None:
             others.append(other)
-    table = _columns(features, covariates, others, seen, names, combine, rng)
+    together = None if groups is None else groups.to_numpy()
+    table = _columns(features, covariates, others, seen, names, combine, rng, together)
     params = {"use_rep": use_rep, "min_samples": min_samples, "combine": combine, "rng": rng}
     found = Associations(features, table, notes)
     adata.uns[key_added] = {"params": params, **found._asdict(), "notes": np.array(notes, dtype=str)}
@@ -205,6 +206,7 @@ def _columns(
     names: list[str],
     combine: bool,
     rng: int,
+    groups: np.ndarray | None,
 ) -> pd.DataFrame:
     """The best of each column, and which of the columns `everywhere` could explain it.
 
@@ -216,7 +218,7 @@ def _columns(
     best = best_of(features, ["column", "level"])
     for covariate, codes in zip(covariates, seen, strict=True):
         own = best[best["column"] == covariate.name]
-        combined = _combine(covariate, codes, rng) if combine else np.full(len(own), np.nan)
+        combined = _combine(covariate, codes, rng, groups) if combine else np.full(len(own), np.nan)
         others = [(relation(covariate, c, n), i) for i, c in enumerate(everywhere) if c.name != covariate.name]
         usable = [pair for pair in others if pair[0] < SAME]
         in_common, other = max(usable, key=lambda pair: pair[0], default=(0.0, -1))
@@ -263,16 +265,22 @@ def strength(effect: np.ndarray, measure: np.ndarray) -> np.ndarray:
     return np.minimum(np.where(measure == MEASURES["survival"], size / np.sqrt(np.pi), size), 1.0)
 
 
-def _combine(covariate: Covariate, codes: np.ndarray, rng: int) -> np.ndarray:
-    """What all features reach together on samples that the probe was not fitted on; NaN for survival times."""
-    x = codes[covariate.rows]
+def _combine(covariate: Covariate, codes: np.ndarray, rng: int, groups: np.ndarray | None) -> np.ndarray:
+    """What all features reach together on samples, and groups, that the probe was not fitted on.
+
+    NaN for survival times, and where a class has samples of fewer groups than there are folds.
+    """
+    x, own = codes[covariate.rows], None if groups is None else groups[covariate.rows]
     if covariate.kind == "survival":
         return np.array([np.nan])
+    of_number = covariate.kind == "number"
+    if own is not None and min(len(np.unique(own[m])) for m in ([...] if of_number else covariate.member.T)) < FOLDS:
+        return np.full(1 if of_number else len(covariate.compared), np.nan)
     if covariate.kind == "number":
-        predicted, fold = probe_number(x, covariate.values, rng)
+        predicted, fold = probe_number(x, covariate.values, rng, own)
         # Within folds: a fold's prediction starts from the mean of the others, which runs against its own.
         return np.array([r.correlate_within(predicted, covariate.values, fold)[0]])
-    probability = probe_classes(x, covariate.values, rng)
+    probability = probe_classes(x, covariate.values, rng, own)
     member = covariate.member
     return np.array(
         [r.compare_groups(r.rank(probability[:, [i]]), member[:, [i]])[0].item() for i in covariate.compared]

@@ -120,8 +120,9 @@ def dimensions(
             "stability": float(found["stability"].mean()),
         }
         if labels is not None:
-            row["probe"] = float(np.mean([_probe(part, labels[~training], rng) for part in parts]))
-            row["pca_probe"] = _probe(pcs, labels[~training], rng)
+            own = None if groups is None else group_codes(np.asarray(groups)[~training])
+            row["probe"] = float(np.mean([_probe(part, labels[~training], rng, own) for part in parts]))
+            row["pca_probe"] = _probe(pcs, labels[~training], rng, own)
         if gene_sets is not None:
             weights = np.split(loadings(fitted, fitted.transform(x[training])), members, axis=1)
             row["sets"] = float(np.mean([_count_sets(w, genes, gene_sets) for w in weights]))
@@ -196,20 +197,24 @@ def _errors(x: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     return np.square(x - decoded, dtype=np.float64).mean(axis=1)
 
 
-def _probe(codes: np.ndarray, labels: np.ndarray, rng: int) -> float:
-    """Mean AUROC of a cross-validated probe over the classes of five samples or more; NaN with fewer than two such."""
+def _probe(codes: np.ndarray, labels: np.ndarray, rng: int, groups: np.ndarray | None) -> float:
+    """Mean AUROC of a cross-validated probe over the classes of five samples or more; NaN with fewer than two such.
+
+    Of `groups` each class has five or more, and no fold has a part.
+    """
     import pandas as pd
 
     from latentome.tl import ranks as r
     from latentome.tl.probe import FOLDS, probe_classes
 
     names = pd.Series(labels, dtype=object)
-    names = names.where(names.map(names.value_counts()).ge(FOLDS))
+    counts = names.value_counts() if groups is None else pd.Series(groups).groupby(names).nunique()
+    names = names.where(names.map(counts).ge(FOLDS))
     known = names.notna().to_numpy()
     classes, at = np.unique(names[known].astype(str), return_inverse=True)
     if len(classes) < 2:
         return float("nan")
-    probability = probe_classes(codes[known], at, rng)
+    probability = probe_classes(codes[known], at, rng, None if groups is None else groups[known])
     member = at[:, None] == np.arange(len(classes))
     aurocs = [r.compare_groups(r.rank(probability[:, [i]]), member[:, [i]])[0] for i in range(len(classes))]
     return float(np.mean(aurocs))

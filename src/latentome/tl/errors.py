@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentome.pp.split import group_codes
 from latentome.tl.evaluate import Representation, check_compared, known_classes
 from latentome.tl.intervals import error_difference
 
@@ -94,7 +95,7 @@ def errors_by_class(
         row |= {f"{name} MSE": float(error[here].mean()) for name, error in errors.items()}
         for other in others:
             found = error_difference(errors[model][here], errors[other][here], together)
-            shown = (here.sum() if together is None else len(np.unique(together))) >= MIN_SAMPLES
+            shown = (here.sum() if together is None else len(np.unique(group_codes(together)))) >= MIN_SAMPLES
             row[f"v {other}, %"] = found.get("percent", np.nan)
             row[f"v {other}, % low"] = found.get("percent_low", np.nan) if shown else np.nan
             row[f"v {other}, % high"] = found.get("percent_high", np.nan) if shown else np.nan

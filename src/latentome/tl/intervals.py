@@ -60,7 +60,8 @@ def accuracy_difference(model: np.ndarray, other: np.ndarray, groups: np.ndarray
     Returns
     -------
     Without groups the interval is that of Bonett and Price for two proportions of the same samples: Wald's, with one
-    sample more that each method alone tells right. With groups it is Student's over them.
+    sample more that each method alone tells right. With groups it is Student's over them, with one group of mean size
+    more of which each method alone tells all samples right.
 
     References
     ----------
@@ -73,8 +74,9 @@ def accuracy_difference(model: np.ndarray, other: np.ndarray, groups: np.ndarray
     mean = float(difference.mean())
     if groups is not None:
         sums, size = _sums(groups, difference)
-        low, high = _student(sums[0], size)
-        return {"mean": mean, "low": low, "high": high}
+        more = np.full(2, size.mean())
+        low, high = _student(np.append(sums[0], more * [1.0, -1.0]), np.append(size, more))
+        return {"mean": mean, "low": max(low, -1.0), "high": min(high, 1.0)}
     n = len(difference) + 2
     gained, lost = ((np.count_nonzero(difference * sign > 0) + 1) / n for sign in (1, -1))
     half = float(norm.ppf((1.0 + LEVEL) / 2.0)) * np.sqrt((gained + lost - (gained - lost) ** 2) / n)

@@ -21,29 +21,35 @@ def linear_probe(tol: float = 1e-4) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=tol))
 
 
-def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0) -> np.ndarray:
-    """Predict classes from features, each sample by a logistic regression that has not seen it.
+def probe_classes(codes: np.ndarray, classes: np.ndarray, rng: int = 0, groups: np.ndarray | None = None) -> np.ndarray:
+    """Predict classes from features, each sample by a logistic regression that has not seen it, nor its group.
 
-    Classes are numbered from 0, and each has `FOLDS` samples or more. Gives probabilities, samples x classes.
+    Classes are numbered from 0, and each has `FOLDS` samples (or groups) or more. Gives probabilities, samples x
+    classes.
     """
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=rng)
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = kind(FOLDS, shuffle=True, random_state=rng)
     # A probe is compared by the order of its probabilities, which a looser optimum does not change.
-    return cross_val_predict(linear_probe(tol=1e-3), codes, classes, cv=folds, method="predict_proba")
+    probe, how = linear_probe(tol=1e-3), {"cv": folds, "method": "predict_proba", "groups": groups}
+    return cross_val_predict(probe, codes, classes, **how)
 
 
-def probe_number(codes: np.ndarray, values: np.ndarray, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Predict a number of each sample, `FOLDS` or more, from features, by a ridge regression that has not seen it.
+def probe_number(
+    codes: np.ndarray, values: np.ndarray, rng: int = 0, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict a number of each sample from features, by a ridge regression that has not seen it, nor its group.
 
-    Gives the predictions, and the fold of each sample.
+    There are `FOLDS` samples (or groups) or more. Gives the predictions, and the fold of each sample.
     """
     from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = list(KFold(FOLDS, shuffle=True, random_state=rng).split(codes))
+    kind = KFold if groups is None else GroupKFold
+    folds = list(kind(FOLDS, shuffle=True, random_state=rng).split(codes, groups=groups))
     fold = np.empty(len(codes), dtype=int)
     for number, (_, held_out) in enumerate(folds):
         fold[held_out] = number

@@ -137,11 +137,17 @@ def correlate(ranked: Ranked, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Spearman's correlation of each feature with a number of n samples, at least 3.
 
     Gives correlations and two-sided p-values, one for each feature: of up to `EXACT` samples by all their orders, of
-    more by Student's t with n - 2 degrees of freedom, to which a perfect order of five samples would be certain.
+    more by Student's t with n - 2 degrees of freedom, to which a perfect order of five samples would be certain. Where
+    most samples share one value of the feature and one of the number, such as no metastasis, and fewer than `LEAST`
+    are expected to differ in both, it is Fisher's exact test of that, as in `compare_groups`.
     """
-    ranks = rank(values[:, None]).ranks[:, 0]
+    number = rank(values[:, None])
+    ranks = number.ranks[:, 0]
     rho, p = _correlation(ranked.ranks, ranks, len(values) - 2)
-    return rho, _exact(ranked.ranks, ranks) if len(values) <= EXACT else p
+    if len(values) <= EXACT:
+        return rho, _exact(ranked.ranks, ranks)
+    rare, exact = _presence(ranked, number.odd)
+    return rho, np.where(rare[0] & number.odd.any(), exact[0], p)
 
 
 def _exact(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -174,7 +180,8 @@ def compare_within(values: np.ndarray, member: np.ndarray, strata: np.ndarray) -
     """Compare the members of a group with other samples of their own stratum, such as a tissue, only.
 
     One feature of n samples. A stratum that is all members, or has none, says nothing. Gives AUROC over the pairs
-    within strata, its two-sided p-value, and the number of pairs; NaN, 1 and 0 without pairs.
+    within strata, its two-sided p-value, and the number of pairs; NaN, 1 and 0 without pairs. Where few samples differ
+    from the feature's most common value the p-value is exact, as in `compare_groups`.
 
     References
     ----------
@@ -189,14 +196,40 @@ def compare_within(values: np.ndarray, member: np.ndarray, strata: np.ndarray) -
     pairs, above, variance = total
     if not pairs:
         return float("nan"), 1.0, 0
-    return above / pairs, float(_p_of(np.array(above - pairs / 2.0), np.array(variance))), int(pairs)
+    rare, exact = _presence_within(rank(values[:, None]).odd[:, 0], member, strata)
+    p = exact if rare else float(_p_of(np.array(above - pairs / 2.0), np.array(variance)))
+    return above / pairs, p, int(pairs)
+
+
+def _presence_within(odd: np.ndarray, member: np.ndarray, strata: np.ndarray) -> tuple[bool, float]:
+    """As `_presence`, of one feature and one group, each sample beside those of its own stratum only.
+
+    The numbers of odd members of the strata are independent and hypergeometric, given the sizes; the p-value is the
+    probability of the sums that are no more probable than the one that is seen.
+
+    References
+    ----------
+    Gart (1970). Point and interval estimation of the common odds ratio in the combination of 2 x 2 tables with fixed
+    marginals. Biometrika 57, 471-475. (the distribution)
+    """
+    from scipy.stats import hypergeom
+
+    expected, mass = 0.0, np.ones(1)
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        n, inside, has = int(here.sum()), int(member[here].sum()), int(odd[here].sum())
+        expected += min(inside, n - inside) * has / n
+        mass = np.convolve(mass, hypergeom.pmf(np.arange(min(inside, has) + 1), n, has, inside))
+    seen = int((member & odd).sum())
+    return 0.0 < expected < LEAST, min(1.0, float(mass[mass <= mass[seen] * (1.0 + 1e-7)].sum()))
 
 
 def correlate_within(values: np.ndarray, numbers: np.ndarray, strata: np.ndarray) -> tuple[float, float, int]:
     """Correlate a feature and a number within strata: each sample is ranked in its own stratum only.
 
-    Gives the correlation of the centred within-stratum ranks, its two-sided p-value, and the number of samples behind
-    it; NaN, 1 and 0 where the strata leave fewer than `FREEDOM` degrees of freedom.
+    Gives the correlation of the centred within-stratum ranks, its two-sided p-value (exact where few samples differ
+    from the most common value of both, as in `correlate`), and the number of samples behind it; NaN, 1 and 0 where the
+    strata leave fewer than `FREEDOM` degrees of freedom.
     """
     x, y, used, groups = np.zeros(len(values)), np.zeros(len(values)), 0, 0
     for stratum in np.unique(strata):
@@ -209,7 +242,9 @@ def correlate_within(values: np.ndarray, numbers: np.ndarray, strata: np.ndarray
     if used - groups - 1 < FREEDOM:
         return float("nan"), 1.0, 0
     rho, p = _correlation(x[:, None], y, used - groups - 1)
-    return float(rho[0]), float(p[0]), used
+    odd, other = (rank(of[:, None]).odd[:, 0] for of in (values, numbers))
+    rare, exact = _presence_within(odd, other, strata)
+    return float(rho[0]), exact if rare else float(p[0]), used
 
 
 def adjust(p: np.ndarray) -> np.ndarray:

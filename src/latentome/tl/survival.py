@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from latentome.tl.ranks import compare_groups, rank
+
 #: Steps to the largest likelihood: of Newton's method, or halving what is left where that would leave it.
 STEPS = 40
 #: A feature that tells all event times apart has no finite optimum: coefficients end here.
 LARGEST = 20.0
+#: Fewer events than this to be expected among the samples that differ from a feature's most common value are too few
+#: for the normal approximation of the score.
+FEWEST = 20
 
 
 def cox(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -15,12 +20,16 @@ def cox(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.nda
 
     `time` is that of the event or of the last observation; `event` says whether the event was seen (False: censored).
     The p-value is that of the score test (for two groups the log-rank test). Tied times are treated as by Breslow. A
-    feature that is the same in all samples has 0 and 1.
+    feature that is the same in all samples has 0 and 1. Where most samples share one value of a feature, such as the
+    zero of a unit that is nearly always silent, and fewer than `FEWEST` events are to be expected among the others, one
+    early event among these would have p = 1e-100: there the p-value is that of the Mann-Whitney test of the martingale
+    residuals, events seen less those expected of a sample that was watched for so long.
 
     References
     ----------
     Cox (1972). Regression models and life-tables. J. R. Stat. Soc. B 34, 187-220.
     Breslow (1974). Covariance analysis of censored survival data. Biometrics 30, 89-99.
+    Therneau, Grambsch and Fleming (1990). Martingale-based residuals for survival models. Biometrika 77, 147-160.
     """
     from scipy.stats import chi2
 
@@ -33,6 +42,10 @@ def cox(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.nda
     beta = np.zeros(values.shape[1])
     score, information = _derivatives(z, events, at_risk, beta)
     p = chi2.sf(np.square(score) / np.where(information > 0, information, np.inf), 1)
+    odd = rank(values).odd
+    rare = odd.any(axis=0) & (odd.sum(axis=0) * len(events) < FEWEST * len(values))
+    if rare.any():
+        p[rare] = compare_groups(rank(_residuals(time, event)[:, None]), odd[:, rare])[1][:, 0]
     low, high = np.full_like(beta, -LARGEST), np.full_like(beta, LARGEST)
     for _ in range(STEPS):
         # The likelihood is concave: the optimum is where the score points. Newton's steps alone can go to and fro for
@@ -42,6 +55,13 @@ def cox(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.nda
         beta = np.where(score == 0, beta, np.where((low < newton) & (newton < high), newton, (low + high) / 2))
         score, information = _derivatives(z, events, at_risk, beta)
     return beta, p
+
+
+def _residuals(time: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Events seen less events expected (Nelson and Aalen) of each sample, where no feature matters."""
+    times, at, ends = np.unique(time, return_inverse=True, return_counts=True)
+    watched = np.cumsum(ends[::-1])[::-1]
+    return event - np.cumsum(np.bincount(at, weights=event, minlength=len(times)) / watched)[at]
 
 
 def _derivatives(

@@ -29,7 +29,7 @@ def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter:
     share is above 0.99). Only the first where the run was made before errors were kept.
     """
     import pandas as pd
-    from scipy.stats import binom
+    from scipy.stats import betabinom
 
     trained = int(names.isin(encoded.obs_names[(encoded.obs["split"] == "train").to_numpy()]).sum())
     if trained:
@@ -48,9 +48,11 @@ def judge_errors(encoded: AnnData, error: np.ndarray, names: pd.Index, reporter:
     unlike = below > UNLIKE
     if unlike.any():
         n = len(reference)
-        # How often a sample like the held-out ones is worse than so many of them: any rank among them is as likely.
-        rate = (n - math.floor(UNLIKE * n)) / (n + 1)
-        by_chance = binom.sf(unlike.sum() - 1, len(error), rate) > 0.05
+        # How many samples like the held-out ones are worse than so many of them: any rank among them is as likely, and
+        # what is too low or too high of the held-out ones by chance is so for all new samples at once.
+        least = math.floor(UNLIKE * n)
+        rate = (n - least) / (n + 1)
+        by_chance = betabinom.sf(unlike.sum() - 1, len(error), n - least, least + 1) > 0.05
         reporter.say(
             f"{int(unlike.sum())} of {len(error)} samples are reconstructed worse than {UNLIKE:.0%} of the {n} "
             "held-out "
@@ -124,7 +126,10 @@ def class_probabilities(
         at = np.searchsorted(probe.classes_, truth[held_out])
 
         def surprise(log_temperature: float) -> float:
-            return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(at)), at].mean())
+            told = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(at)), at]
+            # Few samples that are all told right would have the temperature at 0: its logarithm is held near 0, as a
+            # normal prior with a standard deviation of a half does.
+            return -float(told.sum()) + 2.0 * log_temperature**2
 
         temperature = float(np.exp(minimize_scalar(surprise, bounds=(-3.0, 3.0), method="bounded").x))
     probability = np.exp(log_softmax(scores(np.asarray(codes, np.float64)) / temperature, axis=1))

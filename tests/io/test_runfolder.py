@@ -281,3 +281,13 @@ def test_a_manifest_that_says_nothing_is_refused(tmp_path, content):
     run.manifest.write_text(content)
     with pytest.raises(RunFolderError, match=r"manifest.json of the run run is damaged"):
         run.read_manifest()
+
+
+def test_the_folder_of_a_sweep_is_no_run_to_be_replaced(tmp_path):
+    for name in ("manifest.json", "sweep.toml", "report.html"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(RunFolderError, match="is not empty and is not a run"):
+        RunFolder.check_free(tmp_path, replace=True)
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        RunFolder.open(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -256,3 +257,21 @@ def test_whatever_happens_to_a_job_is_told(error, told):
     with contextlib.suppress(KeyError):
         asyncio.run(cluster._telling(Job, answers)().start())
     assert answers.get(timeout=5) == told
+
+
+def test_a_store_that_was_broken_off_is_written_anew(tmp_path, told, monkeypatch):
+    run = importlib.import_module("latentome.sweep.run")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "x-0.npy").write_bytes(b"half")
+    monkeypatch.setattr(run, "in_processes", lambda *_: "begun")
+    store = Store([Fold(np.ones((4, 2), np.float32), np.array([True, True, False, False]))], None)
+    assert run._engine([UNITS[0]], None, store, Session(Cluster("local", workers=2), tmp_path, told)) == "begun"
+    np.testing.assert_array_equal(Store.load(tmp_path / "store").folds[0].x, store.folds[0].x)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_told_by_the_system_where_a_matrix_is_written():
+    from latentome.sweep.store import _write
+
+    with open("/dev/full", "wb", buffering=0) as stream, pytest.raises(OSError, match="No space left"):
+        _write(stream, np.ones((4, 2), np.float32))

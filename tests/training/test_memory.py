@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latentome.errors import TrainingError
-from latentome.training.memory import free_bytes, group_sizes, member_bytes, shares
+from latentome.training.memory import fits_in_memory, free_bytes, group_sizes, member_bytes, shares
 
 MEMORY, TRAIN, STREAM = (importlib.import_module(f"latentome.training.{n}") for n in ("memory", "train", "stream"))
 EPOCHS, MEMBERS = 6, 5
@@ -162,3 +162,14 @@ def test_ctrl_c_in_the_last_epoch_of_a_group_is_not_lost(
     model.fit(x, checkpoint=tmp_path, resume=True)
     for mine, other in zip(model.models_, grouped[0].models_, strict=True):
         same(mine, other)
+
+
+def test_the_memory_of_the_machine_is_not_asked_of_jax(monkeypatch):
+    """With JAX_PLATFORMS=cuda it knows no processor."""
+
+    def devices(*_):
+        raise RuntimeError("Unknown backend cpu")
+
+    monkeypatch.setattr("jax.devices", devices)
+    assert fits_in_memory(1, 1)
+    assert not fits_in_memory(1 << 30, 1 << 30)

@@ -164,7 +164,7 @@ def test_what_needs_all_samples_is_refused(asked, trained, tmp_path):
 
 def test_a_matrix_is_read_from_disk_where_it_is_large(asked, monkeypatch, told):
     assert not on_disk.streams(asked.data, None, told)
-    monkeypatch.setattr("latentome.training.memory.free_bytes", lambda _: 4 * 120 * 40 * 3)
+    monkeypatch.setattr("latentome.training.memory.free_memory", lambda: 4 * 120 * 40 * 3)
     assert on_disk.streams(asked.data, None, told)
     assert "quarter of the free memory" in told.said[-1]
     assert not on_disk.streams(asked.data, False, told)

@@ -41,6 +41,7 @@ def main() -> None:
     # The libraries make very many objects that stay. To look for garbage among them again and again while they are
     # imported, and once more at the end, is time for nothing.
     gc.set_threshold(COLLECT_AFTER)
+    os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's own, say, may not be installed here
     load_later()
     code = run(sys.argv[1:])
     gc.freeze()
@@ -115,7 +116,8 @@ def _invoke(arguments: list[str], tell: Tell) -> int:
     except Exception as error:  # noqa: BLE001  the outermost frame: what arrives here is a defect, and is shown whole
         if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
             return _refusal(_of_the_system(error), tell)
-        return _refusal(_no_memory(error), tell) if _is_out_of_memory(error) else _defect(error, tell)
+        known = _no_memory(error) if _is_out_of_memory(error) else _no_platform()
+        return _defect(error, tell) if known is None else _refusal(known, tell)
 
 
 def _of_the_system(error: OSError) -> LatentomeError:
@@ -149,6 +151,25 @@ def _no_memory(error: Exception) -> LatentomeError:
         todo="take fewer genes (--genes) or --members, or train from disk (latentome train --on-disk); "
         "where others use the GPU, compute on the processor (JAX_PLATFORMS=cpu in the environment)",
     )
+
+
+def _no_platform() -> LatentomeError | None:
+    """What to say where JAX was told to compute on something that is not there: it fails wherever it is first used."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked or "jax" not in sys.modules:
+        return None
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        return LatentomeError(
+            f"JAX finds no '{asked}' to compute on.",
+            where=f"JAX_PLATFORMS={asked} in the environment: {(str(error) or 'no more is told').splitlines()[0]}",
+            expected="a platform that this machine and this installation have (a GPU needs the extra 'gpu'), or none",
+            todo="unset JAX_PLATFORMS, or set it to cpu",
+        )
+    return None
 
 
 def _defect(error: Exception, tell: Tell) -> int:

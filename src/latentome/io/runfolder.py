@@ -337,7 +337,8 @@ class RunFolder:
             ) from failure
 
     def _holds_run(self) -> bool:
-        return self.manifest.is_file() or self.config.is_file()
+        # A sweep's folder has a manifest, too.
+        return (self.manifest.is_file() or self.config.is_file()) and not (self.path / "sweep.toml").is_file()
 
     def _remove_run(self) -> None:
         """Remove what a run has written here, by its known names, and no more.

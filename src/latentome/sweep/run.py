@@ -234,7 +234,9 @@ def _train(
                 results[unit.number] = keep(out, unit, result) if result["identity"] else result
     except KeyboardInterrupt:
         done = sum(len(unit.trials) for unit in units if unit.number in results)
-        raise KeyboardInterrupt(f"the sweep was interrupted; {done} of {total} trainings are kept in {out}") from None
+        of_round = f" of round {number}" if number > 1 else ""
+        kept = f"{done} of {total} trainings{of_round} are kept in {out}"
+        raise KeyboardInterrupt(f"the sweep was interrupted; {kept}") from None
     return [results[unit.number] for unit in units]
 
 
@@ -254,7 +256,7 @@ def _engine(units: list[Unit], request: SweepRequest, store: Store, session: Ses
     workers = cluster.workers or default_workers()
     if cluster.kind == "here" or (cluster.kind == "local" and workers == 1):
         return in_this_process(units, request, store, out, session.reporter)
-    if not (out / "store").exists():  # of an earlier round
+    if not (out / "store" / "store.json").exists():  # written last, of an earlier round
         with io.guard_writing(out / "store"):
             store.save(out / "store")
     if cluster.kind == "local":

@@ -26,6 +26,11 @@ def free_bytes(device: jax.Device | None = None) -> int:
     told = device.memory_stats() if device.platform != "cpu" else None
     if told and "bytes_limit" in told:
         return int(told["bytes_limit"] - told.get("bytes_in_use", 0))
+    return free_memory()
+
+
+def free_memory() -> int:
+    """The free memory of the machine, in bytes; not asked of JAX, which may be told to know no processor."""
     if os.path.exists("/proc/meminfo"):
         with open("/proc/meminfo", encoding="ascii") as file:
             table = dict(line.split(":", 1) for line in file)
@@ -41,7 +46,7 @@ def fits_on_device(*shape: int) -> bool:
 
 def fits_in_memory(*shape: int) -> bool:
     """Whether an array of float32 fits into what memory of the machine is free."""
-    return 4 * math.prod(shape) < RESIDENT * free_bytes(jax.devices("cpu")[0])
+    return 4 * math.prod(shape) < RESIDENT * free_memory()
 
 
 def check_room(model: keras.Model, keep_best: bool) -> None:

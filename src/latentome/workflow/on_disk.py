@@ -43,9 +43,7 @@ SHARE = 0.25
 
 def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
     """Whether data are read from disk in blocks: as asked, or else if they are large and of a kind that allows it."""
-    import jax
-
-    from latentome.training.memory import free_bytes
+    from latentome.training.memory import free_memory
 
     if on_disk is not None or not is_on_disk(data):
         return bool(on_disk)
@@ -54,7 +52,7 @@ def streams(data: str, on_disk: bool | None, reporter: Reporter) -> bool:
             size = 4 * matrix.shape[0] * matrix.shape[1]
     except InputError:  # X by columns, say, which can be read whole; what cannot be read at all is told there
         return False
-    if size <= SHARE * free_bytes(jax.devices("cpu")[0]):
+    if size <= SHARE * free_memory():
         return False
     reporter.say(
         f"The matrix takes {size / 2**30:.1f} GiB, more than a quarter of the free memory: it is read from disk in "

@@ -71,6 +71,7 @@ def test_a_folder(tmp_path):
         ("latin.tsv", "sample\tTP53\tÅ\nS1\t1\t2\n".encode("latin-1"), ["0xc5", "not UTF-8", "iconv -f LATIN1"]),
         ("cut.tsv.gz", gzip.compress(os.urandom(90_000).hex().encode())[:40_000], ["cut off", "Fetch it again"]),
         ("table.xlsx", b"PK\x03\x04", ["spreadsheet", "SEPT2", "dates", "tab-separated"]),
+        ("x.zarr.zip", b"PK\x03\x04", ["packed Zarr", "--on-disk"]),
         ("table.XLS", b"\xd0\xcf\x11\xe0", ["spreadsheet"]),
         ("sets.gmt", b"a\tb\n", ["'.gmt'", ".h5ad", ".tsv"]),
         ("text.h5ad", GOOD.encode(), ["does not start as an HDF5 file"]),

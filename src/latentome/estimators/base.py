@@ -163,6 +163,7 @@ class BaseAutoencoder(
         for unknown in sorted(how.keys() - HOW - {"covariate"}):
             raise TypeError(f"fit() got an unexpected keyword argument {unknown!r}; it knows {', '.join(sorted(HOW))}")
         refuse_anndata(X)
+        X = X.to_memory() if hasattr(X, "to_memory") else X  # the X of an AnnData that is on disk
         shape = getattr(X, "shape", ())
         with all_or_nothing([self]), hold_states(how.pop("checkpoint", None)) as checkpoint:
             how["checkpoint"] = checkpoint

@@ -206,6 +206,7 @@ class MemoryMatrix(BackedMatrix):
     """
 
     def __init__(self, x: Any, genes: Sequence[str] | None = None, samples: Sequence[str] | None = None) -> None:
+        x = x.to_memory() if hasattr(x, "to_memory") else x
         name, kind = Path("the matrix in memory"), getattr(x, "format", None)
         if kind not in (None, "csr"):
             raise _refusal(name, f"is sparse as {kind}", f"shape {x.shape}", "an array or CSR", "Give x.tocsr().")

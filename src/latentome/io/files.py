@@ -78,6 +78,13 @@ def check_suffix(path: Path) -> None:
         )
     if suffix in _RSEM_SUFFIXES:
         raise one_sample(path, "RSEM")
+    if path.name.lower().endswith(".zarr.zip"):
+        raise InputError(
+            f"{path.name} is packed Zarr, which is read in blocks alone",
+            where=str(path),
+            expected=SUPPORTED,
+            todo="Read it from disk (--on-disk, latentome.io.open_matrix), or unpack it and give the folder.",
+        )
     if suffix not in (*TEXT_SUFFIXES, *COLUMNAR_SUFFIXES, ".h5ad"):
         raise InputError(
             f"{path.name} has a suffix that is not supported: '{suffix}'",

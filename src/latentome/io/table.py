@@ -112,10 +112,17 @@ def add_up(adata: AnnData, groups: list[list[int]]) -> AnnData:
     """Add up the genes of each group into its first one, and leave out the others."""
     if not groups:
         return adata
-    keep = np.ones(adata.n_vars, dtype=bool)
+    from scipy.sparse import csr_array, issparse
+
+    keep, to = np.ones(adata.n_vars, dtype=bool), np.arange(adata.n_vars)
     for first, *others in groups:
-        adata.X[:, first] += adata.X[:, others].sum(axis=1)
-        keep[others] = False
+        keep[others], to[others] = False, first
+        for values in (adata.X, *(layer for layer in adata.layers.values() if not issparse(layer))):
+            values[:, first] += values[:, others].sum(axis=1)
+    for name, layer in adata.layers.items():
+        if issparse(layer):
+            adds = csr_array((np.ones(len(to), layer.dtype), (np.arange(len(to)), to)), shape=(len(to), len(to)))
+            adata.layers[name] = layer @ adds
     return adata[:, keep].copy()
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MAX_MISSING = 0.2
 #: Values are centred where their mean is within this share of their range of zero.
 CENTRED = 0.05
+#: The largest of some counts is this, or more; whole numbers below are calls of mutations, say.
+FEW_READS = 3
 
 
 @of_anndata
@@ -166,17 +168,27 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
     found = positions >= 0
     if not found.any():
         return  # told by `check_missing`
-    if preprocessing.counted and not is_lazy(adata.X):
-        shares = depth_shares(dense(adata.X), positions[found])
-        check_depth(shares, adata.n_vars, preprocessing, source_name(adata))
-    values = adata.X[:, positions[found]]
-    if is_lazy(values):
+    columns = positions[found]
+    if is_lazy(adata.X):
         import dask
 
-        low, high = dask.compute(np.nanmin(densely(values)), np.nanmax(densely(values)))
+        rows = densely(adata.X).rechunk({1: -1})  # the depth of a library is the sum of a whole row
+        values = rows[:, columns]
+        looked = [np.nanmin(values), np.nanmax(values), (np.isnan(values) | (values == np.rint(values))).all()]
+        shares = rows.map_blocks(lambda x: depth_shares(x, columns), drop_axis=1, dtype=np.float64)
+        low, high, whole, shares = dask.compute(*looked, shares if preprocessing.counted else None)
     else:
-        low, high = np.nanmin(dense(values)), np.nanmax(dense(values))
-    check_range(float(low), float(high), preprocessing, source_name(adata))
+        values = dense(adata.X[:, columns])
+        low, high, whole = np.nanmin(values), np.nanmax(values), are_whole(values)
+        shares = depth_shares(dense(adata.X), columns) if preprocessing.counted else None
+    if shares is not None:
+        check_depth(shares, adata.n_vars, preprocessing, source_name(adata))
+    check_range(float(low), float(high), bool(whole), preprocessing, source_name(adata))
+
+
+def are_whole(values: np.ndarray) -> bool:
+    """Whether all values that there are are whole numbers."""
+    return bool((np.isnan(values) | (values == np.rint(values))).all())
 
 
 def check_depth(shares: np.ndarray, n_genes: int, preprocessing: Preprocessing, source: str) -> None:
@@ -196,12 +208,14 @@ def check_depth(shares: np.ndarray, n_genes: int, preprocessing: Preprocessing, 
     )
 
 
-def check_range(low: float, high: float, preprocessing: Preprocessing, source: str) -> None:
-    """As `check_scale`, of samples of which the range is known, and where they are from."""
+def check_range(low: float, high: float, whole: bool, preprocessing: Preprocessing, source: str) -> None:
+    """As `check_scale`, of samples of which the range is known, whether all are whole numbers, and their source."""
     trained_low, trained_high = _training_range(preprocessing)
     # Of values around zero a sample always has negative ones; of others that dip below it a few samples may have none.
     centred = abs(float(np.mean(preprocessing.mean))) < CENTRED * (trained_high - trained_low)
-    problem = _another_scale(low, high, trained_low, trained_high, preprocessing.transform != "none", centred)
+    problem = _another_scale(low, high, trained_low, trained_high, preprocessing.transform != "none", centred, whole)
+    if problem is None and whole and low == 0.0 and high >= FEW_READS and _of_logarithms(preprocessing):
+        problem = "they are counts, and the model was trained on logarithms", "give what the training data were"
     if problem is None:
         return
     logged = " after log2(x + 1)" if preprocessing.transform != "none" else ""
@@ -215,7 +229,7 @@ def check_range(low: float, high: float, preprocessing: Preprocessing, source: s
 
 
 def _another_scale(
-    low: float, high: float, trained_low: float, trained_high: float, logged: bool, centred: bool
+    low: float, high: float, trained_low: float, trained_high: float, logged: bool, centred: bool, whole: bool
 ) -> tuple[str, str] | None:
     """What tells two scales apart, and the way from one to the other; None if they may be the same."""
     if low < -1 and trained_low >= -0.01:
@@ -226,7 +240,8 @@ def _another_scale(
     if low >= 0 and trained_low < -1 and centred:
         return "the training data had negative values, and they have none", "centre them as the training data were"
     if logged:
-        if high <= LOG_MAXIMUM and 2.0**trained_high > 50 * max(high, 1.0):
+        # Whole numbers are no logarithms, but a few counts of a cell.
+        if not whole and high <= LOG_MAXIMUM and 2.0**trained_high > 50 * max(high, 1.0):
             return "they look like logarithms, and the model takes the logarithm itself", "give linear values (2^x - 1)"
         return None
     if high > LOG_MAXIMUM >= trained_high and high > 2 * trained_high:
@@ -236,6 +251,12 @@ def _another_scale(
     if low >= 0 and high <= 1 and trained_high > 4:
         return "they lie in [0, 1], as scaled values do", "give the values before they were scaled"
     return None
+
+
+def _of_logarithms(preprocessing: Preprocessing) -> bool:
+    """Whether the training data were logarithms, and no whole numbers such as those of rounded ones."""
+    ends = np.concatenate([preprocessing.lowest, preprocessing.highest])
+    return preprocessing.scale == "log2" and len(ends) > 0 and not are_whole(ends)
 
 
 def _training_range(preprocessing: Preprocessing) -> tuple[float, float]:

@@ -310,7 +310,8 @@ def split(
     columns = [stratify] if isinstance(stratify, str) else list(stratify or ())
     groups = None if group is None else find_groups(adata, group)
     held_out = split_rows(adata.n_obs, test_size, combine(adata.obs, columns), rng, groups)
-    return adata[~held_out].copy(), adata[held_out].copy()
+    parts = adata[~held_out], adata[held_out]
+    return tuple(part.to_memory() if adata.isbacked else part.copy() for part in parts)
 
 
 def _by_label(order: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from latentome.errors import InputError
 from latentome.io import BackedMatrix
@@ -198,7 +199,7 @@ class InBlocks(Values):
 
 
 def check_values(adata: AnnData) -> None:
-    """Refuse data without a sample, or without values."""
+    """Refuse data without a sample, or without values, and infinite ones in memory; missing ones are another matter."""
     if adata.X is None or not adata.n_obs or not adata.n_vars:
         raise InputError(
             "There are no values to work with.",
@@ -207,6 +208,19 @@ def check_values(adata: AnnData) -> None:
             expected="one sample and one gene or more, with their values in X",
             todo="put them there (adata.X), or choose other samples",
         )
+    if not isinstance(adata.X, np.ndarray) and not sparse.issparse(adata.X):
+        return  # in blocks, which are looked at when they are read
+    step = max(1, 4_000_000 // adata.n_vars)
+    for start in range(0, adata.n_obs, step):
+        rows = adata.X[start : start + step]
+        if np.isinf(rows.data if sparse.issparse(rows) else rows).any():
+            at, gene = np.argwhere(np.isinf(dense(rows)))[0]
+            raise InputError(
+                "There are infinite values.",
+                where=f"{source_name(adata)}: sample '{adata.obs_names[start + at]}', gene '{adata.var_names[gene]}'",
+                expected="finite numbers, or NaN where a value is missing",
+                todo="look where they come from (a division by zero, the logarithm of zero); correct or remove them",
+            )
 
 
 def source_name(adata: AnnData) -> str:

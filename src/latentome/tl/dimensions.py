@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.io.tasks import dense
 from latentome.pp.split import group_codes
 from latentome.tl.encode import check_pca, make_pca
 from latentome.tl.features import check_training
@@ -88,7 +89,7 @@ def dimensions(
     from latentome.tl.consensus import stability
     from latentome.tl.loadings import loadings
 
-    x = np.asarray(x)
+    x = dense(x)
     training = check_training(training, len(x))
     for size in sizes:
         check_pca(int(training.sum()), x.shape[1], int(size))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentome.errors import InputError
+from latentome.io.tasks import dense
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -86,7 +87,7 @@ def two_sample(real: np.ndarray, generated: np.ndarray, rng: int = 0) -> dict[st
     from latentome.tl import ranks as r
     from latentome.tl.probe import FOLDS, probe_classes
 
-    real, generated = np.asarray(real), np.asarray(generated)
+    real, generated = dense(real), dense(generated)
     if min(len(real), len(generated)) < FOLDS:
         raise InputError(
             "Too few samples to tell generated ones from real ones.",

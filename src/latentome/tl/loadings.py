@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentome.errors import InputError, check_known
+from latentome.io.tasks import dense
 
 if TYPE_CHECKING:
     import keras
@@ -61,7 +62,7 @@ def loadings(
     parts = np.split(np.asarray(codes), len(model.models_), axis=1)
     pairs = list(zip(model.models_, parts, strict=True))
     if method == "encoder":
-        mean = np.mean(x, axis=0, dtype=np.float64).astype(np.float32)
+        mean = np.mean(dense(x), axis=0, dtype=np.float64).astype(np.float32)
         found = [_encoder_jacobian(member.encoder, mean, part) for member, part in pairs]
     else:
         how = _jacobian if method == "decoder" else _integrated

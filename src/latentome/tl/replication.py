@@ -9,6 +9,7 @@ import numpy as np
 
 from latentome.errors import InputError
 from latentome.estimators.together import fit_together
+from latentome.io.tasks import dense
 from latentome.pp import fold_rows
 from latentome.tl.encode import check_pca, make_pca
 
@@ -89,7 +90,7 @@ def replication(
             expected="a whole number from 1: how often the samples are cut in halves",
             todo="ask for 5, say",
         )
-    k, members = model.n_components, model.members
+    x, k, members = dense(x), model.n_components, model.members
     halves = [_halves(len(x), [rng, repeat], groups, covariate) for repeat in range(repeats)]
     given = {} if covariate is None else {"covariate": np.asarray(covariate)}
     check_pca(min(len(half) for pair in halves for half in pair), x.shape[1], k)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentome.io.tasks import dense
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -116,7 +118,7 @@ def signature_fdr(
     """
     import pandas as pd
 
-    x, weights = np.asarray(x), np.asarray(weights)
+    x, weights = dense(x), np.asarray(weights)
     inside = np.array(sides(weights, cutoff))
     found, against = inside.sum(axis=1), np.zeros(inside.sum(axis=1).shape, dtype=int)
     listed = np.flatnonzero(inside.any(axis=(0, 2)))

@@ -10,7 +10,7 @@ import numpy as np
 from latentome import io
 from latentome.io.contents import PREDICTED
 from latentome.pp import Preprocessing
-from latentome.pp.align import check_depth
+from latentome.pp.align import are_whole, check_depth
 from latentome.pp.align import check_range as check_scale_range
 from latentome.pp.on_disk import without_values
 from latentome.pp.transform import depth_shares
@@ -110,12 +110,13 @@ def encode_backed(
     """
     import pandas as pd
 
-    codes, errors, shares, low, high = [], [], [], np.inf, -np.inf
+    codes, errors, shares, low, high, whole = [], [], [], np.inf, -np.inf, True
     for start in range(0, len(matrix), ROWS):
         raw = matrix.block(start, min(start + ROWS, len(matrix)))
         found = raw[:, positions[positions >= 0]]
         if found.size:
             low, high = min(low, float(found.min())), max(high, float(found.max()))
+            whole = whole and are_whole(found)
         if preprocessing.counted:
             shares.append(depth_shares(raw, positions[positions >= 0]))
         x, _ = preprocessing.apply_rows(raw, positions)
@@ -125,5 +126,5 @@ def encode_backed(
     if check_range and shares:
         check_depth(np.concatenate(shares), matrix.shape[1], preprocessing, source)
     if check_range and low <= high:
-        check_scale_range(low, high, preprocessing, source)
+        check_scale_range(low, high, whole, preprocessing, source)
     return np.concatenate(codes), np.concatenate(errors)

@@ -73,6 +73,8 @@ class Prepared:
 
 #: The columns that a run adds to its samples: whether they were trained on, and the error of their reconstruction.
 ADDED = ("split", "error")
+#: Where single-cell tools keep a PCA: that of the run takes its place, whole.
+OF_PCA = (("obsm", "X_pca"), ("varm", "PCs"), ("uns", "pca"))
 
 
 def load_data(
@@ -273,7 +275,12 @@ def free_columns(adata: AnnData, used: Sequence[str | None]) -> list[str]:
             expected=f"a name other than {' and '.join(ADDED)}",
             todo="rename the column",
         )
-    return [f"The samples' own column '{name}' gives way to that of the run." for name in taken]
+    notes = [f"The samples' own column '{name}' gives way to that of the run." for name in taken]
+    own = [(place, name) for place, name in OF_PCA if name in getattr(adata, place)]
+    for place, name in own:
+        del getattr(adata, place)[name]
+    places = ", ".join(f"{place}['{name}']" for place, name in own)
+    return [*notes, f"The samples' own PCA gives way to that of the run: {places}."] if own else notes
 
 
 def find_label(adata: AnnData, config: RunConfig, notes: list[str]) -> str | None:

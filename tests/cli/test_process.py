@@ -185,7 +185,7 @@ def test_a_notebooks_way_to_draw_is_none_of_a_command():
     program = "import contextlib\nfrom latentome.cli.main import main\nwith contextlib.suppress(SystemExit): main()\n"
     done = subprocess.run(
         [sys.executable, "-c", program + "import matplotlib.pyplot", "--version"],
-        env={**os.environ, "MPLBACKEND": "module://not_installed_here"},
+        env={**os.environ, "MPLBACKEND": "not-installed-here"},
         capture_output=True,
         text=True,
         check=False,

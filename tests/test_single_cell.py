@@ -64,6 +64,19 @@ def test_infinite_values_are_refused_in_memory_as_in_files(form, learned):
             refused()
 
 
+def test_infinite_values_are_refused_on_disk_and_in_dask_arrays_too(learned, tmp_path):
+    array, adata = pytest.importorskip("dask.array"), counts(cells=10)
+    x = adata.X.toarray()
+    x[3, 7] = np.inf
+    adata.X = sparse.csr_matrix(x)
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    with pytest.raises(InputError, match=r"infinite values.\n.*sample '3', gene '7'"):
+        lt.pp.fit_preprocessing(ad.read_h5ad(tmp_path / "x.h5ad", backed="r"))
+    adata.X = array.from_array(x, chunks=(4, -1))
+    with pytest.raises(InputError, match=r"infinite values.\n.*to inf"):
+        lt.pp.align(adata, learned)
+
+
 def test_layers_are_added_up_as_the_values_are(tmp_path):
     adata = counts(genes=30)
     adata.var_names = ["A", "A", *(f"G{i}" for i in range(26)), "B", "B"]

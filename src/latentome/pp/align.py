@@ -210,6 +210,13 @@ def check_depth(shares: np.ndarray, n_genes: int, preprocessing: Preprocessing, 
 
 def check_range(low: float, high: float, whole: bool, preprocessing: Preprocessing, source: str) -> None:
     """As `check_scale`, of samples of which the range is known, whether all are whole numbers, and their source."""
+    if np.isinf(low) or np.isinf(high):  # of a Dask array; others are refused with the place
+        raise InputError(
+            "There are infinite values.",
+            where=f"{source}: values from {low:.4g} to {high:.4g}",
+            expected="finite numbers, or NaN where a value is missing",
+            todo="look where they come from (a division by zero, the logarithm of zero); correct or remove them",
+        )
     trained_low, trained_high = _training_range(preprocessing)
     # Of values around zero a sample always has negative ones; of others that dip below it a few samples may have none.
     centred = abs(float(np.mean(preprocessing.mean))) < CENTRED * (trained_high - trained_low)

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import issparse
 
 from latentome.errors import InputError
 from latentome.io import BackedMatrix
-from latentome.io.tasks import dense
+from latentome.io.tasks import dense, is_lazy
 from latentome.pp.scaling import fit_scaling
 from latentome.pp.selection import compared_rows, variability
 from latentome.pp.transform import Seen, apply_transform, every, first_below, library_sizes, look_at
@@ -199,7 +199,7 @@ class InBlocks(Values):
 
 
 def check_values(adata: AnnData) -> None:
-    """Refuse data without a sample, or without values, and infinite ones in memory; missing ones are another matter."""
+    """Refuse data without a sample or without values, and infinite values, but those of a Dask array."""
     if adata.X is None or not adata.n_obs or not adata.n_vars:
         raise InputError(
             "There are no values to work with.",
@@ -208,12 +208,12 @@ def check_values(adata: AnnData) -> None:
             expected="one sample and one gene or more, with their values in X",
             todo="put them there (adata.X), or choose other samples",
         )
-    if not isinstance(adata.X, np.ndarray) and not sparse.issparse(adata.X):
-        return  # in blocks, which are looked at when they are read
+    if is_lazy(adata.X):
+        return
     step = max(1, 4_000_000 // adata.n_vars)
     for start in range(0, adata.n_obs, step):
         rows = adata.X[start : start + step]
-        if np.isinf(rows.data if sparse.issparse(rows) else rows).any():
+        if np.isinf(rows.data if issparse(rows) else dense(rows)).any():
             at, gene = np.argwhere(np.isinf(dense(rows)))[0]
             raise InputError(
                 "There are infinite values.",

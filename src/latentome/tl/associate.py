@@ -97,7 +97,8 @@ def associate(
         Which samples belong together, as those of a patient do, by a name for each. A column that says the same of all
         samples of a group, such as age, is tested once for each group, with the means of the features; a column that
         varies within groups, such as tumour or normal, once for each value in each group. These count as independent,
-        which `notes` tell. By default each sample stands alone.
+        which `notes` tell. No group is on both sides of a probe; `combination` is NaN where a class has samples of
+        fewer than five. By default each sample stands alone.
     rng
         Seed of the folds.
 

@@ -175,7 +175,7 @@ def check_scale(adata: AnnData, preprocessing: Preprocessing) -> None:
         rows = densely(adata.X).rechunk({1: -1})  # the depth of a library is the sum of a whole row
         values = rows[:, columns]
         looked = [np.nanmin(values), np.nanmax(values), (np.isnan(values) | (values == np.rint(values))).all()]
-        shares = rows.map_blocks(lambda x: depth_shares(x, columns), drop_axis=1, dtype=np.float64)
+        shares = rows.map_blocks(depth_shares, columns, drop_axis=1, dtype=np.float64)
         low, high, whole, shares = dask.compute(*looked, shares if preprocessing.counted else None)
     else:
         values = dense(adata.X[:, columns])

@@ -196,4 +196,4 @@ def library_sizes(values: np.ndarray) -> np.ndarray:
 def depth_shares(values: np.ndarray, genes: np.ndarray) -> np.ndarray:
     """The share of its sum that some genes (positions) have in each sample, as `library_sizes` counts; NaN of none."""
     own, whole = library_sizes(values[:, genes]), library_sizes(values)
-    return np.divide(own, whole, out=np.full(len(values), np.nan), where=whole > 0)
+    return np.divide(own, whole, out=np.full(len(values), np.nan), where=(whole > 0) & (whole < np.inf))

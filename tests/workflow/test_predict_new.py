@@ -210,7 +210,7 @@ def test_a_run_is_never_overwritten_by_predictions(finished, config, replace):
 
 @pytest.mark.parametrize(("n", "m"), [(70, 1000), (200, 200)])
 def test_samples_like_the_held_out_ones_are_rarely_called_unlike(n, m, told):
-    """All are compared with the same few held-out samples: as if they were independent a quarter of draws said so."""
+    """All are compared with the same few held-out samples: as if they were independent a fifth of 200 draws said so."""
     obs, wrong = pd.DataFrame({"split": "test"}, index=[f"s{i}" for i in range(n)]), 0
     for seed in range(200):
         rng = np.random.default_rng([n, seed])

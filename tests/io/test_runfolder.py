@@ -288,6 +288,6 @@ def test_the_folder_of_a_sweep_is_no_run_to_be_replaced(tmp_path):
         (tmp_path / name).write_text("{}")
     with pytest.raises(RunFolderError, match="is not empty and is not a run"):
         RunFolder.check_free(tmp_path, replace=True)
-    with pytest.raises(RunFolderError, match="is not a run folder"):
+    with pytest.raises(RunFolderError, match=r"is not a run folder\n.*holds a sweep"):
         RunFolder.open(tmp_path)
     assert len(list(tmp_path.iterdir())) == 3

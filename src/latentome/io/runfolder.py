@@ -148,7 +148,9 @@ class RunFolder:
         if not run._holds_run():
             raise RunFolderError(
                 f"{run.name} is not a run folder",
-                where=f"{run.path} has neither manifest.json nor config.toml",
+                where=f"{run.path} holds a sweep"
+                if (run.path / "sweep.toml").is_file()
+                else f"{run.path} has neither manifest.json nor config.toml",
                 expected="a folder that 'latentome train' or 'latentome run' has made",
                 todo=f"Give the folder of the run itself. {_neighbours(run.path / 'x')}",
             )

@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import keras
 
 from latentome.models import compiled, in_float32
+from latentome.training import one_function
 from latentome.training.cache import keep_compiled_programs
-from latentome.training.lanes import COMPILER_OPTIONS, fit_in_lanes, in_one_function, is_plain, pass_in_lanes
+from latentome.training.lanes import COMPILER_OPTIONS, is_plain, pass_in_lanes
 from latentome.training.live import live_names, live_values, read_live
 from latentome.training.optimizers import program_key
 from latentome.training.order import epoch_order
@@ -90,10 +91,11 @@ class Program:
         self.columns = [*names, "learning_rate", *(f"val_{name}" for name in names)]
         self.live = live_names(model)
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None
-        self.run = compiled(self._run, donate_argnums=0)
+        options = one_function.compiler_options() if self.tiny else None
+        self.run = compiled(self._run, options, donate_argnums=0)
         self.run_members = compiled(self._run_members, donate_argnums=0)
         self._pieces: dict[tuple[Any, ...], Callable] = {}
-        self.start = compiled(self._start, donate_argnums=0)
+        self.start = compiled(self._start, options, donate_argnums=0)  # the loss that `run` would give, to the bit
         self.start_members = compiled(jax.vmap(self._start, in_axes=(0, None, 0)), donate_argnums=0)
 
     @property
@@ -101,17 +103,23 @@ class Program:
         """Whether several of these models train in threads, on a processor, and not as `run_members`."""
         return jax.default_backend() == "cpu" and self.mesh is None
 
+    @functools.cached_property
+    def tiny(self) -> bool:
+        """Whether such a model is small enough to train in one function of a processor, or many in its lanes."""
+        layers = self.model._flatten_layers(include_self=False)
+        shapes = [tuple(v.shape) for v in self.model.trainable_variables]
+        return (
+            self.in_threads
+            and all(layer.compute_dtype == "float32" for layer in layers)
+            and one_function.is_tiny(shapes, self.batch_size)
+        )
+
     def has_lanes(self, data: jax.Array) -> bool:
         """Whether many of these models train side by side in the lanes of the processor's vectors."""
-        variables = (self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables)
-        layers = self.model._flatten_layers(include_self=False)
-        if (
-            not self.in_threads
-            or any(layer.compute_dtype != "float32" for layer in layers)
-            or not fit_in_lanes([tuple(v.shape) for v in variables[0]], self.batch_size)
-        ):
+        if not self.tiny:
             return False
-        carry = (*([v.value for v in some] for some in variables), self.zero_metrics(), jnp.int32(-1))
+        variables = (self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables)
+        carry = (*([v.value for v in some] for some in variables), *self._begin_pass())
         batch = jax.ShapeDtypeStruct((self.batch_size, data.shape[1]), jnp.float32)
         return is_plain(self._live_step, carry, read_live(self.model), batch, jnp.int32(0))
 
@@ -172,17 +180,25 @@ class Program:
 
     def _epoch(self, state: State, data, sample: Sample, epoch, lanes: bool) -> tuple[State, list[jax.Array]]:
         order = functools.partial(epoch_order, n_samples=sample.rows.shape[0])
-        order = in_one_function(order) if lanes else order
+        order = one_function.in_one_function(order) if lanes or self.tiny else order
         rows = sample.rows[order(sample.seed, epoch)] if self.shuffle else sample.rows
-        carry = (*state[:3], self.zero_metrics(), jnp.int32(-1))
         if lanes:
             ends = functools.partial(self._end_of_pass, steps=math.ceil(rows.shape[0] / self.batch_size))
-            carry = pass_in_lanes(self._live_step, ends, self.batch_size)(carry, sample.live, rows, data)
+            whole = pass_in_lanes(self._live_step, self._begin_pass, ends, self.batch_size)
+            carry = whole(state[:3], sample.live, rows, data)
         else:
-            carry = self.pass_over(carry, data, rows)
+            whole = one_function.pass_in_one_function(self._whole_pass) if self.tiny else self._whole_pass
+            carry = whole(state[:3], data, rows)
         trainable, fixed, optimizer, metrics, bad = carry
         state = State(trainable, fixed, optimizer, *state[3:])._replace(epochs=state.epochs + 1, bad_step=bad)
         return state, [*self.results(metrics), self.learning_rate(state)]
+
+    def _begin_pass(self) -> tuple[list[jax.Array], jax.Array]:
+        """What a carry has behind the values of the model before the first step: metrics, and no bad step."""
+        return self.zero_metrics(), jnp.int32(-1)
+
+    def _whole_pass(self, values, data, rows):
+        return self.pass_over((*values, *self._begin_pass()), data, rows)
 
     def pass_over(self, carry, data, rows):
         """Train on rows of the data, by their numbers, in their order, batch after batch; a carry as that of `step`."""

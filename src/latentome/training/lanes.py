@@ -4,115 +4,74 @@
 one. With the models on the last axis every operation of a step is a loop over neighbouring numbers, the products among
 them, once they are written out as sums. `LANES` models are a piece, of which the compiler makes whole vectors.
 
-An epoch of a piece is compiled into one function of the calling thread: the runtime neither starts each operation by
-itself nor cuts it up for its pool of threads, which for some microseconds of work costs more than it gains. Whole
+An epoch of a piece is compiled into one function of the calling thread (see `latentome.training.one_function`). Whole
 pieces go to threads instead.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core
+
+from latentome.training.one_function import ELEMENTWISE, consists_of, in_one_function, named
 
 #: Models of a piece: one vector of the longest that processors have. The compiler makes fewer or more into slower code.
 LANES = 16
 #: Fewer models train one by one: a piece takes as long as with all its lanes in use.
-MIN_MODELS = 8
-#: No weight has more values and no batch more rows: sums are written out, which larger ones do not need.
-MAX_KERNEL, MAX_ROWS = 64, 64
+MIN_MODELS = 16
 #: How the compiler is asked to make vectors (processors with shorter ones make two of each), and not to try as hard
 #: as it can, which takes longer and gains nothing here.
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 2}
-#: The releases of JAX whose compiler is known to make one function of an epoch. With others it runs its operations.
-ONE_FUNCTION = ((0, 10),)
-
-#: Computations that have a name.
-_NAMES = frozenset(("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call"))
-#: What does the same to each number of its arguments.
-_ELEMENTWISE = frozenset(
-    (
-        *("abs", "add", "add_any", "and", "bitcast_convert_type", "convert_element_type", "copy", "cos", "div", "eq"),
-        *("erf", "erfc", "exp"),
-        *("expm1", "ge", "gt", "integer_pow", "is_finite", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul"),
-        *("ne", "neg", "not", "or", "polynomial", "pow", "rsqrt", "select_n", "sign", "sin", "sqrt", "square"),
-        *("stop_gradient", "sub", "tanh"),
-    )
-)
-
-
-def fit_in_lanes(shapes: Sequence[tuple[int, ...]], rows: int) -> bool:
-    """Whether models with weights of these `shapes` are small enough, trained on batches of so many `rows`."""
-    return rows <= MAX_ROWS and all(math.prod(shape) <= MAX_KERNEL for shape in shapes)
-
-
-def in_one_function(run: Callable) -> Callable:
-    """Let the compiler make one function of a computation that `is_plain`; `run` itself where it is not known to."""
-    if jax.__version_info__[:2] not in ONE_FUNCTION:
-        return run
-    inner = jax.jit(run)
-    return lambda *args: set_xla_metadata(inner(*args), xla_cpu_small_call="true", inlineable="false")
 
 
 def is_plain(run: Callable, *args: Any) -> bool:
     """Whether a computation is arithmetic alone. To draw noise, say, has no rule here and no place in one function."""
-    return _is_plain(jax.make_jaxpr(run)(*args).jaxpr)
+    return consists_of(jax.make_jaxpr(run)(*args).jaxpr, _PLAIN)
 
 
-def _is_plain(jaxpr: core.Jaxpr) -> bool:
-    return all(
-        _is_plain(inner.jaxpr) if (inner := _inner(equation)) else equation.primitive.name in _PLAIN
-        for equation in jaxpr.eqns
-    )
-
-
-def _inner(equation) -> core.ClosedJaxpr | None:
-    """The computation that an operation is a mere name for."""
-    inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-    return inner if equation.primitive.name in _NAMES and isinstance(inner, core.ClosedJaxpr) else None
-
-
-def pass_in_lanes(step: Callable, ends: Callable, size: int) -> Callable:
+def pass_in_lanes(step: Callable, begin: Callable, ends: Callable, size: int) -> Callable:
     """A pass over the data of which `jax.vmap` makes one with the models in lanes; for use under `jax.vmap` alone.
 
     `step` takes carry, live values, batch (of `size` rows, the last one of those that are left) and its number to the
-    carry; `ends` is done with the carry behind the last step. Gives a function of the carry, the live values, the
-    numbers of the rows in their order, and the data.
+    carry. That is the values of the model and, before the first step, what `begin` gives; `ends` is done with the last
+    one. Gives a function of the values of the model, the live values, the numbers of the rows in their order, and the
+    data.
     """
 
-    def run(carry, live, rows, data):
-        full, flat = rows.shape[0] // size, data.reshape(-1)
+    def run(values, live, rows, data):
+        full, columns = rows.shape[0] // size, list(data.T)
+        first = jax.tree.map(lambda a: jnp.broadcast_to(a[..., None], (*a.shape, rows.shape[-1])), begin())
 
         def one(carry, numbered):
             number, rows = numbered
-            # Number by number: of rows that are read whole the compiler leaves the models on an axis further out.
-            places = rows[:, None] * data.shape[1] + jnp.arange(data.shape[1], dtype="int32")[:, None]
-            batch = flat.at[places].get(mode="promise_in_bounds")
+            # Column by column: of rows that are read whole the compiler leaves the models on an axis further out.
+            batch = jnp.stack([column.at[rows].get(mode="promise_in_bounds") for column in columns], axis=1)
             return over_last_axis(step, carry, live, batch, jnp.broadcast_to(number, rows.shape[-1:])), None
 
-        batches = (jnp.arange(full, dtype="int32"), rows[: full * size].reshape(full, size, -1))
-        carry, _ = lax.scan(one, carry, batches)
+        carry = (*values, *first)
+        if full:
+            batches = (jnp.arange(full, dtype="int32"), rows[: full * size].reshape(full, size, -1))
+            carry, _ = lax.scan(one, carry, batches)
         if rows.shape[0] % size:
             carry, _ = one(carry, (jnp.int32(full), rows[full * size :]))
         return over_last_axis(ends, carry)
 
     @jax.custom_batching.custom_vmap
-    def train(carry, live, rows, data):
-        return carry  # looked at for its shapes: only `many` is run
+    def train(values, live, rows, data):
+        return *values, *begin()  # looked at for its shapes: only `many` is run
 
     @train.def_vmap
-    def many(models, batched, carry, live, rows, data):
+    def many(models, batched, values, live, rows, data):
         def last(a, has):
             return jnp.moveaxis(a, 0, -1) if has else jnp.broadcast_to(a[..., None], (*a.shape, models))
 
-        carry, live, rows = jax.tree.map(last, (carry, live, rows), tuple(batched[:3]))
-        carry = in_one_function(run)(carry, live, rows, data)
+        values, live, rows = jax.tree.map(last, (values, live, rows), tuple(batched[:3]))
+        carry = in_one_function(run)(values, live, rows, data)
         return jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), carry), jax.tree.map(lambda a: True, carry)
 
     return train
@@ -147,12 +106,12 @@ def _evaluate(closed: core.ClosedJaxpr, args: Sequence[Any], mapped: Sequence[bo
 def _apply(equation, values: Sequence[Any], mapped: Sequence[bool]) -> list[tuple[Any, bool]]:
     """The results of one operation."""
     name, params = equation.primitive.name, equation.params
-    if inner := _inner(equation):
+    if inner := named(equation):
         return _evaluate(inner, values, mapped)
     if not any(mapped):
         results = equation.primitive.bind(*values, **params)
         return [(a, False) for a in (results if equation.primitive.multiple_results else [results])]
-    if name in _ELEMENTWISE:
+    if name in ELEMENTWISE:
         return [(_elementwise(equation, values, mapped), True)]
     models = next(a.shape[-1] for a, has in zip(values, mapped, strict=True) if has)
     return [(_RULES[name](params, values, mapped, models), True)]
@@ -224,4 +183,4 @@ _RULES: dict[str, Callable[..., jax.Array]] = {
     ),
 }
 
-_PLAIN = _ELEMENTWISE | _RULES.keys()
+_PLAIN = ELEMENTWISE | _RULES.keys()

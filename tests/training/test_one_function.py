@@ -49,10 +49,8 @@ def test_a_pass_that_draws_noise_is_none():
 
 
 @pytest.mark.parametrize("other", [{"hidden": (128,)}, {"batch_size": 65}, {"precision": "bfloat16"}])
-def test_larger_models_keep_the_library(other):
-    text = compiled_text(deep(**other))
-    assert functions(text) == 0
-    assert "ynn" in text or "precision" in other
+def test_larger_models_run_their_operations(other):
+    assert functions(compiled_text(deep(**other))) == 0
 
 
 def test_an_argument_that_nothing_needs_does_not_end_the_process():

@@ -16,7 +16,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core
 
 #: The releases of JAX whose compiler is known to make one function. With others it runs its operations.
-RELEASES = ((0, 10),)
+RELEASES = ((0, 10), (0, 11), (0, 12))
 #: No weight has more values and no batch more rows: what runs in one function is neither cut up for threads nor given
 #: to a library of matrix products, which is of use to larger ones.
 MAX_KERNEL, MAX_ROWS = 64, 64

@@ -13,6 +13,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from latentome._later import loaded_later
 from latentome._version import __version__
 from latentome.errors import DownloadError, InputError, LatentomeError, RunFolderError, TrainingError
 
@@ -104,7 +105,8 @@ def _load(folder: str) -> ModuleType:
     _first = False
     gc.disable()
     try:
-        module = importlib.import_module(f"latentome.{folder}")
+        with loaded_later():
+            module = importlib.import_module(f"latentome.{folder}")
         if begins and collects:
             gc.freeze()
         return module

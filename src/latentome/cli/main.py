@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-from latentome.cli.later import load_later
+from latentome._later import load_later
 from latentome.errors import BEGUN, LatentomeError
 
 #: What the system may refuse for reasons that are no defect of ours, and what was expected of it.

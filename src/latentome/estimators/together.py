@@ -274,6 +274,8 @@ def _programs(
     numbers: Sequence[int],
 ) -> list[list[int]]:
     """The numbers of the estimators that train in one program, for each program."""
+    if len(numbers) == 1:
+        return [list(numbers)]
     families: dict[tuple[Any, ...], list[int]] = {}
     for i in numbers:
         fit = prepared[i][0]

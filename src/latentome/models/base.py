@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 from keras import ops
@@ -153,15 +154,19 @@ def arguments_of(constructor: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in constructor.items() if name not in ("self", "__class__")}
 
 
-@functools.cache
 def unit_by_unit(activation: str) -> bool:
     """Whether the activation of a unit does not depend on the other units of its layer, as that of softmax does."""
-    function = keras.activations.get(activation)
-    one, other = (function(ops.convert_to_tensor([[-2.0, 0.0, 0.5, last]]))[0, :3] for last in (3.0, -7.0))
-    return bool(np.array_equal(one, other))
+    one, other, _ = _units(activation)
+    return bool(np.array_equal(one[:3], other[:3]))
+
+
+def zero_at_zero(activation: str) -> bool:
+    """Whether a unit with this activation, by its Keras name, is zero where its input is."""
+    return float(_units(activation)[2, 0]) == 0.0
 
 
 @functools.cache
-def zero_at_zero(activation: str) -> bool:
-    """Whether a unit with this activation, by its Keras name, is zero where its input is."""
-    return float(keras.activations.get(activation)(ops.zeros((1, 2)))[0, 0]) == 0.0
+def _units(activation: str) -> np.ndarray:
+    """What an activation makes of two layers of units that differ in the last one, and of one that is zero."""
+    layers = np.array([[-2.0, 0.0, 0.5, 3.0], [-2.0, 0.0, 0.5, -7.0], [0.0] * 4], np.float32)
+    return np.asarray(jax.jit(keras.activations.get(activation))(layers))  # one program, not one for each operation

@@ -87,7 +87,7 @@ class Program:
         keep_compiled_programs()
         model.optimizer.build(model.trainable_variables)
         self.model, self.batch_size, self.shuffle = model, batch_size, shuffle
-        names = list(model.get_metrics_result())
+        names = list(jax.eval_shape(model.get_metrics_result))  # not computed: each operation would be a program
         self.columns = [*names, "learning_rate", *(f"val_{name}" for name in names)]
         self.live = live_names(model)
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None

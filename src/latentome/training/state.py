@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 
@@ -40,19 +39,10 @@ def read_state(model: keras.Model, keep_best: bool = False, copy: bool = True) -
     trainable, fixed, optimizer = ([v.value for v in variables] for variables in groups)
     if copy:
         trainable, fixed, optimizer = copied(trainable), copied(fixed), copied(optimizer)
-    return State(
-        trainable,
-        fixed,
-        optimizer,
-        best=(copied if copy else list)([*trainable, *fixed]) if keep_best else [],
-        best_loss=jnp.float32(jnp.inf),
-        best_epoch=jnp.int32(0),
-        lowest_loss=jnp.float32(jnp.inf),
-        lowest_epoch=jnp.int32(0),
-        epochs=jnp.int32(0),
-        bad_step=jnp.int32(-1),
-        stopped=jnp.bool_(False),
-    )
+    best = (copied if copy else list)([*trainable, *fixed]) if keep_best else []
+    infinite, zero, stopped = np.float32(np.inf), np.int32(0), np.bool_(False)
+    start = jax.device_put((infinite, zero, infinite, zero, zero, np.int32(-1), stopped))  # computed by no program
+    return State(trainable, fixed, optimizer, best, *start)
 
 
 def copied(tree: Any) -> Any:

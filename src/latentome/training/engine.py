@@ -87,7 +87,8 @@ class Program:
         keep_compiled_programs()
         model.optimizer.build(model.trainable_variables)
         self.model, self.batch_size, self.shuffle = model, batch_size, shuffle
-        names = list(jax.eval_shape(model.get_metrics_result))  # not computed: each operation would be a program
+        names: list[str] = []
+        jax.eval_shape(lambda: names.extend(model.get_metrics_result()))  # not computed, as programs of their own
         self.columns = [*names, "learning_rate", *(f"val_{name}" for name in names)]
         self.live = live_names(model)
         self.mesh = jax.sharding.Mesh(devices, ("batch",)) if len(devices) > 1 else None

@@ -88,7 +88,7 @@ def check_room(model: keras.Model, keep_best: bool) -> None:
 def moments_of_each(optimizer: keras.optimizers.Optimizer) -> int:
     """How many values an optimizer holds for each weight, such as the two moments of Adam."""
     twin = type(optimizer).from_config(optimizer.get_config())
-    weights = keras.Variable(np.zeros((2, 3), np.float32))
+    weights = keras.Variable(jax.device_put(np.zeros((2, 3), np.float32)))
     twin.build([weights])
     return sum(v.shape == weights.shape for v in twin.variables)
 

@@ -49,7 +49,11 @@ def panel(axis, rows: pd.DataFrame, title: str) -> None:
             axis.text(low * 1.1, place, textwrap.shorten(note, 60), va="center", fontsize=8, color="#777777")
             continue
         axis.barh(place, value - low, left=low, color=OURS if engine == "latentome" else PEER, height=0.68)
-        times = f"  ({value / ours:.3g} x)" if ours is not None and engine != "latentome" and ours == ours else ""
+        times = (
+            f"  ({float(f'{value / ours:.3g}'):,g} x)"
+            if ours is not None and engine != "latentome" and ours == ours
+            else ""
+        )
         axis.text(value * 1.06, place, f"{spell(value)}{times}", va="center", fontsize=8)
     axis.set_yticks(range(len(rows)), rows["engine"], fontsize=8.5)
     axis.set_ylim(len(rows) - 0.4, -0.6)

@@ -98,7 +98,7 @@ def _load(folder: str) -> ModuleType:
     """Import a folder, and with it very many objects that stay: no time is spent on garbage among them.
 
     Nor is it later, and at the end of the process, where this is the first that is loaded and nothing much is there yet
-    (`gc.freeze`): to look through 300,000 objects again and again takes a quarter of the time of a short training.
+    (`gc.freeze`): to look through hundreds of thousands of objects again and again takes a quarter of a short script.
     """
     global _first
     collects, begins = gc.isenabled(), _first and len(gc.get_objects()) < _FEW
